@@ -1,0 +1,149 @@
+//! Definitions of fields, built in and custom.
+//!
+//! They are read so that a snapshot can say what a key meant on its day, and so
+//! that keys and options can be matched with another account. A restore never
+//! makes or changes one unasked: a re-made field gets another key, and every
+//! value under the old one would stay lost (api/custom-fields.md).
+
+use super::object::{KeyIn, Listing, Object, Paging, Restore, Single, Version};
+
+const BY_HAND: Restore =
+    Restore::ByHand("a field made again gets another key; make it in the app, values are then matched by its name");
+
+const LIMITS: &str = "key, option ids, option colours and order are the service's and cannot be chosen";
+
+const SETTINGS: &[(&str, &str)] = &[("include_fields", "ui_visibility,important_fields,required_fields")];
+
+const V2_COLUMNS: &[&str] = &[
+    "field_name",
+    "field_code",
+    "description",
+    "field_type",
+    "options",
+    "subfields",
+    "is_custom_field",
+    "is_optional_response_field",
+    "ui_visibility",
+    "important_fields",
+    "required_fields",
+];
+
+/// What the five lists of v2 have in common.
+const V2: Object = Object {
+    version: Version::V2,
+    listing: Listing::Flat(Paging::Cursor { limit: 500 }),
+    price: 10,
+    key: KeyIn::Field("field_code"),
+    restore: BY_HAND,
+    computed: V2_COLUMNS,
+    limits: LIMITS,
+    ..Object::READ_ONLY
+};
+
+/// Fields of deals; leads use them too.
+pub(super) static DEAL_FIELDS: Object = Object {
+    name: "dealFields",
+    path: "/dealFields",
+    query: SETTINGS,
+    single: Some(Single { path: "/dealFields/{id}", version: Version::V2, price: 1 }),
+    evidence: "api/objects.md DealFields, api/custom-fields.md, openapi v2, 2026-11-23",
+    ..V2
+};
+
+/// Fields of persons.
+pub(super) static PERSON_FIELDS: Object = Object {
+    name: "personFields",
+    path: "/personFields",
+    query: SETTINGS,
+    single: Some(Single { path: "/personFields/{id}", version: Version::V2, price: 1 }),
+    evidence: "api/objects.md PersonFields, api/custom-fields.md, openapi v2, 2026-11-23",
+    ..V2
+};
+
+/// Fields of organizations.
+pub(super) static ORGANIZATION_FIELDS: Object = Object {
+    name: "organizationFields",
+    path: "/organizationFields",
+    query: SETTINGS,
+    single: Some(Single { path: "/organizationFields/{id}", version: Version::V2, price: 1 }),
+    evidence: "api/objects.md OrganizationFields, api/custom-fields.md, openapi v2, 2026-11-23",
+    ..V2
+};
+
+/// Fields of products; they know no stages, hence fewer settings.
+pub(super) static PRODUCT_FIELDS: Object = Object {
+    name: "productFields",
+    path: "/productFields",
+    query: &[("include_fields", "ui_visibility")],
+    single: Some(Single { path: "/productFields/{id}", version: Version::V2, price: 1 }),
+    evidence: "api/objects.md ProductFields, api/custom-fields.md, openapi v2, 2026-11-23",
+    ..V2
+};
+
+/// Fields of activities; the API has no call that writes them.
+pub(super) static ACTIVITY_FIELDS: Object = Object {
+    name: "activityFields",
+    path: "/activityFields",
+    query: &[("include_fields", "ui_visibility")],
+    single: Some(Single { path: "/activityFields/{id}", version: Version::V2, price: 1 }),
+    restore: Restore::ByHand("the API has no call that makes a field of activities"),
+    evidence: "api/objects.md ActivityFields, openapi v2, 2026-11-23",
+    ..V2
+};
+
+const V1_COLUMNS: &[&str] = &[
+    "id",
+    "key",
+    "name",
+    "order_nr",
+    "field_type",
+    "add_time",
+    "update_time",
+    "last_updated_by_user_id",
+    "created_by_user_id",
+    "active_flag",
+    "edit_flag",
+    "index_visible_flag",
+    "details_visible_flag",
+    "add_visible_flag",
+    "important_flag",
+    "bulk_edit_allowed",
+    "searchable_flag",
+    "filtering_allowed",
+    "sortable_flag",
+    "mandatory_flag",
+    "options",
+    "options_deleted",
+    "is_subfield",
+    "subfields",
+];
+
+/// Fields of leads: those of deals as v1 shows them, with numeric ids and deleted options.
+pub(super) static LEAD_FIELDS: Object = Object {
+    name: "leadFields",
+    version: Version::V1,
+    path: "/leadFields",
+    listing: Listing::Flat(Paging::Offset { limit: 500 }),
+    price: 20,
+    key: KeyIn::Field("key"),
+    restore: Restore::ByHand("leads have no fields of their own: they carry those of deals"),
+    computed: V1_COLUMNS,
+    limits: LIMITS,
+    evidence: "api/objects.md LeadFields, api/custom-fields.md, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};
+
+/// Fields of notes: a fixed list.
+pub(super) static NOTE_FIELDS: Object = Object {
+    name: "noteFields",
+    version: Version::V1,
+    path: "/noteFields",
+    listing: Listing::Flat(Paging::Whole),
+    price: 20,
+    key: KeyIn::Field("key"),
+    restore: Restore::ByHand("notes have a fixed set of fields"),
+    computed: V1_COLUMNS,
+    limits: "the list is the service's own",
+    evidence: "api/objects.md NoteFields, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};

@@ -1,0 +1,72 @@
+//! What a Pipedrive account holds, as facts.
+//!
+//! One entry an object, in a file a family. Capture, diff and restore contain no
+//! object's name: what they do follows from what stands here, so that a new
+//! object is a new entry and nothing else. The laws of the table are tests
+//! (`laws.rs`), and `tests/catalogue.rs` compares it with the service's own
+//! description, which shares nothing with it.
+
+mod activities;
+mod company;
+mod contacts;
+mod deals;
+mod fields;
+#[cfg(test)]
+mod laws;
+mod leads;
+mod notes;
+mod object;
+mod order;
+mod pipelines;
+mod products;
+mod workplace;
+
+pub use object::{
+    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, KeyIn, Listing, Method, Object, ObjectName, Paging,
+    Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
+};
+pub use order::in_restore_order;
+
+/// Every object, in the order in which a capture reads them.
+///
+/// Parents stand before their children, whose counters they carry; an archived
+/// list stands after the list from which records move into it.
+pub static ALL: &[&Object] = &[
+    &company::USERS,
+    &company::CURRENCIES,
+    &fields::DEAL_FIELDS,
+    &fields::PERSON_FIELDS,
+    &fields::ORGANIZATION_FIELDS,
+    &fields::PRODUCT_FIELDS,
+    &fields::ACTIVITY_FIELDS,
+    &fields::LEAD_FIELDS,
+    &fields::NOTE_FIELDS,
+    &pipelines::PIPELINES,
+    &pipelines::STAGES,
+    &activities::ACTIVITY_TYPES,
+    &leads::LEAD_LABELS,
+    &contacts::ORGANIZATIONS,
+    &contacts::PERSONS,
+    &products::PRODUCTS,
+    &deals::DEALS,
+    &leads::LEADS,
+    &activities::ACTIVITIES,
+    &notes::NOTES,
+    &notes::FILES,
+    &deals::ARCHIVED_DEALS,
+    &leads::ARCHIVED_LEADS,
+    &contacts::ORGANIZATION_FOLLOWERS,
+    &contacts::PERSON_FOLLOWERS,
+    &products::PRODUCT_FOLLOWERS,
+    &deals::DEAL_PRODUCTS,
+    &deals::DEAL_FOLLOWERS,
+    &deals::DEAL_PARTICIPANTS,
+    &notes::FILE_CONTENTS,
+    &workplace::FILTERS,
+    &workplace::WEBHOOKS,
+];
+
+/// The entry with this name, as on disk (`dealProducts`) or as people read it (`DealProducts`).
+pub fn find(name: &ObjectName) -> Option<&'static Object> {
+    ALL.iter().copied().find(|object| object.name.eq_ignore_ascii_case(name.as_str()))
+}

@@ -1,0 +1,478 @@
+//! The small types an entry of the catalogue is made of.
+//!
+//! Facts only: no closures, no macros, nothing that acts. What a fact means for
+//! reading, storing or restoring is decided by the module that reads it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The word by which an object is known on disk and on the command line; never reused.
+///
+/// On disk it is written as in the service's paths (`dealProducts`); people read
+/// the title (`DealProducts`). An archive may hold names that this version does
+/// not know, so the word is not limited to the catalogue.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectName(Cow<'static, str>);
+
+impl ObjectName {
+    /// The name of an entry of the catalogue.
+    pub const fn known(name: &'static str) -> ObjectName {
+        ObjectName(Cow::Borrowed(name))
+    }
+
+    /// A name met in an archive or typed by a person; the first letter's case does not matter.
+    pub fn new(name: &str) -> ObjectName {
+        let mut letters = name.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        ObjectName(Cow::Owned(first.into_iter().chain(letters).collect()))
+    }
+
+    /// The word as it is written on disk: `dealProducts`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The word as people read it: `DealProducts`.
+    pub fn title(&self) -> String {
+        let mut letters = self.0.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect()
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// The generation of the API that a call belongs to; it decides envelope, paging and verbs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Version {
+    /// `/api/v1`.
+    V1,
+    /// `/api/v2`.
+    V2,
+}
+
+/// One object: everything pdbak knows about a kind of record.
+#[derive(Debug)]
+pub struct Object {
+    /// The word on disk and on the command line.
+    pub name: &'static str,
+    /// Which API generation lists it.
+    pub version: Version,
+    /// Where it is listed, as in the service's documentation; `{parent}` stands for the parent's id.
+    pub path: &'static str,
+    /// Query parameters sent with every page.
+    pub query: &'static [(&'static str, &'static str)],
+    /// How all records are found.
+    pub listing: Listing,
+    /// Tokens of one page.
+    pub price: u32,
+    /// Where a row keeps its identity.
+    pub key: KeyIn,
+    /// The query parameter that asks for rows changed since a time.
+    pub since: Option<&'static str>,
+    /// How a deletion shows.
+    pub deletions: Deletions,
+    /// How one record is read by its id.
+    pub single: Option<Single>,
+    /// The query parameter of the list that asks for up to 100 records by id.
+    pub bulk_ids: Option<&'static str>,
+    /// Calls for each record that bring what the list leaves out.
+    pub extended: &'static [Extended],
+    /// Contents that a record stands for.
+    pub contents: Option<Contents>,
+    /// Fields that hold the identity of another record; restore order follows from these.
+    pub references: &'static [Reference],
+    /// Custom fields: who defines them and where they sit in a row.
+    pub custom: Option<Custom>,
+    /// The call that makes a record.
+    pub create: Option<Write>,
+    /// The call that changes a record.
+    pub update: Option<Write>,
+    /// The call that deletes a record.
+    pub delete: Option<Call>,
+    /// What brings a deleted record back with its id, each form tried once in this order.
+    pub undelete: &'static [Undelete],
+    /// The other list a record can move to and back from without being deleted.
+    pub twin: Option<&'static str>,
+    /// What the DML matrix of the design allows.
+    pub dml: Dml,
+    /// What a restore does about a record that is missing in the target.
+    pub restore: Restore,
+    /// Fields that v1 answers as a copy of the row they point to; archived as its id alone, which is what writes take.
+    pub nested: &'static [&'static str],
+    /// Fields that change without anybody editing the record; left out of the archive.
+    pub volatile: &'static [&'static str],
+    /// Fields that the service computes or stamps; archived and compared, never sent.
+    pub computed: &'static [&'static str],
+    /// What a restore cannot bring back, in words for the person who reads the plan.
+    pub limits: &'static str,
+    /// Where this was read, and when last checked.
+    pub evidence: &'static str,
+}
+
+impl Object {
+    /// An object that can be listed and no more: what an entry starts from, so that it states only what it has.
+    pub(super) const READ_ONLY: Object = Object {
+        name: "",
+        version: Version::V2,
+        path: "",
+        query: &[],
+        listing: Listing::Flat(Paging::Whole),
+        price: 0,
+        key: KeyIn::Field("id"),
+        since: None,
+        deletions: Deletions::Sweep,
+        single: None,
+        bulk_ids: None,
+        extended: &[],
+        contents: None,
+        references: &[],
+        custom: None,
+        create: None,
+        update: None,
+        delete: None,
+        undelete: &[],
+        twin: None,
+        dml: Dml::NOTHING,
+        restore: Restore::Recreate,
+        nested: &[],
+        volatile: &[],
+        computed: &[],
+        limits: "",
+        evidence: "",
+    };
+
+    /// The objects under whose records this one is listed; none for a flat list.
+    pub fn parents(&self) -> &'static [&'static str] {
+        match self.listing {
+            Listing::Flat(_) | Listing::Derived { .. } => &[],
+            Listing::Under { parents, .. } | Listing::Bulk { parents, .. } => parents,
+        }
+    }
+
+    /// The fields that a restore may send, at creation or afterwards, custom fields apart.
+    pub fn writable(&self) -> impl Iterator<Item = &'static str> {
+        let created = self.create.map_or(&[][..], |write| write.fields);
+        let updated = self.update.map_or(&[][..], |write| write.fields);
+        created.iter().chain(updated.iter().filter(|field| !created.contains(field))).copied()
+    }
+}
+
+/// How all records of an object are found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listing {
+    /// One flat list.
+    Flat(Paging),
+    /// One list under each parent.
+    Under {
+        /// The objects whose records are parents.
+        parents: &'static [&'static str],
+        /// The parent's counter that is 0 when there is nothing to read.
+        counter: Option<&'static str>,
+        /// Paging of each parent's list.
+        paging: Paging,
+    },
+    /// One list for many parents at once.
+    Bulk {
+        /// The objects whose records are parents.
+        parents: &'static [&'static str],
+        /// The parent's counter that is 0 when there is nothing to read.
+        counter: Option<&'static str>,
+        /// The query parameter that takes the parents' ids.
+        parameter: &'static str,
+        /// How many ids it takes.
+        batch: usize,
+        /// Paging of one call's list.
+        paging: Paging,
+    },
+    /// No list: pdbak itself makes one record for the contents of each record of another object.
+    Derived {
+        /// The object whose records have contents.
+        from: &'static str,
+    },
+}
+
+/// How a list is cut into pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Paging {
+    /// Everything in one answer.
+    Whole,
+    /// An opaque cursor and at most `limit` rows.
+    Cursor {
+        /// The most rows a page can have.
+        limit: u16,
+    },
+    /// `start` and `limit`.
+    Offset {
+        /// The most rows a page can have.
+        limit: u16,
+    },
+}
+
+/// Where a row keeps its identity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyIn {
+    /// In one field.
+    Field(&'static str),
+    /// In the parent's id and one field; the row itself does not name its parent.
+    ParentAnd(&'static str),
+    /// In the parent's id and the row's own, both in the row; calls need the parent's.
+    Both {
+        /// The field with the parent's id.
+        parent: &'static str,
+        /// The field with the row's own id.
+        own: &'static str,
+    },
+}
+
+/// How a deletion shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deletions {
+    /// Nothing but a walk over the whole list shows that a record is gone.
+    Sweep,
+    /// The list can be asked for deleted rows with this query.
+    Listed(&'static str, &'static str),
+}
+
+/// How one record is read by its id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Single {
+    /// Path with `{id}`.
+    pub path: &'static str,
+    /// API generation of this call.
+    pub version: Version,
+    /// Tokens of the call.
+    pub price: u32,
+}
+
+/// A call for each record that brings a field the list leaves out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extended {
+    /// Its name in the design: `Conditions`.
+    pub name: &'static str,
+    /// Path with `{id}`.
+    pub path: &'static str,
+    /// API generation of this call.
+    pub version: Version,
+    /// Query parameters of the call.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The fields of the answer that are added to the record.
+    pub fields: &'static [&'static str],
+    /// Tokens of the call.
+    pub price: u32,
+}
+
+/// Contents that a record stands for, kept as blobs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contents {
+    /// The object whose records say which blob belongs to which record.
+    pub object: &'static str,
+    /// Path with `{id}`.
+    pub path: &'static str,
+    /// Tokens of one download.
+    pub price: u32,
+}
+
+/// A field that holds the identity of another record.
+///
+/// `field` is a path: `org_id`, `label_ids[]`, `participants[].person_id`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// The path of the field.
+    pub field: &'static str,
+    /// What it points to.
+    pub to: Target,
+    /// When it can be written.
+    pub when: When,
+}
+
+impl Reference {
+    /// A field that holds the id of a record of one of these objects, written when the record is made.
+    pub(super) const fn to(field: &'static str, objects: &'static [&'static str]) -> Reference {
+        Reference { field, to: Target::Record(objects), when: When::AtCreate }
+    }
+
+    /// A field that holds the id of an option of a field of the service's own.
+    pub(super) const fn option(field: &'static str, fields: &'static str, code: &'static str) -> Reference {
+        Reference { field, to: Target::Choice { fields, code }, when: When::AtCreate }
+    }
+
+    /// A field that holds a word by which a record of the object is known.
+    pub(super) const fn named(field: &'static str, object: &'static str, by: &'static str) -> Reference {
+        Reference { field, to: Target::Named { object, by }, when: When::AtCreate }
+    }
+
+    /// The name of the top-level field: `participants` of `participants[].person_id`.
+    pub fn top(&self) -> &'static str {
+        self.field.split(['[', '.']).next().unwrap_or(self.field)
+    }
+}
+
+/// What a reference points to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A record of one of these objects (an archived twin counts).
+    Record(&'static [&'static str]),
+    /// A record of the object, known by the value of a field of its instead of its id.
+    Named {
+        /// The object pointed to.
+        object: &'static str,
+        /// The field that holds the name.
+        by: &'static str,
+    },
+    /// An option of a field; options are matched by label.
+    Choice {
+        /// The object that defines fields.
+        fields: &'static str,
+        /// The field's code.
+        code: &'static str,
+    },
+    /// Ids inside a filter's conditions: fields, options, users, stages and so on.
+    Conditions,
+}
+
+/// When a reference can be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// In the creating call: the other record must exist before.
+    AtCreate,
+    /// In a later update, or never when the service stamps the field: such edges break circles.
+    Afterwards,
+}
+
+/// Custom fields of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Custom {
+    /// The object that defines them.
+    pub fields: &'static str,
+    /// Where they sit in a row.
+    pub shape: Shape,
+}
+
+/// Where custom fields sit in a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// Under `custom_fields`, key to value.
+    Nested,
+    /// At the top level, composite values spread over suffixed keys; unset keys are absent.
+    Flat,
+}
+
+/// A call that writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// The HTTP method.
+    pub method: Method,
+    /// API generation of this call.
+    pub version: Version,
+    /// Path with `{id}` and `{parent}`.
+    pub path: &'static str,
+    /// Tokens of the call.
+    pub price: u32,
+}
+
+impl Call {
+    /// A call of v1.
+    pub(super) const fn v1(method: Method, path: &'static str, price: u32) -> Call {
+        Call { method, version: Version::V1, path, price }
+    }
+
+    /// A call of v2.
+    pub(super) const fn v2(method: Method, path: &'static str, price: u32) -> Call {
+        Call { method, version: Version::V2, path, price }
+    }
+}
+
+/// The methods that write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// Creates.
+    Post,
+    /// Replaces or, in v1, updates.
+    Put,
+    /// Updates.
+    Patch,
+    /// Deletes.
+    Delete,
+}
+
+/// How a body is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// A JSON object.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data` with the contents in `file`.
+    Multipart,
+}
+
+/// A call that creates or changes a record, and the fields it takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// The call.
+    pub call: Call,
+    /// How the body is sent.
+    pub encoding: Encoding,
+    /// The top-level fields the service accepts, custom fields apart.
+    pub fields: &'static [&'static str],
+    /// The fields without which it refuses.
+    pub required: &'static [&'static str],
+}
+
+impl Write {
+    /// A call that takes a JSON object.
+    pub(super) const fn json(
+        call: Call,
+        fields: &'static [&'static str],
+        required: &'static [&'static str],
+    ) -> Option<Write> {
+        Some(Write { call, encoding: Encoding::Json, fields, required })
+    }
+}
+
+/// A form in which a deleted record may be brought back; all of them UNCONFIRMED.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Undelete {
+    /// The call.
+    pub call: Call,
+    /// The body's single field and its value, as JSON text.
+    pub body: (&'static str, &'static str),
+}
+
+/// What the DML matrix allows a restore to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dml {
+    /// A missing record may be created.
+    pub insert: bool,
+    /// A changed record may be changed back.
+    pub update: bool,
+    /// An added record may be deleted.
+    pub delete: bool,
+}
+
+impl Dml {
+    /// Read only.
+    pub(super) const NOTHING: Dml = Dml { insert: false, update: false, delete: false };
+    /// INSERT, UPDATE, DELETE.
+    pub(super) const ALL: Dml = Dml { insert: true, update: true, delete: true };
+    /// INSERT, DELETE.
+    pub(super) const INSERT_DELETE: Dml = Dml { insert: true, update: false, delete: true };
+    /// INSERT, UPDATE.
+    pub(super) const INSERT_UPDATE: Dml = Dml { insert: true, update: true, delete: false };
+}
+
+/// What a restore does about a record that is missing in the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restore {
+    /// Create it again.
+    Recreate,
+    /// Adopt the target's record with the same value in this field; never create.
+    MatchBy(&'static str),
+    /// Nothing; the reason is shown in the plan.
+    ByHand(&'static str),
+}

@@ -1,0 +1,26 @@
+//! What time it is: the system's answer, or a fixed one for tests.
+//!
+//! Everything that writes a time asks here, so that a test can tell a story
+//! whose output is the same on every machine.
+
+use chrono::{DateTime, Utc};
+
+/// A source of the current time.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    System,
+    /// Always the same moment.
+    Fixed(DateTime<Utc>),
+}
+
+impl Clock {
+    /// The current time.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Clock::System => Utc::now(),
+            Clock::Fixed(now) => *now,
+        }
+    }
+}
