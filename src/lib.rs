@@ -61,5 +61,6 @@ pub mod clock;
 pub mod monitor;
 pub mod record;
 
+pub mod account;
 
 

@@ -1,0 +1,265 @@
+//! One page of a list: its rows as they came, and where the next page is.
+//!
+//! Rows are cut out of the answer as text and parsed once, by whoever makes records
+//! of them. What is not said is not guessed: a page that does not tell whether it is
+//! the last one is an error, for a list that ends early looks like deletions.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Error;
+use super::address::{joined, segments};
+use super::answer::{Additional, Asked, Envelope};
+use super::exchange::{Payload, Request};
+use crate::catalogue::{Listing, Object, Paging};
+use crate::record::Key;
+
+/// Where in a list a page begins.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Position {
+    /// At the beginning.
+    Start,
+    /// Where the last page pointed to.
+    Cursor(String),
+    /// After so many rows.
+    Offset(u64),
+}
+
+/// What one page is asked with.
+pub struct Ask<'a> {
+    /// The object whose list it is.
+    pub object: &'static Object,
+    /// The parents under which is asked: none, one, or a batch of them, as the listing takes it.
+    pub parents: &'a [Key],
+    /// Only rows changed at this time or later, where the list can tell.
+    pub since: Option<DateTime<Utc>>,
+    /// Further query parameters; one that the catalogue gives as well takes its place.
+    pub extra: &'a [(&'a str, String)],
+    /// Where the page begins.
+    pub position: Position,
+}
+
+/// One page as it came: rows untouched.
+#[derive(Debug)]
+pub struct Page {
+    /// The rows, each as its JSON text.
+    pub rows: Vec<Box<RawValue>>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Position>,
+}
+
+impl Ask<'_> {
+    /// The first page of an object's flat list.
+    pub fn first(object: &'static Object) -> Ask<'static> {
+        Ask { object, parents: &[], since: None, extra: &[], position: Position::Start }
+    }
+
+    pub(super) fn asked(&self) -> Asked {
+        if matches!(self.object.listing, Listing::Under { .. }) { Asked::ListUnder } else { Asked::List }
+    }
+
+    /// The request of this page.
+    pub(super) fn request(&self) -> Result<Request<'static>, Error> {
+        let object = self.object;
+        let no_call = |why| Error::NoSuchCall { doing: "list", object: object.name, why };
+        let mut query: Vec<(String, String)> = Vec::new();
+        let mut add = |name: &str, value: String| query.push((name.to_owned(), value));
+        let (paging, parent) = match (object.listing, self.parents) {
+            (Listing::Flat(paging), []) => (paging, None),
+            (Listing::Under { paging, .. }, [parent]) => (paging, Some(parent.to_string())),
+            (Listing::Bulk { paging, parameter, batch, .. }, parents @ [_, ..]) if parents.len() <= batch => {
+                add(parameter, joined(parents));
+                (paging, None)
+            }
+            (Listing::Derived { .. }, _) => return Err(no_call("it has no list of its own")),
+            _ => return Err(no_call("it is listed under other parents")),
+        };
+        let replaced = |name: &str| self.extra.iter().any(|(extra, _)| *extra == name);
+        for (name, value) in object.query.iter().filter(|(name, _)| !replaced(name)) {
+            add(name, (*value).to_owned());
+        }
+        match (self.since, object.since) {
+            // Whole seconds: fractions are refused. api/objects.md, Facts that shape the whole table.
+            (Some(since), Some(name)) => add(name, since.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            (Some(_), None) => return Err(no_call("it cannot be asked for changes since a time")),
+            (None, _) => {}
+        }
+        for (name, value) in self.extra {
+            add(name, value.clone());
+        }
+        if let Paging::Cursor { limit } | Paging::Offset { limit } = paging {
+            add("limit", limit.to_string());
+        }
+        match &self.position {
+            Position::Start => {}
+            Position::Cursor(cursor) => add("cursor", cursor.clone()),
+            Position::Offset(start) => add("start", start.to_string()),
+        }
+        let segments = segments(object.path, parent.as_deref(), None).ok_or_else(|| no_call("the parent has no id"))?;
+        let (method, payload) = (reqwest::Method::GET, Payload::Nothing);
+        Ok(Request { method, version: object.version, segments, query, payload, price: object.price })
+    }
+
+    /// Makes a page of the answer.
+    pub(super) fn page(&self, envelope: Envelope<Vec<Box<RawValue>>>) -> Result<Page, Error> {
+        let Some(data) = envelope.data else { return Err(Error::Garbled("the answer has no data".to_owned())) };
+        // v1 writes null for an empty list: api/wire.md, Irregular shapes.
+        let rows = data.unwrap_or_default();
+        let next = self.next(envelope.additional_data, rows.len())?;
+        Ok(Page { rows, next })
+    }
+
+    fn next(&self, told: Option<Additional>, rows: usize) -> Result<Option<Position>, Error> {
+        let paging = match self.object.listing {
+            Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
+            Listing::Derived { .. } => Paging::Whole,
+        };
+        let silent = |limit: u16| match rows >= usize::from(limit) {
+            true => Err(Error::Garbled("a full page does not say whether there is more".to_owned())),
+            false => Ok(None),
+        };
+        let start = if let Position::Offset(start) = self.position { start } else { 0 };
+        match (paging, told) {
+            (Paging::Cursor { limit }, None) => silent(limit),
+            (Paging::Cursor { .. }, Some(told)) => self.next_cursor(told.next_cursor),
+            (Paging::Offset { limit }, Some(Additional { pagination: None, .. }) | None) => silent(limit),
+            (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
+            // A list that came whole in the descriptions may yet have pages in an account.
+            (Paging::Offset { .. } | Paging::Whole, Some(Additional { pagination: Some(told), .. })) => {
+                // The last page may claim more and name no larger start: api/wire.md, Irregular shapes.
+                let more = told.more_items_in_collection != Some(false);
+                Ok(told.next_start.filter(|next| more && *next > start).map(Position::Offset))
+            }
+        }
+    }
+
+    fn next_cursor(&self, next: Option<String>) -> Result<Option<Position>, Error> {
+        let next = next.filter(|next| !next.is_empty()).map(Position::Cursor);
+        if next.as_ref() == Some(&self.position) {
+            return Err(Error::Garbled("the page names itself as the next one".to_owned()));
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{ObjectName, find};
+
+    fn ask(object: &str, position: Position) -> Ask<'static> {
+        let object = find(&ObjectName::new(object)).expect("an object");
+        Ask { position, ..Ask::first(object) }
+    }
+
+    fn page(ask: &Ask<'_>, body: &str) -> Result<Page, Error> {
+        ask.page(serde_json::from_str(body).expect("json"))
+    }
+
+    fn next(ask: &Ask<'_>, body: &str) -> Option<Position> {
+        page(ask, body).expect("a page").next
+    }
+
+    fn query(ask: &Ask<'_>) -> String {
+        let request = ask.request().expect("a request");
+        let pairs: Vec<String> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{} {}", request.segments.join("/"), pairs.join(" "))
+    }
+
+    #[test]
+    fn a_page_is_asked_as_the_catalogue_says() {
+        assert_eq!(query(&ask("pipelines", Position::Start)), "pipelines sort_by=id sort_direction=asc limit=500");
+        let cursor = ask("pipelines", Position::Cursor("abc".into()));
+        assert_eq!(query(&cursor), "pipelines sort_by=id sort_direction=asc limit=500 cursor=abc");
+        assert_eq!(query(&ask("files", Position::Offset(100))), "files sort=id ASC limit=100 start=100");
+        assert_eq!(query(&ask("users", Position::Start)), "users ");
+        let since = DateTime::parse_from_rfc3339("2026-11-23T10:00:00.750Z").expect("a time").to_utc();
+        let changed = Ask { since: Some(since), ..ask("notes", Position::Start) };
+        assert_eq!(query(&changed), "notes sort=id ASC updated_since=2026-11-23T10:00:00Z limit=500");
+    }
+
+    #[test]
+    fn the_caller_s_parameter_takes_the_place_of_the_catalogue_s() {
+        let extra = [("sort_by", "update_time".to_owned()), ("status", "deleted".to_owned())];
+        let asked = Ask { extra: &extra, ..ask("pipelines", Position::Start) };
+        assert_eq!(query(&asked), "pipelines sort_direction=asc sort_by=update_time status=deleted limit=500");
+    }
+
+    #[test]
+    fn children_are_asked_under_their_parents() {
+        let parents = [Key::Number(7), Key::Number(9)];
+        let lines = Ask { parents: &parents, ..ask("dealProducts", Position::Start) };
+        assert_eq!(query(&lines), "deals/products deal_ids=7,9 sort_by=id sort_direction=asc limit=500");
+        let followers = Ask { parents: &parents[..1], ..ask("dealFollowers", Position::Start) };
+        assert_eq!(query(&followers), "deals/7/followers limit=500");
+        let why = |ask: &Ask<'_>| ask.request().expect_err("no request").to_string();
+        assert_eq!(
+            why(&ask("dealFollowers", Position::Start)),
+            "cannot list dealFollowers: it is listed under other parents"
+        );
+        assert_eq!(why(&ask("fileContents", Position::Start)), "cannot list fileContents: it has no list of its own");
+        let filters = Ask { since: Some(DateTime::UNIX_EPOCH), ..ask("filters", Position::Start) };
+        assert_eq!(why(&filters), "cannot list filters: it cannot be asked for changes since a time");
+    }
+
+    #[test]
+    fn null_is_an_empty_list_and_no_data_is_not() {
+        let notes = ask("notes", Position::Start);
+        let empty =
+            page(&notes, r#"{"success":true,"data":null,"additional_data":{"pagination":{"next_start":null}}}"#);
+        assert!(empty.expect("a page").rows.is_empty());
+        assert!(matches!(page(&notes, r#"{"success":true}"#), Err(Error::Garbled(_))));
+    }
+
+    #[test]
+    fn a_cursor_leads_on_until_it_is_null() {
+        let deals = ask("deals", Position::Start);
+        let more = r#"{"data":[{"id":1}],"additional_data":{"next_cursor":"b"}}"#;
+        assert_eq!(next(&deals, more), Some(Position::Cursor("b".into())));
+        assert_eq!(next(&deals, r#"{"data":[],"additional_data":{"next_cursor":null}}"#), None);
+        assert_eq!(next(&deals, r#"{"data":[],"additional_data":null}"#), None);
+    }
+
+    #[test]
+    fn a_page_that_names_itself_as_the_next_one_is_garbled() {
+        let deals = ask("deals", Position::Cursor("b".into()));
+        let again = page(&deals, r#"{"data":[{"id":1}],"additional_data":{"next_cursor":"b"}}"#);
+        assert!(matches!(again, Err(Error::Garbled(_))));
+    }
+
+    #[test]
+    fn an_offset_leads_on_while_it_grows() {
+        let notes = ask("notes", Position::Offset(500));
+        let told = |pagination: &str| {
+            next(&notes, &format!(r#"{{"data":[{{"id":1}}],"additional_data":{{"pagination":{pagination}}}}}"#))
+        };
+        assert_eq!(told(r#"{"more_items_in_collection":true,"next_start":1000}"#), Some(Position::Offset(1_000)));
+        for last in [
+            r#"{"more_items_in_collection":false,"next_start":1000}"#,
+            r#"{"more_items_in_collection":true,"next_start":null}"#,
+            r#"{"more_items_in_collection":true,"next_start":500}"#,
+            r#"{"more_items_in_collection":true}"#,
+        ] {
+            assert_eq!(told(last), None, "{last}");
+        }
+    }
+
+    #[test]
+    fn a_full_page_that_does_not_say_whether_there_is_more_is_garbled() {
+        let rows = vec![r#"{"id":1}"#; 500].join(",");
+        for object in ["notes", "deals"] {
+            let full = page(&ask(object, Position::Start), &format!(r#"{{"data":[{rows}]}}"#));
+            assert!(matches!(full, Err(Error::Garbled(_))), "{object}");
+        }
+        assert_eq!(next(&ask("notes", Position::Start), r#"{"data":[{"id":1}]}"#), None);
+    }
+
+    #[test]
+    fn rows_are_not_touched() {
+        let body = r#"{"data":[{ "b":1.10, "a":"\u00e9" }, 7],"additional_data":{"next_cursor":null}}"#;
+        let page = page(&ask("deals", Position::Start), body).expect("a page");
+        let texts: Vec<&str> = page.rows.iter().map(|row| row.get()).collect();
+        assert_eq!(texts, [r#"{ "b":1.10, "a":"\u00e9" }"#, "7"]);
+    }
+}
