@@ -62,5 +62,6 @@ pub mod monitor;
 pub mod record;
 
 pub mod account;
+pub mod archive;
 
 

@@ -1,0 +1,236 @@
+//! How a snapshot begins, and what its manifest says in the end.
+//!
+//! Before the first page the index is brought in line with the disk: segments
+//! that are gone are forgotten (their records are stored again), segments of an
+//! interrupted run are entered (their records are not).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::error::Error;
+use super::manifest::{AliveRuns, ChangedRuns, Line, MapLine, SNAPSHOTS};
+use super::map::{Map, to_runs};
+use super::packer::Packer;
+use super::progress::Progress;
+use super::run::Run;
+use super::segment::SEGMENTS;
+use super::snapshot::Snapshot;
+use super::writer::{Head, Packing, SnapshotWriter, Tally, Unfinished};
+use super::{Archive, Inner, SnapshotId, Source};
+use crate::catalogue::ObjectName;
+
+/// Deltas stand on each other at most this deep, so that any snapshot is readable from a handful of files.
+const CHAIN_LIMIT: u32 = 16;
+
+impl Archive {
+    /// Begins a capture on top of the newest snapshot, or takes up an unfinished one of the same source.
+    pub fn begin(&self, source: Source) -> Result<SnapshotWriter<'_>, Error> {
+        self.inner.header.writable()?;
+        self.inner.signing()?;
+        let run = Run::begin(&self.inner.store, self.inner.clock.now())?;
+        self.inner.store.clear_old_drafts()?;
+        let head = self.inner.healing(|inner| {
+            inner.index().begin()?;
+            let head = inner.reconcile().and_then(|()| self.head(&source));
+            match &head {
+                Ok(_) => inner.index().commit()?,
+                Err(_) => inner.roll_back(),
+            }
+            head
+        })?;
+        let segment = {
+            let mut index = self.inner.index();
+            index.begin()?;
+            index.next_segment()?
+        };
+        let packing = Packing {
+            packer: Packer::start(&self.inner)?,
+            block: None,
+            segment,
+            lines: 0,
+            lines_stored: 0,
+            provisional: None,
+            superseded: Vec::new(),
+        };
+        let mut writer = SnapshotWriter {
+            archive: self,
+            head,
+            source,
+            objects: HashMap::new(),
+            order: Vec::new(),
+            blobs: BTreeMap::new(),
+            resumed: None,
+            bytes_added: 0,
+            packing,
+            _run: run,
+        };
+        writer.take_up()?;
+        Ok(writer)
+    }
+
+    fn head(&self, source: &Source) -> Result<Head<'_>, Error> {
+        let on_disk: Vec<SnapshotId> = self.inner.store.list(SNAPSHOTS)?.into_iter().map(SnapshotId).collect();
+        let known: HashMap<SnapshotId, u64> = self.inner.index().snapshots()?.into_iter().collect();
+        let (mut chain, mut follows): (Vec<(u64, SnapshotId)>, Vec<SnapshotId>) = (Vec::new(), Vec::new());
+        let beyond = on_disk.len() as u64;
+        for id in on_disk {
+            let sequence = match known.get(&id) {
+                Some(sequence) => *sequence,
+                None => match self.inner.line(&id) {
+                    Ok(line) => line.sequence,
+                    // Made by another machine, and this one may not read it: known by name only.
+                    Err(Error::NeedsKey { .. }) => {
+                        follows.push(id);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            self.inner.index().saw_snapshot(&id, sequence)?;
+            chain.push((sequence, id));
+        }
+        chain.sort();
+        let last = chain.last().map_or(0, |(sequence, _)| *sequence);
+        let sequence = if follows.is_empty() { last } else { last.max(beyond) } + 1;
+        let newest = chain.last().map(|(_, id)| self.snapshot(id)).transpose()?;
+        let parent = self.parent_of(source, &chain)?;
+        Ok(Head { newest, parent, sequence, follows })
+    }
+
+    /// The newest snapshot of the same account: ids of another mean other records.
+    fn parent_of(&self, source: &Source, chain: &[(u64, SnapshotId)]) -> Result<Option<Snapshot<'_>>, Error> {
+        for (_, id) in chain.iter().rev() {
+            let snapshot = self.snapshot(id)?;
+            let from = &snapshot.manifest().source;
+            if from.company_id == source.company_id && from.kind == source.kind {
+                return match snapshot.map() {
+                    Ok(_) => Ok(Some(snapshot)),
+                    // A key that may not read knows positions only of what it wrote last.
+                    Err(Error::NeedsKey { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                };
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Inner {
+    /// Brings the index in line with the segments on disk.
+    fn reconcile(&self) -> Result<(), Error> {
+        let on_disk: HashSet<String> = self.store.list_spread(SEGMENTS)?.into_iter().map(|(_, name)| name).collect();
+        let known = self.index().segments()?;
+        for (number, _) in known.iter().filter(|(_, name)| !on_disk.contains(name)) {
+            self.index().forget_segment(*number)?;
+        }
+        let known: HashSet<String> = known.into_iter().map(|(_, name)| name).collect();
+        for name in on_disk.difference(&known) {
+            match self.absorb(name) {
+                // What cannot be read is of no use here; a check says more about it.
+                Ok(_) | Err(Error::NeedsKey { .. } | Error::Damaged { .. } | Error::Missing(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SnapshotWriter<'_> {
+    /// Takes up the unfinished capture in the index, if it is of the same source and stands on the same parent.
+    fn take_up(&mut self) -> Result<(), Error> {
+        let state = self.archive.inner.index().unfinished()?;
+        let state = state.and_then(|state| serde_json::from_str::<Unfinished>(&state).ok());
+        let parent = self.head.parent.as_ref().map(|parent| &parent.manifest().id);
+        let Some(state) = state.filter(|state| state.source == self.source && state.parent.as_ref() == parent) else {
+            return Ok(());
+        };
+        let known: HashSet<u32> =
+            self.archive.inner.index().segments()?.into_iter().map(|(number, _)| number).collect();
+        let mut objects = Vec::new();
+        for object in state.objects {
+            let map = |text: &str| hex::decode(text).ok().and_then(|bytes| Map::from_bytes(&bytes));
+            let (Some(settled), Some(seen)) = (map(&object.settled), map(&object.seen)) else { return Ok(()) };
+            if !seen.segments().all(|(segment, _)| known.contains(&segment)) {
+                return Ok(());
+            }
+            let name = ObjectName::new(&object.object);
+            let parent = self.head.parent.as_ref().map(|parent| parent.map_of(&name)).transpose()?.unwrap_or_default();
+            objects.push((
+                name,
+                Progress { parent, settled, seen, new: object.new, changed: object.changed, closed: object.closed },
+            ));
+        }
+        self.order = objects.iter().map(|(name, _)| name.clone()).collect();
+        self.objects = objects.into_iter().collect();
+        self.blobs = state.blobs.into_iter().map(|blob| (blob.blob.clone(), blob)).collect();
+        self.bytes_added = state.bytes_added;
+        self.resumed = Some(state.notes);
+        Ok(())
+    }
+
+    /// The manifest's line and the map it stands for.
+    pub(super) fn line(&self, tally: Tally) -> Result<(Line, Map), Error> {
+        let inner = Arc::clone(&self.archive.inner);
+        let mut map = Map::default();
+        self.objects.values().for_each(|progress| map.add(&progress.seen));
+        let names: HashMap<u32, String> = inner.index().segments()?.into_iter().collect();
+        for (segment, _) in map.segments() {
+            let name = names.get(&segment).ok_or_else(|| Error::IndexDamaged(format!("no segment {segment}")))?;
+            inner.store.length(&super::store::Store::spread(SEGMENTS, name))?;
+        }
+        let parent = self.head.newest.as_ref().map(|newest| newest.manifest().id.clone());
+        let line = Line {
+            format: super::header::FORMAT,
+            archive: inner.header.archive.clone(),
+            sequence: self.head.sequence,
+            parent,
+            follows: self.head.follows.clone(),
+            source: self.source.clone(),
+            started: tally.started,
+            finished: inner.clock.now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            requests: tally.requests,
+            tokens: tally.tokens,
+            bytes_added: self.bytes_added,
+            notes: tally.notes,
+            contents: self.order.iter().filter_map(|object| self.objects[object].closed.clone()).collect(),
+            blobs: self.blobs.values().cloned().collect(),
+            map: self.map_line(&map, &names)?,
+        };
+        Ok((line, map))
+    }
+
+    /// Against the parent's map where that is shorter, whole where the chain is long or the delta large.
+    fn map_line(&self, map: &Map, names: &HashMap<u32, String>) -> Result<MapLine, Error> {
+        let full = map
+            .segments()
+            .map(|(segment, lines)| AliveRuns { segment: names[&segment].clone(), alive: to_runs(lines) });
+        let full = MapLine::Full { segments: full.collect() };
+        let Some(newest) = &self.head.newest else { return Ok(full) };
+        let chain = match self.archive.inner.line(&newest.manifest().id)?.map {
+            MapLine::Full { .. } => 1,
+            MapLine::Delta { chain, .. } => chain + 1,
+        };
+        let old = match newest.map() {
+            Err(Error::NeedsKey { .. }) => return Ok(full),
+            map => map?,
+        };
+        let (added, removed) = (map.minus(&old), old.minus(map));
+        let touched: BTreeSet<u32> = added.segments().chain(removed.segments()).map(|(segment, _)| segment).collect();
+        let runs = |map: &Map, segment| map.lines(segment).map(to_runs).unwrap_or_default();
+        let mut segments = Vec::new();
+        for segment in touched {
+            let name =
+                names.get(&segment).cloned().ok_or_else(|| Error::IndexDamaged(format!("no segment {segment}")))?;
+            segments.push(ChangedRuns {
+                segment: name,
+                added: runs(&added, segment),
+                removed: runs(&removed, segment),
+            });
+        }
+        let delta = MapLine::Delta { chain, segments };
+        let length = |line: &MapLine| serde_json::to_string(line).map_or(usize::MAX, |text| text.len());
+        let short = chain < CHAIN_LIMIT && length(&delta) <= length(&full) / 2;
+        Ok(if short { delta } else { full })
+    }
+}

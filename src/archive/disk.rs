@@ -1,0 +1,123 @@
+//! The few file operations that write an archive, behind a small interface.
+//!
+//! Tests put a scripted disk here that fails or stops at the n-th operation,
+//! so that a full disk and a crash can be tried at every single step.
+//! Nothing above this file opens, renames or removes archive files itself; the
+//! index and the run files, which hold nothing that cannot be lost, stand apart.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+/// A file being written.
+pub(super) trait Output: Write + Send {
+    /// Returns when the contents are on disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A file being read.
+pub(super) trait Input: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Input for T {}
+
+/// What an archive asks of a disk.
+pub(super) trait Disk: Send + Sync {
+    /// Creates a file that must not exist.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Output>>;
+    /// Opens a file for writing at its end.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Output>>;
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Input>>;
+    /// How many bytes a file holds.
+    fn length(&self, path: &Path) -> io::Result<u64>;
+    /// The names in a folder, sorted; none if there is no such folder.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Gives a file its final name; fails with `AlreadyExists` rather than replace one.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Creates one folder; false if it was there.
+    fn create_folder(&self, path: &Path) -> io::Result<bool>;
+    /// Returns when names in a folder are on disk.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Takes away the permission to write a file.
+    fn protect(&self, path: &Path) -> io::Result<()>;
+    /// Cuts a file that ends in the middle of something.
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The machine's own file system.
+#[derive(Debug)]
+pub(super) struct LocalDisk;
+
+impl Output for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+impl Disk for LocalDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Output>> {
+        Ok(Box::new(File::create_new(path)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Output>> {
+        Ok(Box::new(OpenOptions::new().append(true).open(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Input>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let folder = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            folder => folder?,
+        };
+        let mut names = Vec::new();
+        for entry in folder {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut from = tempfile::TempPath::try_from_path(from)?;
+        // A failed rename must leave the file to its owner, who may still need it.
+        from.disable_cleanup(true);
+        from.persist_noclobber(to).map_err(|failed| failed.error)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<bool> {
+        match fs::create_dir(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        // Windows opens no folders as files and needs no such call.
+        if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    }
+
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        let mut permissions = fs::metadata(path)?.permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(path, permissions)
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}

@@ -1,0 +1,439 @@
+//! Write once, read for years.
+//!
+//! An archive is a folder of immutable files. Record versions lie in *segments*,
+//! contents in *blobs*; a *manifest* says which lines of which segments a
+//! snapshot consists of, and is written last. Everything but `archive.json` is
+//! named by the hash of its stored bytes and sealed with age, so that any copy
+//! can be checked without a key and any machine can read it without pdbak.
+//! `FORMAT.md` beside this file is the format for strangers.
+//!
+//! What holds at any moment, and after a crash at any moment:
+//! 1. a name under `segments`, `blobs` and `snapshots` stands for whole contents, on disk;
+//! 2. a manifest is in place only when all it names is;
+//! 3. the index holds nothing that cannot be made again;
+//! 4. nothing that a manifest names is ever changed or removed.
+
+mod begin;
+mod blob;
+mod check;
+mod contents;
+mod disk;
+mod error;
+mod header;
+mod import;
+mod index;
+mod keys;
+mod log;
+mod manifest;
+mod map;
+mod merkle;
+mod packer;
+mod progress;
+mod reader;
+mod reindex;
+mod resolve;
+mod run;
+mod seal;
+mod segment;
+mod snapshot;
+mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use age::x25519;
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+pub use self::check::{Checked, Problem};
+pub use self::contents::{BlobRef, Contents, Coverage, SnapshotId, Source};
+pub use self::error::Error;
+pub use self::import::import;
+pub use self::keys::{Holder, Role};
+pub use self::log::{Log, LogEntries};
+pub use self::manifest::Manifest;
+pub use self::progress::Took;
+pub use self::reindex::Reindexed;
+pub use self::snapshot::{Difference, Snapshot};
+pub use self::writer::{Ending, SnapshotWriter, Tally};
+
+use self::disk::{Disk, LocalDisk};
+use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};
+use self::index::{INDEX, Index};
+use self::keys::Secrets;
+use self::manifest::{Line, MapLine, SNAPSHOTS};
+use self::map::{Map, from_runs};
+use self::reader::{Cache, Files, parse_line};
+use self::segment::SegmentFile;
+use self::store::Store;
+use crate::catalogue::ObjectName;
+use crate::clock::Clock;
+use crate::record::{DigestKey, Record, RecordId};
+
+/// Maps standing on each other deeper than this are no maps this program wrote.
+const CHAIN_SANITY: usize = 64;
+
+/// How a new archive is protected.
+pub enum Protection {
+    /// Everything is sealed.
+    Encrypted {
+        /// What opens it every day.
+        passphrase: Zeroizing<String>,
+        /// Where to write an identity that opens it without the passphrase.
+        recovery: Option<PathBuf>,
+    },
+    /// Whoever has the folder reads it.
+    Clear,
+}
+
+/// Where the secret comes from; asked only when it is needed.
+pub trait Unlock {
+    /// The passphrase.
+    fn passphrase(&self) -> Result<Zeroizing<String>, Error>;
+    /// An age identity file to use in place of the passphrase.
+    fn identity_file(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// An opened archive.
+pub struct Archive {
+    inner: Arc<Inner>,
+}
+
+/// What the archive and its packing thread share.
+struct Inner {
+    store: Store,
+    header: Header,
+    secrets: Secrets,
+    data_recipient: Option<x25519::Recipient>,
+    manifest_recipient: Option<x25519::Recipient>,
+    verifying: VerifyingKey,
+    clock: Clock,
+    index: Mutex<Index>,
+    /// Raised whenever segments may have got other numbers.
+    generation: AtomicU64,
+    cache: Mutex<Cache>,
+    files: Files,
+}
+
+impl Archive {
+    /// Makes an archive in a folder that is empty or not there.
+    pub fn create(root: &Path, protection: Protection, clock: Clock) -> Result<Archive, Error> {
+        Archive::create_on(Arc::new(LocalDisk), root, protection, clock)
+    }
+
+    fn create_on(disk: Arc<dyn Disk>, root: &Path, protection: Protection, clock: Clock) -> Result<Archive, Error> {
+        let refused = |fact: &str| Error::CannotCreate { folder: root.to_owned(), fact: fact.to_owned() };
+        std::fs::create_dir_all(root).map_err(Error::file("create", root))?;
+        let store = Store::new(root, disk);
+        let found = store.list("")?;
+        if found.iter().any(|name| name == HEADER) {
+            return Err(refused("it is an archive already"));
+        }
+        if !found.iter().all(|name| ["keys", "tmp"].contains(&name.as_str())) {
+            return Err(refused("it is not empty"));
+        }
+        // What an interrupted creation left behind opens nothing.
+        for leftover in store.list("keys")? {
+            store.remove(&format!("keys/{leftover}"))?;
+        }
+        let (secrets, recipients, signing_key) = Secrets::generate(matches!(protection, Protection::Encrypted { .. }));
+        let archive = hex::encode(&keys::random()[..16]);
+        let header = Header {
+            format: FORMAT,
+            archive,
+            created: clock.now(),
+            requires: Requires::default(),
+            recipients,
+            signing_key,
+        };
+        match protection {
+            Protection::Clear => keys::add_holder(&store, &header, &secrets, Role::Restore, None)?,
+            Protection::Encrypted { passphrase, recovery } => {
+                keys::add_holder(&store, &header, &secrets, Role::Restore, Some(&Holder::Passphrase(passphrase)))?;
+                if let Some(path) = recovery {
+                    let recipient = keys::write_recovery_identity(&path)?;
+                    keys::add_holder(&store, &header, &secrets, Role::Restore, Some(&Holder::Recipient(recipient)))?;
+                }
+            }
+        }
+        store.place_as(HEADER_COPY, &header.to_bytes())?;
+        // The header last: before it the folder is no archive.
+        store.place_as(HEADER, &header.to_bytes())?;
+        Archive::assemble(store, header, secrets, clock)
+    }
+
+    /// Opens an archive.
+    pub fn open(root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
+        Archive::open_on(Arc::new(LocalDisk), root, unlock, clock)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
+        let store = Store::new(root, disk);
+        let header = Header::read(&store)?;
+        let secrets = keys::unlock(&store, &header, unlock)?;
+        Archive::assemble(store, header, secrets, clock)
+    }
+
+    fn assemble(store: Store, header: Header, secrets: Secrets, clock: Clock) -> Result<Archive, Error> {
+        let path = store.path(HEADER);
+        let garbled = || Error::damaged(&path, "a public key that is none");
+        let recipient = |text: &String| x25519::Recipient::from_str(text).map_err(|_| garbled());
+        let data_recipient = header.recipients.as_ref().map(|keys| recipient(&keys.data)).transpose()?;
+        let manifest_recipient = header.recipients.as_ref().map(|keys| recipient(&keys.manifest)).transpose()?;
+        let verifying = keys::bytes_32(&header.signing_key)
+            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+            .ok_or_else(garbled)?;
+        let index = Mutex::new(Index::open(&store.path(INDEX), &header.archive)?);
+        let (cache, files) = (Mutex::default(), Mutex::new(VecDeque::new()));
+        let generation = AtomicU64::new(0);
+        let inner = Inner {
+            store,
+            header,
+            secrets,
+            data_recipient,
+            manifest_recipient,
+            verifying,
+            clock,
+            index,
+            generation,
+            cache,
+            files,
+        };
+        Ok(Archive { inner: Arc::new(inner) })
+    }
+
+    /// The archive's id.
+    pub fn id(&self) -> &str {
+        &self.inner.header.archive
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        self.inner.store.root()
+    }
+
+    /// Whether its files are sealed.
+    pub fn is_encrypted(&self) -> bool {
+        self.inner.header.recipients.is_some()
+    }
+
+    /// What the key in use allows.
+    pub fn role(&self) -> Role {
+        self.inner.secrets.role
+    }
+
+    /// Makes one more holder file, of this or a lesser role.
+    pub fn add_holder(&self, role: Role, holder: &Holder) -> Result<(), Error> {
+        keys::add_holder(&self.inner.store, &self.inner.header, &self.inner.secrets, role, Some(holder))
+    }
+
+    /// All snapshots, oldest first.
+    pub fn snapshots(&self) -> Result<Vec<Manifest>, Error> {
+        let mut manifests = Vec::new();
+        for name in self.inner.store.list(SNAPSHOTS)? {
+            let id = SnapshotId(name);
+            manifests.push(self.inner.line(&id)?.manifest(&id));
+        }
+        manifests.sort_by(|left, right| {
+            (left.sequence, left.finished, &left.id).cmp(&(right.sequence, right.finished, &right.id))
+        });
+        Ok(manifests)
+    }
+
+    /// One snapshot, open for reading.
+    pub fn snapshot(&self, id: &SnapshotId) -> Result<Snapshot<'_>, Error> {
+        Ok(Snapshot::new(self, self.inner.line(id)?.manifest(id)))
+    }
+
+    /// The secret of this archive's keyed hashes, also for digests of other things (plans).
+    pub fn digest_key(&self) -> &DigestKey {
+        &self.inner.secrets.digest
+    }
+}
+
+impl Inner {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, VecDeque<(u32, SegmentFile)>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    fn signing(&self) -> Result<&SigningKey, Error> {
+        self.secrets
+            .signing
+            .as_ref()
+            .ok_or(Error::NeedsKey { doing: "take snapshots", role: self.secrets.role.as_str() })
+    }
+
+    /// Whether what is sealed for the data key can be read.
+    fn reads_data(&self) -> bool {
+        self.header.recipients.is_none() || self.secrets.data.is_some()
+    }
+
+    /// Whether manifests can be read.
+    fn reads_manifests(&self) -> bool {
+        self.header.recipients.is_none() || self.secrets.manifest.is_some()
+    }
+
+    /// Forgets what the open transaction did, and every number it may have given out.
+    fn roll_back(&self) {
+        let mut index = self.index();
+        if index.in_transaction() {
+            index.roll_back();
+            drop(index);
+            self.forget_numbers();
+        }
+    }
+
+    fn forget_numbers(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        *self.cache() = Cache::default();
+        self.files().clear();
+    }
+
+    /// Throws the index away; what is needed of it is read from segments again.
+    fn discard_index(&self) -> Result<(), Error> {
+        self.roll_back();
+        *self.index() = Index::recreate(&self.store.path(INDEX), &self.header.archive)?;
+        self.forget_numbers();
+        Ok(())
+    }
+
+    /// Does something with the index, and once more with a new one if it turns out to be damaged.
+    fn healing<T>(&self, mut work: impl FnMut(&Inner) -> Result<T, Error>) -> Result<T, Error> {
+        match work(self) {
+            Err(error) if error.is_index_damage() && !self.index().in_transaction() => {
+                self.discard_index()?;
+                work(self)
+            }
+            done => done,
+        }
+    }
+
+    /// A manifest's line: from its file, or from the index where this machine wrote it and may not read it.
+    fn line(&self, id: &SnapshotId) -> Result<Line, Error> {
+        if self.reads_manifests() {
+            return Line::read(&self.store, id, &self.header.archive, &self.verifying, self.secrets.manifest.as_ref());
+        }
+        let line = self
+            .index()
+            .snapshot_line(id)?
+            .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() })?;
+        serde_json::from_str(&line).map_err(|error| Error::IndexDamaged(error.to_string()))
+    }
+
+    /// The positions of a snapshot.
+    fn map(&self, id: &SnapshotId) -> Result<Map, Error> {
+        if !self.reads_manifests() {
+            return self
+                .index()
+                .snapshot_map(id)?
+                .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() });
+        }
+        let path = self.store.path(&format!("{SNAPSHOTS}/{}", id.0));
+        let garbled = |fact: &str| Error::damaged(&path, fact.to_owned());
+        let (mut deltas, mut line) = (Vec::new(), self.line(id)?);
+        let full = loop {
+            match line.map {
+                MapLine::Full { segments } => break segments,
+                MapLine::Delta { segments, .. } => deltas.push(segments),
+            }
+            let parent = line
+                .parent
+                .filter(|_| deltas.len() < CHAIN_SANITY)
+                .ok_or_else(|| garbled("its map stands on nothing"))?;
+            line = self.line(&parent)?;
+        };
+        let runs = |runs: &[u32]| from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"));
+        let mut map = Map::default();
+        for part in full {
+            map.set(self.segment_number(&part.segment)?, runs(&part.alive)?);
+        }
+        for part in deltas.into_iter().rev().flatten() {
+            let segment = self.segment_number(&part.segment)?;
+            let lines = map.lines(segment).cloned().unwrap_or_default();
+            map.set(segment, (lines - runs(&part.removed)?) | runs(&part.added)?);
+        }
+        Ok(map)
+    }
+
+    /// The number of a segment in the index, which learns it from the segment itself if it has to.
+    fn segment_number(&self, name: &str) -> Result<u32, Error> {
+        let known = self.index().segment(name)?;
+        known.map_or_else(|| self.absorb(name), Ok)
+    }
+
+    /// Enters a stored segment in the index.
+    fn absorb(&self, name: &str) -> Result<u32, Error> {
+        if !self.reads_data() {
+            return Err(Error::NeedsKey { doing: "index segments", role: self.secrets.role.as_str() });
+        }
+        let path = self.store.path(&Store::spread(segment::SEGMENTS, name));
+        let mut file = SegmentFile::open(&self.store, name, &self.header.archive, self.secrets.data.as_ref())?;
+        let directory = file.directory()?;
+        let mut index = self.index();
+        let own_transaction = !index.in_transaction();
+        if own_transaction {
+            index.begin()?;
+        }
+        let entered = (|| {
+            let number = index.next_segment()?;
+            index.put_segment(number, name, &directory)?;
+            let mut line = 0;
+            for facts in &directory.blocks {
+                let object = ObjectName::new(&facts.object);
+                let object_number = index.object(&facts.object)?;
+                let text = file.block(facts)?;
+                for row in rows_of(&text, &object, number, line, &self.secrets.digest) {
+                    index.insert(
+                        object_number,
+                        &row.ok_or_else(|| Error::damaged(&path, "a line that is no record"))?,
+                    )?;
+                }
+                line += facts.lines;
+            }
+            Ok(number)
+        })();
+        match &entered {
+            Ok(_) if own_transaction => index.commit()?,
+            Err(_) if own_transaction => index.roll_back(),
+            _ => {}
+        }
+        entered
+    }
+}
+
+/// The index rows of a block's lines; `None` for a line that is no record.
+fn rows_of<'t>(
+    text: &'t [u8],
+    object: &'t ObjectName,
+    segment: u32,
+    first: u32,
+    digest: &'t DigestKey,
+) -> impl Iterator<Item = Option<index::Row>> + 't {
+    text.split_inclusive(|byte| *byte == b'\n').zip(first..).map(move |(line, number)| {
+        let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+        let (key, body) = parse_line(line, object)?;
+        let record = Record::stored(RecordId::new(object.clone(), key), body.into());
+        Some(index::Row { key: record.id().key.to_bytes(), segment, line: number, digest: record.digest(digest) })
+    })
+}

@@ -1,0 +1,85 @@
+//! One object of a snapshot being made, as three sets of positions.
+//!
+//! What the parent has, which of these are settled (seen again, changed, kept
+//! or gone), and what the new snapshot has: all counting falls out of these.
+
+use super::Contents;
+use super::index::Row;
+use super::map::Map;
+
+/// What became of a record that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Took {
+    /// The parent has no record of this key.
+    New,
+    /// The parent has another version of it.
+    Changed,
+    /// The parent has this version.
+    Same,
+    /// The same key was taken before in this capture: the last one counts.
+    Again,
+}
+
+/// One object so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) parent: Map,
+    pub(super) settled: Map,
+    pub(super) seen: Map,
+    pub(super) new: u64,
+    pub(super) changed: u64,
+    pub(super) closed: Option<Contents>,
+}
+
+impl Progress {
+    pub(super) fn position_in_parent(&self, versions: &[Row]) -> Option<(u32, u32)> {
+        versions.iter().map(|row| (row.segment, row.line)).find(|&(segment, line)| self.parent.contains(segment, line))
+    }
+
+    /// Forgets that the key was seen; says whether it had been.
+    fn unsee(&mut self, versions: &[Row]) -> bool {
+        let seen = versions
+            .iter()
+            .map(|row| (row.segment, row.line))
+            .find(|&(segment, line)| self.seen.contains(segment, line));
+        let Some(position) = seen else { return false };
+        self.seen.remove(position.0, position.1);
+        match self.position_in_parent(versions) {
+            None => self.new -= 1,
+            Some(parent) if parent != position => self.changed -= 1,
+            Some(_) => {}
+        }
+        true
+    }
+
+    pub(super) fn see(&mut self, versions: &[Row], position: (u32, u32)) -> Took {
+        let again = self.unsee(versions);
+        self.seen.insert(position.0, position.1);
+        let parent = self.position_in_parent(versions);
+        if let Some((segment, line)) = parent {
+            self.settled.insert(segment, line);
+        }
+        let took = match parent {
+            None => Took::New,
+            Some(parent) if parent == position => Took::Same,
+            Some(_) => Took::Changed,
+        };
+        self.new += u64::from(took == Took::New);
+        self.changed += u64::from(took == Took::Changed);
+        if again { Took::Again } else { took }
+    }
+
+    pub(super) fn drop_record(&mut self, versions: &[Row]) {
+        self.unsee(versions);
+        if let Some((segment, line)) = self.position_in_parent(versions) {
+            self.settled.insert(segment, line);
+        }
+    }
+
+    pub(super) fn keep_rest(&mut self) -> u64 {
+        let rest = self.parent.minus(&self.settled);
+        self.seen.add(&rest);
+        self.settled.add(&rest);
+        rest.len()
+    }
+}

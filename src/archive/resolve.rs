@@ -1,0 +1,56 @@
+//! The names by which people call a snapshot.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+use super::error::Error;
+use super::{Archive, Manifest, SnapshotId};
+
+impl Archive {
+    /// `latest`, `latest~2`, an id prefix, a date (`2026-11-02`, `2026-11-02T10:00`: the newest not after it).
+    pub fn resolve(&self, name: &str) -> Result<SnapshotId, Error> {
+        let manifests = self.snapshots()?;
+        let none = || Error::NoSnapshot(name.to_owned());
+        if let Some(back) = generations_back(name) {
+            let at = manifests.len().checked_sub(1).and_then(|last| last.checked_sub(back));
+            return at.map(|at| manifests[at].id.clone()).ok_or_else(none);
+        }
+        if let Some(until) = end_of(name) {
+            return manifests
+                .iter()
+                .rev()
+                .find(|manifest| manifest.finished <= until)
+                .map(|manifest| manifest.id.clone())
+                .ok_or_else(none);
+        }
+        let matching: Vec<&Manifest> =
+            manifests.iter().filter(|manifest| !name.is_empty() && manifest.id.0.starts_with(name)).collect();
+        match matching[..] {
+            [] => Err(none()),
+            [one] => Ok(one.id.clone()),
+            _ => {
+                let matches = matching.iter().map(|manifest| manifest.id.short()).collect::<Vec<_>>().join(", ");
+                Err(Error::AmbiguousSnapshot { name: name.to_owned(), matches })
+            }
+        }
+    }
+}
+
+fn generations_back(name: &str) -> Option<usize> {
+    match name.strip_prefix("latest")? {
+        "" => Some(0),
+        rest => rest.strip_prefix('~')?.parse().ok(),
+    }
+}
+
+/// The last moment that a date or time names.
+fn end_of(name: &str) -> Option<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(name) {
+        return Some(time.with_timezone(&Utc));
+    }
+    let (day, time) = name.split_once(['T', ' ']).unwrap_or((name, "23:59:59.999999999"));
+    let day = NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?;
+    let (clock, rest) = (format!("{day} {time}"), format!("{day} {time}:59.999999999"));
+    let time = NaiveDateTime::parse_from_str(&clock, "%Y-%m-%d %H:%M:%S%.f")
+        .or_else(|_| NaiveDateTime::parse_from_str(&rest, "%Y-%m-%d %H:%M:%S%.f"));
+    time.ok().map(|time| time.and_utc())
+}

@@ -1,0 +1,108 @@
+//! One writer at a time, without a lock that outlives it.
+//!
+//! A writer holds a file under `runs/`, locked by the operating system and
+//! touched every minute. Readers and checks never look at it. When a writer
+//! dies its lock is gone at once on the same machine, and on another machine
+//! its file is dead after ten minutes of silence; nobody has to unlock anything.
+
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::store::Store;
+
+/// Where run files lie.
+const RUNS: &str = "runs";
+const HEARTBEAT: Duration = Duration::from_secs(60);
+const DEAD_AFTER: Duration = Duration::from_secs(600);
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    host: String,
+    process: u32,
+    since: DateTime<Utc>,
+}
+
+/// The right to write, until dropped.
+#[derive(Debug)]
+pub(super) struct Run {
+    path: PathBuf,
+    stop: Option<Sender<()>>,
+    heart: Option<JoinHandle<()>>,
+}
+
+impl Run {
+    /// Takes the right to write; whoever died with it loses it.
+    pub(super) fn begin(store: &Store, now: DateTime<Utc>) -> Result<Run, Error> {
+        store.create_folder(RUNS)?;
+        let name = uuid::Uuid::new_v4().to_string();
+        let path = store.path(&format!("{RUNS}/{name}"));
+        let refused = || Error::file("write", &path);
+        let file = File::create_new(&path).map_err(refused())?;
+        // Own file first, then a look at the others: of two that begin together at least one sees the other.
+        let mut run = Run { path: path.clone(), stop: None, heart: None };
+        file.try_lock().map_err(|error| Error::Busy(error.to_string()))?;
+        let about = About { host: host(), process: std::process::id(), since: now };
+        serde_json::to_writer(&file, &about).map_err(|error| refused()(error.into()))?;
+        let store_time = file.metadata().and_then(|facts| facts.modified()).map_err(refused())?;
+        for other in store.list(RUNS)?.into_iter().filter(|other| *other != name) {
+            yield_or_bury(&store.path(&format!("{RUNS}/{other}")), store_time)?;
+        }
+        let (stop, stopped) = channel();
+        run.heart = Some(std::thread::spawn(move || {
+            while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
+                // A missed beat is made good by the next; ten must fail before anybody minds.
+                let _ = file.set_modified(SystemTime::now());
+            }
+        }));
+        run.stop = Some(stop);
+        Ok(run)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(heart) = self.heart.take() {
+            let _ = heart.join();
+        }
+        // What stays behind is found dead by the next writer.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Refuses if the run file belongs to a living writer, else removes it.
+fn yield_or_bury(path: &std::path::Path, store_time: SystemTime) -> Result<(), Error> {
+    let Ok(file) = File::open(path) else { return Ok(()) };
+    let about: Option<About> = serde_json::from_reader(&file).ok();
+    let silent =
+        file.metadata().and_then(|facts| facts.modified()).ok().and_then(|beat| store_time.duration_since(beat).ok());
+    let silent_for_long = silent.is_some_and(|silent| silent > DEAD_AFTER);
+    let here = about.as_ref().is_none_or(|about| about.host == host());
+    let held = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if !held && (here || silent_for_long) {
+        let _ = std::fs::remove_file(path);
+        return Ok(());
+    }
+    Err(Error::Busy(match about {
+        Some(about) => format!(
+            "process {} on {} has been writing since {}",
+            about.process,
+            about.host,
+            about.since.format("%Y-%m-%d %H:%M:%S")
+        ),
+        None => "another process is writing".to_owned(),
+    }))
+}
+
+fn host() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = kernel.or_else(|| std::env::var("COMPUTERNAME").ok()).or_else(|| std::env::var("HOSTNAME").ok());
+    name.map_or_else(|| "this machine".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,302 @@
+//! Files that are written once, under the name of what they hold.
+//!
+//! The order is restic's, because each step guards against something that has
+//! happened: a temporary name (nothing half-written is ever visible), the
+//! length and the contents read back (a bad cable, a full disk that lied),
+//! fsync before the rename (a name without contents after a power cut), a
+//! rename that cannot replace, fsync of the folder (contents without a name).
+//! Blobs are many and small: their folders are synced together, before anything
+//! that names them is written.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::disk::{Disk, Input, Output};
+use super::error::Error;
+
+/// Where files are written before they have their names.
+const DRAFTS: &str = "tmp";
+/// A draft of this age belongs to nobody any more: no file takes that long to write.
+const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The folder of an archive.
+#[derive(Clone)]
+pub(super) struct Store {
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Folders with new names that may not be on disk yet.
+    unsettled: Arc<Mutex<BTreeSet<PathBuf>>>,
+}
+
+/// A file that has got its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Placed {
+    /// Hex BLAKE3 of the stored bytes.
+    pub(super) name: String,
+    /// How many bytes are stored.
+    pub(super) bytes: u64,
+}
+
+impl Store {
+    pub(super) fn new(root: &Path, disk: Arc<dyn Disk>) -> Store {
+        Store { root: root.to_owned(), disk, unsettled: Arc::default() }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Where a file of `segments` or `blobs` lies: spread over 256 folders.
+    pub(super) fn spread(folder: &str, name: &str) -> String {
+        format!("{folder}/{}/{name}", name.get(..2).unwrap_or("--"))
+    }
+
+    pub(super) fn open(&self, name: &str) -> Result<Box<dyn Input>, Error> {
+        let path = self.path(name);
+        self.disk.open(&path).map_err(Error::file("read", &path))
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.open(name)?.read_to_end(&mut bytes).map_err(Error::file("read", &self.path(name)))?;
+        Ok(bytes)
+    }
+
+    pub(super) fn length(&self, name: &str) -> Result<u64, Error> {
+        let path = self.path(name);
+        self.disk.length(&path).map_err(Error::file("read", &path))
+    }
+
+    pub(super) fn exists(&self, name: &str) -> bool {
+        self.disk.length(&self.path(name)).is_ok()
+    }
+
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let path = self.path(folder);
+        self.disk.list(&path).map_err(Error::file("list", &path))
+    }
+
+    /// The files of `segments` or `blobs`: path below the root, and name.
+    pub(super) fn list_spread(&self, folder: &str) -> Result<Vec<(String, String)>, Error> {
+        let mut files = Vec::new();
+        for part in self.list(folder)? {
+            for name in self.list(&format!("{folder}/{part}"))? {
+                files.push((format!("{folder}/{part}/{name}"), name));
+            }
+        }
+        Ok(files)
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        self.disk.remove(&path).map_err(Error::file("remove", &path))
+    }
+
+    pub(super) fn append(&self, name: &str) -> Result<Box<dyn Output>, Error> {
+        let path = self.path(name);
+        self.disk.append(&path).map_err(Error::file("write", &path))
+    }
+
+    pub(super) fn truncate(&self, name: &str, length: u64) -> Result<(), Error> {
+        let path = self.path(name);
+        self.disk.truncate(&path, length).map_err(Error::file("write", &path))
+    }
+
+    /// Creates an empty file that will be appended to.
+    pub(super) fn create_log_file(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        let folder = path.parent().expect("a file lies in a folder");
+        self.create_folder(Path::new(name).parent().and_then(Path::to_str).unwrap_or_default())?;
+        self.disk.create(&path).and_then(|mut file| file.sync()).map_err(Error::file("write", &path))?;
+        self.disk.sync_folder(folder).map_err(Error::file("write", folder))
+    }
+
+    /// Makes a folder below the root together with those above it, each on disk before the next.
+    pub(super) fn create_folder(&self, folder: &str) -> Result<(), Error> {
+        let mut path = self.root.clone();
+        for part in folder.split('/').filter(|part| !part.is_empty()) {
+            let parent = path.clone();
+            path.push(part);
+            if self.disk.create_folder(&path).map_err(Error::file("create", &path))? {
+                self.disk.sync_folder(&parent).map_err(Error::file("write", &parent))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a file that will be named later.
+    pub(super) fn draft(&self) -> Result<Draft, Error> {
+        self.create_folder(DRAFTS)?;
+        let path = self.path(&format!("{DRAFTS}/{}", uuid::Uuid::new_v4()));
+        let output = self.disk.create(&path).map_err(Error::file("write", &path))?;
+        Ok(Draft { store: self.clone(), path, output: Some(output), hasher: blake3::Hasher::new(), bytes: 0 })
+    }
+
+    /// Writes a whole file under a name of its own choice, in the same order of steps.
+    pub(super) fn place_as(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let mut draft = self.draft()?;
+        draft.write_all(bytes).map_err(Error::file("write", &self.path(name)))?;
+        draft.place_at(|_| name.to_owned(), |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Makes sure that the names of all blobs so far are on disk; before it nothing may count on them.
+    pub(super) fn settle(&self) -> Result<(), Error> {
+        let folders: Vec<PathBuf> = self.unsettled().iter().cloned().collect();
+        for folder in folders {
+            self.disk.sync_folder(&folder).map_err(Error::file("write", &folder))?;
+            self.unsettled().remove(&folder);
+        }
+        Ok(())
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes drafts that a run left behind long ago.
+    pub(super) fn clear_old_drafts(&self) -> Result<(), Error> {
+        for name in self.list(DRAFTS)? {
+            let path = self.path(&format!("{DRAFTS}/{name}"));
+            let modified = std::fs::metadata(&path).and_then(|facts| facts.modified());
+            let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+            if age.is_some_and(|age| age > DRAFT_IS_DEAD_AFTER) {
+                self.disk.remove(&path).map_err(Error::file("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file being written under a temporary name; gone when dropped before it is placed.
+pub(super) struct Draft {
+    store: Store,
+    path: PathBuf,
+    output: Option<Box<dyn Output>>,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let output = self.output.as_mut().expect("a draft has its file until it is placed");
+        let written = output.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.as_mut().expect("a draft has its file until it is placed").flush()
+    }
+}
+
+impl Draft {
+    /// Names the file after what it holds, in `folder`; `decode` reads back what was written.
+    pub(super) fn place(
+        self,
+        folder: &str,
+        decode: impl FnOnce(Box<dyn Input>) -> Result<(), Error>,
+    ) -> Result<Placed, Error> {
+        let spread = matches!(folder, "segments" | "blobs");
+        self.place_at(|name| if spread { Store::spread(folder, name) } else { format!("{folder}/{name}") }, decode)
+    }
+
+    /// The same for one of many: its contents are on disk, its name is after [`Store::settle`].
+    pub(super) fn place_one_of_many(
+        mut self,
+        folder: &str,
+        decode: impl FnOnce(Box<dyn Input>) -> Result<(), Error>,
+    ) -> Result<Placed, Error> {
+        let store = self.store.clone();
+        let (placed, target) = self.name_it(|name| Store::spread(folder, name), decode)?;
+        store.unsettled().insert(folder_of(&target).to_owned());
+        Ok(placed)
+    }
+
+    fn place_at(
+        mut self,
+        name: impl FnOnce(&str) -> String,
+        decode: impl FnOnce(Box<dyn Input>) -> Result<(), Error>,
+    ) -> Result<Placed, Error> {
+        let store = self.store.clone();
+        let (placed, target) = self.name_it(name, decode)?;
+        let folder = folder_of(&target);
+        store.disk.sync_folder(folder).map_err(Error::file("write", folder))?;
+        Ok(placed)
+    }
+
+    /// Every step but the last: the name may not be on disk yet.
+    fn name_it(
+        &mut self,
+        name: impl FnOnce(&str) -> String,
+        decode: impl FnOnce(Box<dyn Input>) -> Result<(), Error>,
+    ) -> Result<(Placed, PathBuf), Error> {
+        let store = self.store.clone();
+        let hash = self.hasher.finalize().to_hex().to_string();
+        let name = name(&hash);
+        let target = store.path(&name);
+        let mut output = self.output.take().expect("a draft has its file until it is placed");
+        output.flush().map_err(Error::file("write", &target))?;
+        self.read_back(&hash, &target)?;
+        decode(store.disk.open(&self.path).map_err(Error::file("write", &target))?)?;
+        output.sync().map_err(Error::file("write", &target))?;
+        drop(output);
+        store.create_folder(Path::new(&name).parent().and_then(Path::to_str).unwrap_or_default())?;
+        match store.disk.rename(&self.path, &target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // The same bytes are there already: the old file is kept, if it is what its name says.
+                if hash_of(store.disk.open(&target).map_err(Error::file("read", &target))?, &target)? != hash {
+                    return Err(Error::damaged(&target, "another file has this name"));
+                }
+                store.disk.remove(&self.path).map_err(Error::file("remove", &self.path))?;
+            }
+            renamed => renamed.map_err(Error::file("write", &target))?,
+        }
+        store.disk.protect(&target).map_err(Error::file("write", &target))?;
+        Ok((Placed { name: hash, bytes: self.bytes }, target))
+    }
+
+    fn read_back(&self, hash: &str, target: &Path) -> Result<(), Error> {
+        let length = self.store.disk.length(&self.path).map_err(Error::file("write", target))?;
+        if length != self.bytes {
+            return Err(Error::damaged(target, format!("{} bytes written, {length} found", self.bytes)));
+        }
+        let input = self.store.disk.open(&self.path).map_err(Error::file("write", target))?;
+        if hash_of(input, target)? != hash {
+            return Err(Error::damaged(target, "what was written does not read back the same"));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Best effort: what stays behind is removed by a later run.
+        self.output = None;
+        let _ = self.store.disk.remove(&self.path);
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().expect("a file lies in a folder")
+}
+
+/// Hex BLAKE3 of all that is left to read.
+pub(super) fn hash_of(mut input: Box<dyn Input>, path: &Path) -> Result<String, Error> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match input.read(&mut buffer).map_err(Error::file("read", path))? {
+            0 => return Ok(hasher.finalize().to_hex().to_string()),
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+}

@@ -1,0 +1,276 @@
+//! A disk that fails or stops at the n-th operation, for every n.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::archive::disk::{Input, Output};
+
+/// What happens at the n-th operation that changes the disk.
+#[derive(Clone, Copy, PartialEq)]
+enum Script {
+    /// It fails, and later ones work.
+    Fail(io::ErrorKind),
+    /// It writes half of what it should; it and all later ones fail, as if the process had died.
+    Crash,
+}
+
+struct FaultyDisk {
+    script: Script,
+    at: u64,
+    done: Arc<AtomicU64>,
+}
+
+impl FaultyDisk {
+    fn new(script: Script, at: u64) -> (Arc<FaultyDisk>, Arc<AtomicU64>) {
+        let done = Arc::new(AtomicU64::new(0));
+        (Arc::new(FaultyDisk { script, at, done: Arc::clone(&done) }), done)
+    }
+
+    fn step(&self) -> io::Result<()> {
+        step(self.script, self.at, &self.done)
+    }
+}
+
+fn step(script: Script, at: u64, done: &AtomicU64) -> io::Result<()> {
+    let now = done.fetch_add(1, Ordering::SeqCst) + 1;
+    match script {
+        Script::Fail(kind) if now == at => Err(io::Error::new(kind, "as the script says")),
+        Script::Crash if now >= at => Err(io::Error::other("the process is gone")),
+        _ => Ok(()),
+    }
+}
+
+struct FaultyFile {
+    file: Box<dyn Output>,
+    script: Script,
+    at: u64,
+    done: Arc<AtomicU64>,
+}
+
+impl Write for FaultyFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = step(self.script, self.at, &self.done) {
+            // A torn write: half of it reached the disk.
+            self.file.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Output for FaultyFile {
+    fn sync(&mut self) -> io::Result<()> {
+        // The process dies here, not the machine: what was written stays, and waiting for the disk would prove nothing.
+        step(self.script, self.at, &self.done)
+    }
+}
+
+impl FaultyDisk {
+    fn wrap(&self, file: Box<dyn Output>) -> Box<dyn Output> {
+        Box::new(FaultyFile { file, script: self.script, at: self.at, done: Arc::clone(&self.done) })
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Output>> {
+        self.step()?;
+        Ok(self.wrap(LocalDisk.create(path)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Output>> {
+        Ok(self.wrap(LocalDisk.append(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Input>> {
+        LocalDisk.open(path)
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        LocalDisk.length(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        LocalDisk.list(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.rename(from, to)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<bool> {
+        self.step()?;
+        LocalDisk.create_folder(path)
+    }
+
+    fn sync_folder(&self, _path: &Path) -> io::Result<()> {
+        self.step()
+    }
+
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.protect(path)
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.truncate(path, length)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.remove(path)
+    }
+}
+
+fn first() -> Vec<Record> {
+    (1..=40).map(|number| deal(number, "first")).collect()
+}
+
+fn second() -> Vec<Record> {
+    (1..=45).map(|number| deal(number, if number % 3 == 0 { "second" } else { "first" })).collect()
+}
+
+/// A capture with checkpoints and contents, which saves what it has when something fails.
+fn capture(archive: &Archive) -> Result<Manifest, Error> {
+    let mut writer = archive.begin(source())?;
+    let filled = fill(&mut writer);
+    if let Err(error) = filled {
+        // A second try must not enter in the index what the first could not store.
+        let _ = writer.checkpoint(&Value::Null);
+        return Err(error);
+    }
+    writer.finish(tally())
+}
+
+fn fill(writer: &mut SnapshotWriter<'_>) -> Result<(), Error> {
+    let records = second();
+    writer.take(&records[..20])?;
+    writer.blob(&mut &b"contents of a file"[..])?;
+    writer.checkpoint(&Value::Null)?;
+    writer.take(&records[20..])?;
+    writer.checkpoint(&Value::Null)?;
+    writer.close(&deals(), whole())?;
+    Ok(())
+}
+
+/// Lets the second snapshot meet the fault at every operation, and expects the first intact and the next run to succeed.
+fn at_every_operation(script: Script) -> u64 {
+    for at in 1.. {
+        let world = World::new();
+        let sound = || FaultyDisk::new(script, u64::MAX).0;
+        let archive = Archive::create_on(sound(), &world.root, Protection::Clear, world.clock).unwrap();
+        let before = snapshot_of(&archive, &first());
+        drop(archive);
+        let (disk, done) = FaultyDisk::new(script, at);
+        let open =
+            |disk: Arc<dyn Disk>| Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
+        let outcome = {
+            let archive = open(disk);
+            capture(&archive)
+        };
+        let archive = open(sound());
+        let mut problems = Vec::new();
+        archive.check(true, &mut |problem| problems.push(problem)).unwrap();
+        assert_eq!(problems, [], "after a fault at operation {at}");
+        assert_eq!(records_of(&archive, &before.id), first(), "after a fault at operation {at}");
+        for finished in archive.snapshots().unwrap().iter().filter(|finished| finished.id != before.id) {
+            assert_eq!(records_of(&archive, &finished.id), second(), "after a fault at operation {at}");
+        }
+        if let Ok(finished) = &outcome {
+            assert!(
+                archive.snapshots().unwrap().iter().any(|manifest| manifest.id == finished.id),
+                "a snapshot reported as done is there"
+            );
+        }
+        let again =
+            capture(&archive).unwrap_or_else(|error| panic!("the run after a fault at operation {at}: {error}"));
+        assert_eq!(records_of(&archive, &again.id), second());
+        let checked =
+            archive.check(true, &mut |problem| panic!("after the run after operation {at}: {problem:?}")).unwrap();
+        assert_eq!(checked.problems, 0);
+        if done.load(Ordering::SeqCst) < at {
+            return at;
+        }
+    }
+    unreachable!("the loop ends when no operation is left to fail")
+}
+
+#[test]
+fn a_full_disk_at_any_operation_leaves_every_snapshot_intact() {
+    assert!(at_every_operation(Script::Fail(io::ErrorKind::StorageFull)) > 40);
+}
+
+#[test]
+fn a_bad_disk_at_any_operation_leaves_every_snapshot_intact() {
+    assert!(at_every_operation(Script::Fail(io::ErrorKind::Other)) > 40);
+}
+
+#[test]
+fn a_crash_at_any_operation_leaves_every_snapshot_intact() {
+    assert!(at_every_operation(Script::Crash) > 40);
+}
+
+#[test]
+fn what_sqlite_gave_up_on_a_full_disk_is_not_entered_in_parts() {
+    let (_world, archive) = World::clear();
+    let before = snapshot_of(&archive, &first());
+    let mut writer = archive.begin(source()).unwrap();
+    writer.take(&second()[..20]).unwrap();
+    // On a full disk SQLite ends the transaction by itself.
+    archive.inner.roll_back();
+    assert!(matches!(writer.take(&second()), Err(Error::TransactionLost)));
+    assert!(matches!(writer.checkpoint(&Value::Null), Err(Error::TransactionLost)));
+    drop(writer);
+    let after = capture(&archive).unwrap();
+    assert_eq!(records_of(&archive, &before.id), first());
+    assert_eq!(records_of(&archive, &after.id), second());
+    assert_eq!(archive.check(true, &mut |problem| panic!("{problem:?}")).unwrap().problems, 0);
+}
+
+#[test]
+fn a_full_disk_is_told_with_operation_and_file() {
+    let (world, archive) = World::clear();
+    drop(archive);
+    let (disk, _) = FaultyDisk::new(Script::Fail(io::ErrorKind::StorageFull), 9);
+    let archive = Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
+    let error = capture(&archive).unwrap_err().to_string();
+    assert!(error.starts_with("cannot ") && error.contains(&*world.root.to_string_lossy()), "{error}");
+}
+
+#[test]
+fn a_log_survives_a_crash_while_appending() {
+    for at in 1..12 {
+        let (world, archive) = World::clear();
+        drop(archive);
+        let (disk, _) = FaultyDisk::new(Script::Crash, at);
+        let appended = {
+            let archive = Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
+            let mut appended = 0;
+            if let Ok(mut log) = archive.create_log("one") {
+                while appended < 3 && log.append(&json!(appended)).is_ok() {
+                    appended += 1;
+                }
+            }
+            appended
+        };
+        let archive = world.open();
+        if archive.logs().unwrap().is_empty() {
+            assert_eq!(appended, 0);
+            continue;
+        }
+        // What was reported as appended is there; one more may be, torn or whole.
+        let read = archive.read_log("one").unwrap();
+        assert!(read.entries.len() >= appended && read.entries.len() <= appended + 1);
+        let mut log = archive.open_log("one").unwrap();
+        log.append(&json!("after")).unwrap();
+        let again = archive.read_log("one").unwrap();
+        assert_eq!(again.entries.last(), Some(&json!("after")));
+        assert!(!again.torn);
+    }
+}
