@@ -63,5 +63,6 @@ pub mod record;
 
 pub mod account;
 pub mod archive;
+pub mod diff;
 
 

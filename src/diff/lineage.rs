@@ -1,0 +1,156 @@
+//! Which record of today is which record of then.
+//!
+//! A restore that had to create a record again gave it a new number; its journal
+//! knows both. To a reader it is the same record, so a comparison tells it as one
+//! change, and a link that followed it to the new number as none.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::Change;
+use crate::archive::{Error, Snapshot};
+use crate::catalogue::{self, ObjectName, Target};
+use crate::record::{Key, Record, RecordId};
+
+/// Old identities and the new ones that restores gave.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lineage {
+    heirs: HashMap<RecordId, RecordId>,
+    ancestors: HashMap<RecordId, RecordId>,
+}
+
+impl Lineage {
+    /// Learns that a record was made again; what kept its number is no news.
+    pub fn learn(&mut self, old: RecordId, new: RecordId) {
+        if old != new {
+            self.ancestors.insert(new.clone(), old.clone());
+            self.heirs.insert(old, new);
+        }
+    }
+
+    /// The later identities of a record, the next one first.
+    pub fn after<'a>(&'a self, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
+        chain(&self.heirs, id)
+    }
+
+    /// The earlier identities of a record, the last one first.
+    pub fn before<'a>(&'a self, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
+        chain(&self.ancestors, id)
+    }
+
+    /// Whether no restore gave any record a new number.
+    pub fn is_empty(&self) -> bool {
+        self.heirs.is_empty()
+    }
+}
+
+/// Follows links from one identity to the next.
+fn chain<'a>(links: &'a HashMap<RecordId, RecordId>, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
+    let mut next = links.get(id);
+    // A chain cannot be longer than there are links; a damaged journal could make it a circle.
+    let mut left = links.len();
+    std::iter::from_fn(move || {
+        let current = next.filter(|_| left > 0)?;
+        left -= 1;
+        next = links.get(current);
+        Some(current)
+    })
+}
+
+impl FromIterator<(RecordId, RecordId)> for Lineage {
+    fn from_iter<I: IntoIterator<Item = (RecordId, RecordId)>>(pairs: I) -> Lineage {
+        let mut lineage = Lineage::default();
+        pairs.into_iter().for_each(|(old, new)| lineage.learn(old, new));
+        lineage
+    }
+}
+
+/// What a change is once the lineage is known; `None` where nothing is left of it.
+///
+/// A record made again is told where its old number was, its creation not again.
+/// The earlier version is shown with the numbers its links have today.
+pub(super) fn told(
+    change: Change,
+    lineage: &Lineage,
+    before: &Snapshot<'_>,
+    after: &Snapshot<'_>,
+) -> Result<Option<Change>, Error> {
+    if lineage.is_empty() {
+        return Ok(Some(change));
+    }
+    let change = match change {
+        Change::Delete(old) => match heir(old.id(), lineage, after)? {
+            Some(new) => Change::Update { before: old, after: new },
+            None => return Ok(Some(Change::Delete(old))),
+        },
+        Change::Insert(new) => {
+            for id in lineage.before(new.id()) {
+                // A number that both have was no deletion, so the new one is an addition.
+                if before.find(id)?.is_some() && after.find(id)?.is_none() {
+                    return Ok(None);
+                }
+            }
+            return Ok(Some(Change::Insert(new)));
+        }
+        update => update,
+    };
+    let Change::Update { before, after } = change else { return Ok(Some(change)) };
+    let before = renumbered(&before, lineage);
+    let change = Change::Update { before, after };
+    Ok((!change.fields().is_empty()).then_some(change))
+}
+
+/// The record as the later snapshot has it under its newest number.
+fn heir(id: &RecordId, lineage: &Lineage, after: &Snapshot<'_>) -> Result<Option<Record>, Error> {
+    let mut found = None;
+    for id in lineage.after(id) {
+        found = after.find(id)?.or(found);
+    }
+    Ok(found)
+}
+
+/// The record with its links under the numbers of today.
+fn renumbered(record: &Record, lineage: &Lineage) -> Record {
+    let Some(object) = catalogue::find(&record.id().object) else { return record.clone() };
+    let mut fields = record.fields();
+    for reference in object.references {
+        if let (Target::Record(targets), Some(value)) = (reference.to, fields.get_mut(reference.top())) {
+            follow(value, targets, lineage);
+        }
+    }
+    if let Some(Value::Object(custom)) = fields.get_mut("custom_fields") {
+        follow_custom(custom, lineage);
+    }
+    Record::new(record.id().clone(), &fields)
+}
+
+/// Custom fields of the types person and organization hold plain numbers; those that were renumbered are followed.
+fn follow_custom(custom: &mut Map<String, Value>, lineage: &Lineage) {
+    for value in custom.values_mut().filter(|value| value.is_u64()) {
+        follow(value, &["persons", "organizations"], lineage);
+    }
+}
+
+/// Replaces ids of the targets wherever they stand in a value.
+fn follow(value: &mut Value, targets: &[&'static str], lineage: &Lineage) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| follow(item, targets, lineage)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| follow(member, targets, lineage));
+        }
+        Value::Number(_) | Value::String(_) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let key = Key::parse(&text);
+            let newest = targets
+                .iter()
+                .find_map(|target| lineage.after(&RecordId::new(ObjectName::known(target), key.clone())).last());
+            match newest.map(|id| &id.key) {
+                Some(Key::Number(number)) => *value = Value::from(*number),
+                Some(key) => *value = Value::from(key.to_string()),
+                None => {}
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}

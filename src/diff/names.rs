@@ -1,0 +1,184 @@
+//! Human names, as they were on the day of a snapshot.
+//!
+//! Fields and options are known by keys that stay and shown by names that
+//! change; both come from the field definitions the snapshot itself holds, so
+//! that a diff of last year reads as last year's screens did.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::archive::{Error, Snapshot};
+use crate::catalogue::{self, ObjectName, Target};
+use crate::record::{Key, RecordId};
+
+/// Fields whose value is a user, whatever the definitions say.
+const USER_FIELDS: [&str; 5] = ["owner_id", "user_id", "creator_user_id", "created_by_user_id", "assigned_to_user_id"];
+/// Objects so small that their names are read at once.
+const NAMED_FROM_THE_START: [&str; 3] = ["users", "stages", "pipelines"];
+/// What stands for no value.
+const NOTHING: &str = "(empty)";
+
+/// One field's definition.
+#[derive(Default)]
+struct Field {
+    name: String,
+    kind: String,
+    options: HashMap<String, String>,
+}
+
+/// Human names of fields, options, users, stages and pipelines, and of the records that links point to.
+pub struct Names<'a> {
+    /// Where linked records are looked up: there are too many to hold their names.
+    snapshot: &'a Snapshot<'a>,
+    /// Fields by code, by the object that defines them.
+    fields: HashMap<String, HashMap<String, Field>>,
+    users: HashMap<String, String>,
+    stages: HashMap<String, String>,
+    pipelines: HashMap<String, String>,
+}
+
+impl<'a> Names<'a> {
+    /// Reads the names that a snapshot holds.
+    pub fn of(snapshot: &'a Snapshot<'a>) -> Result<Names<'a>, Error> {
+        let (fields, users, stages, pipelines) = Default::default();
+        let mut names = Names { snapshot, fields, users, stages, pipelines };
+        for contents in &snapshot.manifest().contents {
+            let object = &contents.object;
+            let word = object.as_str();
+            if !word.ends_with("Fields") && !NAMED_FROM_THE_START.contains(&word) {
+                continue;
+            }
+            for record in snapshot.records(object)? {
+                let row = record?.fields();
+                match word {
+                    "users" => name_row(&row, &mut names.users),
+                    "stages" => name_row(&row, &mut names.stages),
+                    "pipelines" => name_row(&row, &mut names.pipelines),
+                    _ => define(&row, names.fields.entry(word.to_owned()).or_default()),
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// The name of a field by its path; the path itself where nothing defines it.
+    pub fn field(&self, object: &ObjectName, path: &str) -> String {
+        let path = path.strip_prefix("custom_fields.").unwrap_or(path);
+        let (code, rest) = path.split_once('.').unwrap_or((path, ""));
+        if let Some(field) = self.definition(object, code) {
+            return if rest.is_empty() { field.name.clone() } else { format!("{} ({rest})", field.name) };
+        }
+        // Flat rows spread a custom field over suffixed keys: api/custom-fields.md, "Where they live".
+        let parts = code.split_once('_').filter(|(key, _)| key.len() == 40);
+        match parts.and_then(|(key, part)| Some((self.definition(object, key)?, part))) {
+            Some((field, part)) => format!("{} ({part})", field.name),
+            None => path.to_owned(),
+        }
+    }
+
+    /// A value for people: labels for option ids, names for users, stages, pipelines and linked records.
+    pub fn value(&self, object: &ObjectName, path: &str, value: &Value) -> String {
+        let code = path.strip_prefix("custom_fields.").unwrap_or(path);
+        let field = self.definition(object, code);
+        let kind = field.map_or("", |field| field.kind.as_str());
+        if let Some(name) = self.linked(object, code, kind, value) {
+            return name;
+        }
+        let known = match code {
+            _ if kind == "user" || USER_FIELDS.contains(&code) => Some(&self.users),
+            _ if kind == "stage" || code == "stage_id" => Some(&self.stages),
+            _ if kind == "pipeline" || code == "pipeline_id" => Some(&self.pipelines),
+            _ => field.map(|field| &field.options),
+        };
+        show(value, known)
+    }
+
+    /// The name and number of the person, organization, deal or other record that a link points to.
+    fn linked(&self, object: &ObjectName, code: &str, kind: &str, value: &Value) -> Option<String> {
+        let references = catalogue::find(object)?.references;
+        let targets = match (references.iter().find(|reference| reference.field == code).map(|found| found.to), kind) {
+            (Some(Target::Record(targets)), _) => targets,
+            (_, "people") => &["persons"],
+            (_, "org") => &["organizations"],
+            _ => return None,
+        };
+        let text = Some(plain(value)).filter(|text| !text.is_empty() && (value.is_number() || value.is_string()))?;
+        let twin = |target: &&'static str| catalogue::find(&ObjectName::known(target)).and_then(|object| object.twin);
+        let places = targets.iter().copied().chain(targets.iter().filter_map(twin));
+        let ids = places
+            .filter(|target| !NAMED_FROM_THE_START.contains(target))
+            .map(|target| RecordId::new(ObjectName::known(target), Key::parse(&text)));
+        let record = ids.into_iter().find_map(|id| self.snapshot.find(&id).ok().flatten())?;
+        Some(format!("{} ({text})", text_of(&record.fields(), &["name", "title", "subject"])?))
+    }
+
+    fn definition(&self, object: &ObjectName, code: &str) -> Option<&Field> {
+        let defining = match catalogue::find(object).and_then(|object| object.custom) {
+            Some(custom) => custom.fields.to_owned(),
+            None => singular_fields(object.as_str()),
+        };
+        self.fields.get(&defining)?.get(code)
+    }
+}
+
+/// `deals` are defined by `dealFields`, `activities` by `activityFields`.
+fn singular_fields(object: &str) -> String {
+    let singular = object.strip_suffix("ies").map(|stem| format!("{stem}y"));
+    let singular = singular.unwrap_or_else(|| object.strip_suffix('s').unwrap_or(object).to_owned());
+    format!("{singular}Fields")
+}
+
+fn text_of<'v>(row: &'v Map<String, Value>, names: &[&str]) -> Option<&'v str> {
+    names.iter().find_map(|name| row.get(*name)?.as_str())
+}
+
+fn name_row(row: &Map<String, Value>, names: &mut HashMap<String, String>) {
+    if let (Some(id), Some(name)) = (row.get("id"), text_of(row, &["name"])) {
+        names.insert(plain(id), name.to_owned());
+    }
+}
+
+/// Reads a definition: v2 rows say `field_code`, v1 rows say `key`.
+fn define(row: &Map<String, Value>, fields: &mut HashMap<String, Field>) {
+    let (Some(code), Some(name)) = (text_of(row, &["field_code", "key"]), text_of(row, &["field_name", "name"])) else {
+        return;
+    };
+    let options = row.get("options").and_then(Value::as_array).into_iter().flatten();
+    let options = options.filter_map(|option| Some((plain(option.get("id")?), plain(option.get("label")?)))).collect();
+    let kind = text_of(row, &["field_type"]).unwrap_or_default().to_owned();
+    fields.insert(code.to_owned(), Field { name: name.to_owned(), kind, options });
+}
+
+fn show(value: &Value, known: Option<&HashMap<String, String>>) -> String {
+    let one = |text: &str| known.and_then(|known| known.get(text)).cloned().unwrap_or_else(|| text.to_owned());
+    match value {
+        Value::Null => NOTHING.to_owned(),
+        Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
+        Value::Array(items) => items.iter().map(|item| show(item, known)).collect::<Vec<_>>().join(", "),
+        // v1 joins the ids of several options with commas.
+        Value::String(text)
+            if known.is_some_and(|known| !known.is_empty() && text.split(',').all(|id| known.contains_key(id))) =>
+        {
+            text.split(',').map(one).collect::<Vec<_>>().join(", ")
+        }
+        Value::Object(parts) => show_parts(parts),
+        value => one(&plain(value)),
+    }
+}
+
+/// Values of several parts: an amount with its currency, a range, an address, a labelled number.
+fn show_parts(parts: &Map<String, Value>) -> String {
+    let part = |name| parts.get(name).filter(|value| !value.is_null()).map(plain);
+    match (part("value"), part("currency"), part("until")) {
+        (Some(value), Some(currency), _) => format!("{value} {currency}"),
+        (Some(value), _, Some(until)) => format!("{value} to {until}"),
+        (Some(value), ..) => value,
+        _ => Value::Object(parts.clone()).to_string(),
+    }
+}
+
+/// A value without quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
