@@ -63,6 +63,7 @@ pub mod record;
 
 pub mod account;
 pub mod archive;
+pub mod capture;
 pub mod diff;
 
 

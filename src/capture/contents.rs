@@ -1,0 +1,182 @@
+//! Contents of files: fetched once for each version, several at a time, never held in memory whole.
+//!
+//! A record of pdbak's own says which blob belongs to which file and by which
+//! facts a newer version is told. Contents that cannot be fetched are a gap; the
+//! older ones stay, and the next capture asks again.
+
+use std::collections::HashMap;
+use std::io::{Seek, SeekFrom};
+
+use futures_util::stream::{self, StreamExt};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tempfile::SpooledTempFile;
+
+use super::Error;
+use super::notes::{Download, Failure};
+use super::run::{Run, Stop, Trouble};
+use crate::catalogue::{self, Contents, Listing, Object, ObjectName};
+use crate::record::{Key, Record, RecordId};
+
+/// The fields of a row by which a newer version is told (api/objects.md, File contents).
+pub(super) const STAMP: [&str; 2] = ["file_size", "update_time"];
+/// Downloads under way at once.
+const AT_ONCE: usize = 4;
+/// Contents up to this size wait in memory, larger ones in an unnamed file.
+const IN_MEMORY: usize = 1 << 20;
+/// So many failures without one success, and the rest is not asked for.
+const FUTILE: u64 = 20;
+
+/// The version of a record's contents, from the fields of its row.
+pub(super) fn download(key: &Key, fields: &[&str], found: &[Option<&RawValue>]) -> Download {
+    let value = |name: &str| {
+        let at = fields.iter().position(|field| *field == name);
+        let text = at.and_then(|at| found[at]).map_or("null", RawValue::get);
+        serde_json::from_str(text).unwrap_or(Value::Null)
+    };
+    Download { key: key.to_string(), file_size: value(STAMP[0]), update_time: value(STAMP[1]) }
+}
+
+impl Run<'_> {
+    /// Fetches the contents that are new, changed or still missing.
+    pub(super) async fn read_contents(&self, object: &'static Object) -> Result<(), Stop> {
+        let Listing::Derived { from } = object.listing else { return Ok(()) };
+        let Some(owner) = catalogue::find(&ObjectName::known(from)) else { return Ok(()) };
+        let Some(contents) = owner.contents.as_ref() else { return Ok(()) };
+        if !self.set_out(object) {
+            return Ok(());
+        }
+        let end = match self.keep_known(object, owner) {
+            Ok(()) => self.fetch(object, owner, contents).await,
+            Err(error) => Err(error.into()),
+        };
+        self.arrive(object, end)
+    }
+
+    /// Carries over what the snapshot below holds of unchanged versions, and leaves the rest to be fetched.
+    fn keep_known(&self, object: &Object, owner: &Object) -> Result<(), Error> {
+        let known = self.known_versions(object)?;
+        let mut desk = self.desk();
+        let all = desk.notes.downloads.remove(owner.name).unwrap_or_default();
+        let mut missing = std::collections::VecDeque::new();
+        for download in all {
+            let id = RecordId::new(ObjectName::known(object.name), Key::parse(&download.key));
+            if known.get(&download.key) == Some(&stamp(&download.file_size, &download.update_time)) {
+                desk.writer.keep(&id)?;
+            } else {
+                missing.push_back(download);
+            }
+        }
+        desk.notes.downloads.insert(owner.name.to_owned(), missing);
+        Ok(())
+    }
+
+    /// The version of the contents that the snapshot below has for each record.
+    fn known_versions(&self, object: &Object) -> Result<HashMap<String, u64>, Error> {
+        let mut known = HashMap::new();
+        if let Some(base) = self.base.as_ref().filter(|_| !self.wanted.full) {
+            for record in base.records(&ObjectName::known(object.name))? {
+                let record = record?;
+                let fields = record.fields();
+                let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+                known.insert(record.id().key.to_string(), stamp(&field(STAMP[0]), &field(STAMP[1])));
+            }
+        }
+        Ok(known)
+    }
+
+    async fn fetch(&self, object: &'static Object, owner: &Object, contents: &'static Contents) -> Result<(), Trouble> {
+        let missing: Vec<Download> =
+            self.desk().notes.downloads.get(owner.name).into_iter().flatten().cloned().collect();
+        let fetched = |download: Download| async move {
+            let mut file = SpooledTempFile::new(IN_MEMORY);
+            let key = Key::parse(&download.key);
+            let answer = self.judged(self.account.download(contents, &key, &mut file).await);
+            (download, key, answer.map(|_| file))
+        };
+        let mut downloads = stream::iter(missing).map(fetched).buffered(AT_ONCE);
+        while let Some((download, key, answer)) = downloads.next().await {
+            match answer {
+                Ok(file) => self.store_contents(object, &download, key, file)?,
+                Err(Trouble::Stop(stop)) => return Err(Trouble::Stop(stop)),
+                Err(Trouble::Gone) => self.missed(object, &key, "the service has none")?,
+                Err(Trouble::Object(failure)) => self.missed(object, &key, failure.reason())?,
+            }
+            if let Some(waiting) = self.desk().notes.downloads.get_mut(owner.name) {
+                waiting.pop_front();
+            }
+            self.turn_page(object, None, 1)?;
+        }
+        self.desk().notes.downloads.remove(owner.name);
+        Ok(())
+    }
+
+    fn store_contents(
+        &self,
+        object: &Object,
+        download: &Download,
+        key: Key,
+        mut file: SpooledTempFile,
+    ) -> Result<(), Error> {
+        let mut desk = self.desk();
+        let rewound = file.seek(SeekFrom::Start(0)).map(|_| ());
+        rewound.map_err(|error| Error::Scratch(error.to_string()))?;
+        let blob = desk.writer.blob(&mut file)?;
+        let body = json!({
+            "id": id(&key), "blob": blob.blob, "bytes": blob.bytes, "blake3": blob.blake3,
+            STAMP[0]: download.file_size, STAMP[1]: download.update_time,
+        });
+        let body: Map<String, Value> = match body {
+            Value::Object(body) => body,
+            _ => Map::new(),
+        };
+        let record = Record::new(RecordId::new(ObjectName::known(object.name), key), &body);
+        desk.take(object.name, &[record])?;
+        desk.grew(blob.bytes);
+        Ok(())
+    }
+
+    /// Contents that could not be fetched: what the snapshot below has of them stays.
+    fn missed(&self, object: &Object, key: &Key, reason: &str) -> Result<(), Trouble> {
+        let mut desk = self.desk();
+        desk.writer.keep(&RecordId::new(ObjectName::known(object.name), key.clone())).map_err(Error::from)?;
+        let progress = desk.notes.progress(object.name);
+        progress.unread += 1;
+        progress.gap(format!("contents of {key}: {reason}"));
+        if progress.listed == 0 && progress.unread >= FUTILE {
+            return Err(Trouble::Object(Failure::Part(format!("none of {FUTILE} contents could be read: {reason}"))));
+        }
+        Ok(())
+    }
+}
+
+fn id(key: &Key) -> Value {
+    match key {
+        Key::Number(number) => json!(number),
+        other => json!(other.to_string()),
+    }
+}
+
+/// A version as a number: equal facts, equal numbers.
+fn stamp(file_size: &Value, update_time: &Value) -> u64 {
+    let hash = blake3::hash(format!("{file_size} {update_time}").as_bytes());
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight of thirty-two bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::peek;
+
+    #[test]
+    fn a_version_is_told_by_size_and_time() {
+        let of = |row: &str| {
+            let download = download(&Key::Number(7), &STAMP, &peek(row, &STAMP));
+            stamp(&download.file_size, &download.update_time)
+        };
+        let first = of(r#"{"id":7,"file_size":10,"update_time":"2026-01-01 00:00:00"}"#);
+        assert_eq!(first, of(r#"{"update_time":"2026-01-01 00:00:00","file_size":10,"name":"other"}"#));
+        assert_ne!(first, of(r#"{"file_size":11,"update_time":"2026-01-01 00:00:00"}"#));
+        assert_ne!(first, of(r#"{"file_size":10}"#));
+    }
+}

@@ -1,0 +1,172 @@
+//! The end of a capture: every object is closed with the truth about how it was seen, then the snapshot exists.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Error;
+use super::desk::Desk;
+use super::notes::{Failure, Progress};
+use super::run::Run;
+use super::way::{self, Way};
+use crate::archive::{Contents, Coverage, Ending, Manifest, Tally};
+use crate::catalogue::{self, Listing, Object, ObjectName};
+
+impl Run<'_> {
+    /// Closes every object and writes the manifest.
+    pub(super) fn finish(self) -> Result<Manifest, Error> {
+        let mut endings = Vec::new();
+        for object in catalogue::ALL.iter().copied() {
+            let (progress, owner) = {
+                let mut desk = self.desk();
+                let owner = match object.listing {
+                    Listing::Derived { from } => Some(desk.notes.progress(from).clone()),
+                    _ => None,
+                };
+                (desk.notes.progress(object.name).clone(), owner)
+            };
+            endings.push((object, self.ending(object, &progress, owner.as_ref()), progress));
+        }
+        let foreign = self.foreign();
+        let spent = self.account.spent();
+        let sight = self.sight().clone();
+        let mut desk = self.into_desk();
+        let mut counts = Counts::default();
+        for (object, ending, progress) in endings {
+            let exact = ending.unseen_is_deleted && object.twin.is_none();
+            let contents = desk.writer.close(&ObjectName::known(object.name), ending)?;
+            counts.add(object, &progress, &contents, exact)?;
+        }
+        for (name, ending) in foreign {
+            desk.writer.close(&name, ending)?;
+        }
+        let Desk { writer, notes, .. } = desk;
+        let tally = Tally {
+            started: notes.started,
+            requests: notes.requests + spent.requests,
+            tokens: notes.tokens + spent.tokens,
+            notes: counts.notes(sight),
+        };
+        Ok(writer.finish(tally)?)
+    }
+
+    fn ending(&self, object: &Object, progress: &Progress, owner: Option<&Progress>) -> Ending {
+        let base = self.held(object.name);
+        let coverage = self.coverage(object, progress);
+        let whole = coverage == Coverage::Whole;
+        let complete = match object.listing {
+            Listing::Flat(_) => progress.way == Some(Way::Walk) && whole,
+            // Children of whatever was read were marked as gone one by one.
+            Listing::Under { .. } | Listing::Bulk { .. } => false,
+            // What stands for a file is gone when its file is.
+            Listing::Derived { .. } => owner.is_some_and(walked_whole) && progress.failure.is_none(),
+        };
+        let unseen_is_deleted = complete && self.same_eyes && (whole || owner.is_some());
+        let looked_at_all = match object.listing {
+            Listing::Flat(_) => unseen_is_deleted,
+            _ => whole && self.same_eyes && progress.carried == 0,
+        };
+        let started = progress.started.unwrap_or_else(|| self.now());
+        let below = base.and_then(|base| base.watermark);
+        Ending {
+            without: if progress.started.is_some() { self.without(object) } else { held_without(base) },
+            gaps: progress.all_gaps(),
+            unseen_is_deleted,
+            seen_at: if progress.started.is_some() { started } else { base.map_or(started, |base| base.seen_at) },
+            deletions_seen_at: if looked_at_all { Some(started) } else { base.and_then(|base| base.deletions_seen_at) },
+            // Never past a record that failed: the next increment must meet it again.
+            watermark: object.since.and_then(|_| if whole { Some(way::watermark(started)) } else { below }),
+            coverage,
+        }
+    }
+
+    fn coverage(&self, object: &Object, progress: &Progress) -> Coverage {
+        if !self.wants(object) {
+            return Coverage::LeftOut { reason: "not asked for".into() };
+        }
+        match &progress.failure {
+            Some(Failure::NotOffered(reason)) => Coverage::NotOffered { reason: reason.clone() },
+            Some(Failure::Part(reason) | Failure::Unreachable(reason)) => Coverage::Part { reason: reason.clone() },
+            None if progress.bad > 0 => part(progress.bad, "row was no record", "rows were no records"),
+            None if progress.unread > 0 => part(progress.unread, "could not be read", "could not be read"),
+            None => self.coverage_by_parents(object),
+        }
+    }
+
+    /// Children cannot be complete when their parents are not.
+    fn coverage_by_parents(&self, object: &Object) -> Coverage {
+        let mut desk = self.desk();
+        let broken = |parent: &&&str| {
+            let parent = desk.notes.progress(parent);
+            parent.bad > 0 || matches!(parent.failure, Some(Failure::Part(_) | Failure::Unreachable(_)))
+        };
+        match object.parents().iter().find(broken) {
+            Some(parent) => {
+                Coverage::Part { reason: format!("{} were read in part", ObjectName::known(parent).title()) }
+            }
+            None => Coverage::Whole,
+        }
+    }
+
+    /// Objects of the snapshot below that this version does not know: carried over as they are.
+    fn foreign(&self) -> Vec<(ObjectName, Ending)> {
+        let below = self.base.iter().flat_map(|base| &base.manifest().contents);
+        let names = below.map(|contents| (contents.object.clone(), contents));
+        let unknown = names.filter(|(name, _)| catalogue::find(name).is_none());
+        unknown.map(|(name, contents)| (name, left_as_it_was(contents))).collect()
+    }
+}
+
+fn walked_whole(progress: &Progress) -> bool {
+    progress.way == Some(Way::Walk) && progress.failure.is_none() && progress.bad == 0
+}
+
+fn held_without(base: Option<&Contents>) -> Vec<String> {
+    base.map(|base| base.without.clone()).unwrap_or_default()
+}
+
+fn left_as_it_was(contents: &Contents) -> Ending {
+    Ending {
+        without: contents.without.clone(),
+        coverage: Coverage::LeftOut { reason: "not known to this version of pdbak".into() },
+        unseen_is_deleted: false,
+        gaps: Vec::new(),
+        seen_at: contents.seen_at,
+        deletions_seen_at: contents.deletions_seen_at,
+        watermark: contents.watermark,
+    }
+}
+
+fn part(count: u64, one: &str, many: &str) -> Coverage {
+    Coverage::Part { reason: format!("{count} {}", if count == 1 { one } else { many }) }
+}
+
+/// What was listed and what was carried over, for the notes of the snapshot.
+#[derive(Default)]
+struct Counts {
+    listed: BTreeMap<&'static str, u64>,
+    carried: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    /// Counts an object; `exact` when the snapshot must hold what was listed and nothing else.
+    fn add(&mut self, object: &Object, progress: &Progress, contents: &Contents, exact: bool) -> Result<(), Error> {
+        let flat = matches!(object.listing, Listing::Flat(_));
+        if exact && flat && contents.records != progress.listed {
+            let (object, listed, stored) = (object.name.to_owned(), progress.listed, contents.records);
+            return Err(Error::Miscounted { object, listed, stored });
+        }
+        if progress.started.is_some() {
+            self.listed.insert(object.name, progress.listed);
+        }
+        let unseen = contents.records.saturating_sub(progress.listed);
+        if unseen > 0 {
+            self.carried.insert(object.name, unseen);
+        }
+        Ok(())
+    }
+
+    fn notes(self, sight: Value) -> Value {
+        json!({"listed": self.listed, "carried": self.carried, "sight": sight})
+    }
+}

@@ -1,0 +1,134 @@
+//! The loop: pages become records, records become a snapshot; gaps are recorded, not hidden.
+//!
+//! What is read, in which order and at which price follows from the catalogue;
+//! no object has a line of code of its own here. Flat lists are read first, a few
+//! at a time, with the counters of what hangs on their records; lists into which
+//! records move from another (archived ones) come after that other; then one pass
+//! catches up with what changed meanwhile; then children, only under parents that
+//! have some; then contents.
+//!
+//! Three promises decide every doubtful case:
+//!
+//! - What was not seen is not gone. A record is deleted when a complete list does
+//!   not show it, or when the service says so; else it is carried over, and the
+//!   object's coverage says since when deletions are not known.
+//! - A watermark never passes a record that failed, so that the next increment
+//!   meets it again.
+//! - A run that is killed, or that has spent its budget, goes on where it stood:
+//!   notes are kept with each checkpoint (`notes.rs`, `desk.rs`).
+
+mod children;
+mod contents;
+mod desk;
+mod ending;
+mod extended;
+mod forecast;
+mod heads;
+mod held;
+mod lists;
+mod notes;
+mod run;
+mod shape;
+#[cfg(test)]
+mod specimen;
+mod trail;
+mod way;
+
+use chrono::{DateTime, Utc};
+
+pub use forecast::{Expected, Forecast, forecast};
+
+use crate::account::Account;
+use crate::archive::{Archive, Manifest};
+use crate::catalogue::Object;
+use crate::clock::Clock;
+use crate::monitor::Monitor;
+use run::{Run, Stop};
+
+/// What a capture is asked to do.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// These objects and those whose records are their parents; all when empty.
+    pub objects: Vec<&'static Object>,
+    /// Walk every list and read every child again, whatever it costs.
+    pub full: bool,
+    /// Custom fields, too.
+    pub custom_fields: bool,
+    /// The requests that bring what a list leaves out, too.
+    pub extended: bool,
+    /// The contents of files, too.
+    pub contents: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted { objects: Vec::new(), full: false, custom_fields: true, extended: true, contents: true }
+    }
+}
+
+/// How a capture ended.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a run, and it is taken apart at once")]
+pub enum Outcome {
+    /// The snapshot exists; whether it has gaps, its contents say.
+    Finished(Manifest),
+    /// The budget is spent; the next run goes on.
+    Paused {
+        /// When there are tokens again.
+        until: DateTime<Utc>,
+        /// The objects that are read already.
+        done: Vec<String>,
+    },
+}
+
+/// Why a capture made no snapshot; what it had is kept for the next run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The account cannot be read.
+    #[error(transparent)]
+    Account(#[from] crate::account::Error),
+    /// The archive cannot be written.
+    #[error(transparent)]
+    Archive(#[from] crate::archive::Error),
+    /// The place for files that wait to be stored cannot be used.
+    #[error("cannot read back a downloaded file: {0}")]
+    Scratch(String),
+    /// The archive holds another number of records than were listed: a fault of pdbak, caught before it is believed.
+    #[error("cannot close {object}: {listed} records listed, {stored} stored")]
+    Miscounted {
+        /// The object.
+        object: String,
+        /// Distinct records that the service showed.
+        listed: u64,
+        /// Records the snapshot would hold.
+        stored: u64,
+    },
+}
+
+/// Reads the account into a new snapshot of the archive.
+pub async fn capture(
+    account: &Account,
+    archive: &Archive,
+    wanted: &Wanted,
+    clock: Clock,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
+    let run = Run::begin(account, archive, wanted, clock, monitor)?;
+    match run.read_everything().await {
+        Ok(()) => run.finish().map(Outcome::Finished),
+        Err(Stop::BudgetSpent(until)) => {
+            let done = run.pause()?;
+            Ok(Outcome::Paused { until, done })
+        }
+        Err(Stop::Failed(error)) => {
+            // The reason counts more than a checkpoint that cannot be written either.
+            match run.pause() {
+                Ok(_) => Err(error),
+                Err(also) => {
+                    monitor.warned(&format!("cannot keep what was read so far: {also}"));
+                    Err(error)
+                }
+            }
+        }
+    }
+}
