@@ -65,5 +65,6 @@ pub mod account;
 pub mod archive;
 pub mod capture;
 pub mod diff;
+pub mod restore;
 
 

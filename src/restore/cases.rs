@@ -1,0 +1,183 @@
+//! What happened to each record since the goal: deleted, changed or added.
+//!
+//! Memory is proportional to what differs, never to the account. A record that
+//! moved to the archive, or that an earlier restore made again under a new id, is
+//! the same record and counts as changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::archive;
+use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
+use crate::diff::Lineage;
+use crate::record::{Key, Record, RecordId};
+use crate::restore::request::is_deleted;
+use crate::restore::state::State;
+
+/// What happened to one record.
+#[derive(Clone, Debug)]
+pub(super) enum Case {
+    /// The goal has it, the account has not.
+    Deleted(Record),
+    /// Both have it, in different versions or places.
+    Changed {
+        /// As the goal has it.
+        goal: Record,
+        /// As the account has it.
+        live: Record,
+    },
+    /// The account has it, the goal has not.
+    Added(Record),
+}
+
+/// Everything that happened, by the identity in the goal; of what was added, by the account's.
+#[derive(Default)]
+pub(super) struct Cases {
+    pub(super) all: BTreeMap<RecordId, Case>,
+    /// Rows of the account that say of themselves that they are deleted.
+    pub(super) ghosts: BTreeSet<RecordId>,
+    /// Objects of which too little was seen to call a record deleted, and why.
+    pub(super) blind: BTreeMap<ObjectName, (u64, String)>,
+    /// Objects of which the goal saw too little to call a record added, and why.
+    pub(super) unknown: BTreeMap<ObjectName, (u64, String)>,
+}
+
+impl Cases {
+    /// Compares two states.
+    pub(super) fn between<S: State>(goal: &S, seen: &S, lineage: &Lineage) -> Result<Cases, archive::Error> {
+        let mut cases = Cases::default();
+        for object in catalogue::ALL.iter().filter(|object| !matches!(object.listing, Listing::Derived { .. })) {
+            cases.compare(goal, seen, &ObjectName::known(object.name))?;
+        }
+        cases.join(lineage);
+        Ok(cases)
+    }
+
+    fn compare<S: State>(&mut self, goal: &S, seen: &S, object: &ObjectName) -> Result<(), archive::Error> {
+        let Some(contents) = goal.contents(object) else { return Ok(()) };
+        if seen.contents(object).is_none() {
+            if contents.records > 0 {
+                let why = seen.blind(object).unwrap_or_default();
+                self.blind.insert(object.clone(), (contents.records, why));
+            }
+            return Ok(());
+        }
+        let (blind, unknown) = (seen.blind(object), goal.blind(object));
+        for difference in goal.differences(seen, object)? {
+            let difference = difference?;
+            let (before, after) = (difference.before.filter(is_there), self.unghosted(difference.after));
+            match (before, after) {
+                (Some(goal), Some(live)) => self.add(Case::Changed { goal, live }),
+                (Some(goal), None) => match &blind {
+                    None => self.add(Case::Deleted(goal)),
+                    Some(why) => self.blind.entry(object.clone()).or_insert((0, why.clone())).0 += 1,
+                },
+                (None, Some(live)) => match &unknown {
+                    None => self.add(Case::Added(live)),
+                    Some(why) => self.unknown.entry(object.clone()).or_insert((0, why.clone())).0 += 1,
+                },
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that only says that it is deleted is none (assumption: deleted stages and types stay in their lists).
+    fn unghosted(&mut self, live: Option<Record>) -> Option<Record> {
+        if let Some(ghost) = live.as_ref().filter(|live| !is_there(live)) {
+            self.ghosts.insert(ghost.id().clone());
+        }
+        live.filter(is_there)
+    }
+
+    fn add(&mut self, case: Case) {
+        self.all.insert(case.id().clone(), case);
+    }
+
+    /// Finds the records that are deleted in one place and added in another, and are the same.
+    fn join(&mut self, lineage: &Lineage) {
+        let deleted: Vec<RecordId> =
+            self.all.iter().filter(|(_, case)| matches!(case, Case::Deleted(_))).map(|(id, _)| id.clone()).collect();
+        for id in deleted {
+            let now = std::iter::once(&id).chain(lineage.after(&id)).flat_map(places);
+            let Some(now) = now.filter(|now| matches!(self.all.get(now), Some(Case::Added(_)))).last() else {
+                continue;
+            };
+            if let (Some(Case::Added(live)), Some(Case::Deleted(goal))) = (self.all.remove(&now), self.all.remove(&id))
+            {
+                self.add(Case::Changed { goal, live });
+            }
+        }
+    }
+
+    /// The keys of an object's deleted records.
+    pub(super) fn deleted(&self) -> impl Iterator<Item = &Record> {
+        self.all.values().filter_map(|case| match case {
+            Case::Deleted(record) => Some(record),
+            _ => None,
+        })
+    }
+}
+
+impl Case {
+    /// The identity it is filed under.
+    pub(super) fn id(&self) -> &RecordId {
+        match self {
+            Case::Deleted(record) | Case::Added(record) => record.id(),
+            Case::Changed { goal, .. } => goal.id(),
+        }
+    }
+
+    /// The goal's version.
+    pub(super) fn goal(&self) -> Option<&Record> {
+        match self {
+            Case::Deleted(record) | Case::Changed { goal: record, .. } => Some(record),
+            Case::Added(_) => None,
+        }
+    }
+}
+
+/// Whether a row stands for a record that is there: users and currencies are switched off, not deleted.
+fn is_there(record: &Record) -> bool {
+    let made = object_of(record.id()).is_some_and(|object| matches!(object.restore, Restore::Recreate));
+    !(made && is_deleted(&record.fields()))
+}
+
+/// The lists in which one record may stand: its object's and that of the object's twin.
+pub(super) fn places(id: &RecordId) -> Vec<RecordId> {
+    let twin = catalogue::find(&id.object).and_then(|object| object.twin);
+    let twin = twin.map(|twin| RecordId::new(ObjectName::known(twin), id.key.clone()));
+    std::iter::once(id.clone()).chain(twin).collect()
+}
+
+/// The entry of a record's object.
+pub(super) fn object_of(id: &RecordId) -> Option<&'static Object> {
+    catalogue::find(&id.object)
+}
+
+/// The key of the parent a row was listed under, if the row's key holds it.
+pub(super) fn parent_key(id: &RecordId) -> Option<Key> {
+    match &id.key {
+        Key::Pair(parent, _) => Some(Key::Number(*parent)),
+        Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
+        Key::Number(_) => None,
+    }
+}
+
+/// Which of the keys exist, found in one walk over the object's keys.
+pub(super) fn present<S: State>(
+    state: &S,
+    object: &ObjectName,
+    wanted: &BTreeSet<Key>,
+) -> Result<BTreeSet<Key>, archive::Error> {
+    let mut found = BTreeSet::new();
+    if wanted.is_empty() || state.contents(object).is_none() {
+        return Ok(found);
+    }
+    for key in state.keys(object)? {
+        let key = key?;
+        if wanted.contains(&key) {
+            found.insert(key);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,323 @@
+//! A second opinion on a plan, which shares no reasoning with the planner.
+//!
+//! The planner derives steps from states; this reads steps and asks whether each
+//! may be sent at all: is it in the DML matrix, are its fields writable, is what
+//! it refers to there, is anything deleted that nobody asked to delete. It also
+//! reads plan files that a person has edited. An empty list of objections means go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::archive;
+use crate::catalogue::{self, Object, ObjectName, Shape};
+use crate::record::{Key, RecordId};
+use crate::restore::fill::{Body, Fill};
+use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber};
+use crate::restore::request::is_deleted;
+use crate::restore::state::State;
+
+/// Something about a plan that should not be done.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("step {step}: {record}: {why}")]
+pub struct Objection {
+    /// The step.
+    pub step: StepNumber,
+    /// The record it is about.
+    pub record: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Looks at the plan alone.
+pub fn check(plan: &Plan) -> Vec<Objection> {
+    let mut checker = Checker::default();
+    for (at, step) in plan.steps.iter().enumerate() {
+        checker.step(plan, at, step);
+    }
+    checker.objections
+}
+
+/// Looks at the plan beside the two states it was made from.
+pub fn check_against<S: State>(plan: &Plan, goal: &S, seen: &S) -> Result<Vec<Objection>, archive::Error> {
+    let mut checker = Checker { objections: check(plan), ..Checker::default() };
+    for step in &plan.steps {
+        checker.states(step, goal, seen)?;
+    }
+    Ok(checker.objections)
+}
+
+#[derive(Default)]
+struct Checker {
+    objections: Vec<Objection>,
+    made: BTreeSet<RecordId>,
+    deleted: BTreeSet<RecordId>,
+    roles: BTreeSet<(RecordId, String)>,
+}
+
+impl Checker {
+    fn object(&mut self, step: &Step, why: impl Into<String>) {
+        let record = step.record().to_string();
+        self.objections.push(Objection { step: step.number, record, why: why.into() });
+    }
+
+    fn step(&mut self, plan: &Plan, at: usize, step: &Step) {
+        if step.number as usize != at {
+            self.object(step, format!("it stands at place {at}"));
+        }
+        if let Some(late) = step.after.iter().find(|after| **after >= step.number) {
+            self.object(step, format!("it waits for step {late}, which comes later"));
+        }
+        if !self.roles.insert((step.record().clone(), role(step))) {
+            self.object(step, "another step does the same to this record");
+        }
+        let Some(object) = catalogue::find(&step.record().object) else {
+            return self.object(step, "its object is not known");
+        };
+        match &step.action {
+            Action::Create(create) => self.create(step, object, create),
+            Action::Revive { create, mend } => {
+                if object.undelete.is_empty() {
+                    self.object(step, "no form is known that brings such a record back");
+                }
+                self.create(step, object, create);
+                self.fields(step, object, mend, object.update.map_or(&[], |write| write.fields));
+            }
+            Action::Update(update) => self.update(step, object, update.live.is_some(), &update.through, &update.body),
+            Action::Delete { live, .. } => self.delete(plan, step, object, &live.0),
+            Action::Expel(expel) => self.expel(plan, step, expel),
+        }
+    }
+
+    fn create(&mut self, step: &Step, object: &'static Object, create: &Create) {
+        let Some(write) = object.create.or_else(|| twin(object).and_then(|twin| twin.create)) else {
+            return self.object(step, "the service has no call that makes such a record");
+        };
+        if !object.dml.insert {
+            self.object(step, "a restore never makes such a record");
+        }
+        self.fields(step, object, &create.body, write.fields);
+        for required in write.required {
+            let given = create.body.get(*required).is_some_and(|fill| *fill != Fill::Is(Value::Null));
+            if !given {
+                self.object(step, format!("it is made without {required}"));
+            }
+        }
+        match (&create.under, object.parents().is_empty()) {
+            (None, false) => self.object(step, "it is made without its parent"),
+            (Some(_), true) => self.object(step, "it is made under a parent, but has none"),
+            _ => {}
+        }
+        if object.contents.is_some() != create.contents.is_some() {
+            self.object(step, "it is made without the contents it stands for, or with contents it cannot have");
+        }
+        let needed: Vec<&Fill> = create.body.values().chain(create.under.as_ref()).collect();
+        self.refers(step, &needed);
+        self.made.insert(create.record.clone());
+    }
+
+    fn update(&mut self, step: &Step, object: &'static Object, lives: bool, through: &str, body: &Body) {
+        let Some(call) = catalogue::find(&ObjectName::new(through)) else {
+            return self.object(step, format!("it is changed through {through}, which is not known"));
+        };
+        if call.name != object.name && object.twin != Some(call.name) {
+            self.object(step, format!("it is changed through {through}, which is another object"));
+        }
+        let Some(write) = call.update else {
+            return self.object(step, "the service has no call that changes such a record");
+        };
+        if !object.dml.update {
+            self.object(step, "a restore never changes such a record");
+        }
+        if body.is_empty() {
+            self.object(step, "it changes nothing");
+        }
+        if let Some(missing) = write.required.iter().find(|field| !body.contains_key(**field)) {
+            self.object(step, format!("it is changed without {missing}, which the call wants"));
+        }
+        self.fields(step, call, body, write.fields);
+        if !lives && !self.made.contains(step.record()) {
+            self.object(step, "no earlier step makes it");
+        }
+        let moves = matches!(step.reason, Reason::Archive | Reason::Unarchive);
+        if !moves && body.contains_key("is_archived") {
+            self.object(step, "it moves the record to or from the archive without saying so");
+        }
+        let needed: Vec<&Fill> = body.values().collect();
+        self.refers(step, &needed);
+    }
+
+    fn delete(&mut self, plan: &Plan, step: &Step, object: &'static Object, live: &RecordId) {
+        if !object.dml.delete || object.delete.is_none() {
+            self.object(step, "a restore never deletes such a record");
+        }
+        match step.reason {
+            Reason::Added if !plan.policy.delete_added => {
+                self.object(step, "nobody asked for what was added to be deleted")
+            }
+            Reason::Replaced => {
+                let again = plan.steps.iter().skip(step.number as usize + 1).any(|later| {
+                    matches!(later.action, Action::Create(_))
+                        && later.reason == Reason::Replaced
+                        && later.record().object == live.object
+                });
+                if !again {
+                    self.object(step, "it is deleted to be made again, but no later step makes it");
+                }
+            }
+            Reason::Added => {}
+            _ => self.object(step, "a deletion needs a reason"),
+        }
+        // Children go before their parents.
+        let parent = match &live.key {
+            Key::Pair(parent, _) => Some(Key::Number(*parent)),
+            _ => None,
+        };
+        let late = object.parents().iter().any(|name| {
+            parent
+                .as_ref()
+                .is_some_and(|key| self.deleted.contains(&RecordId::new(ObjectName::known(name), key.clone())))
+        });
+        if late {
+            self.object(step, "its parent is deleted before it");
+        }
+        self.deleted.insert(live.clone());
+    }
+
+    /// Only what an earlier step of this plan brings about may be removed without being asked for.
+    fn expel(&mut self, plan: &Plan, step: &Step, expel: &Expel) {
+        let part = catalogue::find(&ObjectName::new(&expel.part));
+        let Some(part) = part.filter(|part| part.dml.delete && part.delete.is_some() && part.update.is_none()) else {
+            return self.object(step, format!("{} are never removed by a restore", expel.part));
+        };
+        let wrote = plan.steps[..step.number as usize]
+            .iter()
+            .any(|earlier| *earlier.record() == expel.host && earlier.body().is_some());
+        if !wrote {
+            self.object(step, "no earlier step writes the record it was added to");
+        }
+        let member = part.create.is_some_and(|write| expel.member.keys().eq(write.required.iter()));
+        if !member || step.reason != Reason::AddedByItself {
+            self.object(step, "it does not say whom to remove, or not why");
+        }
+        let needed: Vec<&Fill> = expel.member.values().chain([&expel.under]).collect();
+        self.refers(step, &needed);
+    }
+
+    /// Every field must be one that the call takes.
+    fn fields(&mut self, step: &Step, object: &'static Object, body: &Body, takes: &[&str]) {
+        for (name, fill) in body {
+            let known = takes.contains(&name.as_str());
+            let custom = match object.custom.map(|custom| custom.shape) {
+                Some(Shape::Nested) => name == "custom_fields",
+                Some(Shape::Flat) => hex(name),
+                None => false,
+            };
+            if !known && !custom {
+                self.object(step, format!("{name} is not a field that the call takes"));
+            }
+            if name == "custom_fields" && custom {
+                let codes: Vec<&String> = match fill {
+                    Fill::Is(Value::Object(fields)) => fields.keys().collect(),
+                    Fill::Fields(fields) => fields.keys().collect(),
+                    _ => Vec::new(),
+                };
+                if codes.is_empty() || codes.iter().any(|code| !hex(code)) {
+                    self.object(step, "custom_fields holds something that is no custom field");
+                }
+            }
+        }
+    }
+
+    /// Everything referred to must be made by an earlier step that this one waits for.
+    fn refers(&mut self, step: &Step, fills: &[&Fill]) {
+        let unknown: BTreeSet<&RecordId> =
+            fills.iter().flat_map(|fill| fill.needs()).filter(|id| !self.made.contains(*id)).collect();
+        for id in unknown {
+            self.object(step, format!("it refers to {id}, which no earlier step makes"));
+        }
+    }
+
+    fn states<S: State>(&mut self, step: &Step, goal: &S, seen: &S) -> Result<(), archive::Error> {
+        match &step.action {
+            Action::Create(create) | Action::Revive { create, .. } => {
+                if goal.find(&create.record)?.is_none() {
+                    self.object(step, "the snapshot does not have it");
+                }
+                if step.reason == Reason::Deleted
+                    && seen.find(&create.record)?.is_some_and(|record| !is_deleted(&record.fields()))
+                {
+                    self.object(step, "it is still there and would be made twice");
+                }
+            }
+            Action::Update(update) => {
+                let Some(live) = &update.live else { return Ok(()) };
+                let Some(live) = seen.find(&live.0)? else {
+                    self.object(step, "it was not there when the plan was made");
+                    return Ok(());
+                };
+                self.prices(step, &update.body, &live.fields());
+            }
+            Action::Delete { live, .. } => {
+                if seen.find(&live.0)?.is_none() {
+                    self.object(step, "it was not there when the plan was made");
+                }
+                if step.reason == Reason::Added && goal.find(&live.0)?.is_some() {
+                    self.object(step, "the snapshot has it: it was not added since");
+                }
+            }
+            Action::Expel(expel) => {
+                let member = expel.member.values().next();
+                if let (Fill::Is(under), Some(Fill::Is(member))) = (&expel.under, member)
+                    && let (Some(parent), Some(user)) = (under.as_u64(), member.as_u64())
+                    && seen.find(&RecordId::new(ObjectName::new(&expel.part), Key::Pair(parent, user)))?.is_some()
+                    && expel.part != "dealParticipants"
+                {
+                    self.object(step, "it was there before: the service did not add it");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A price in a currency that was added since must never be lost.
+    fn prices(&mut self, step: &Step, body: &Body, live: &serde_json::Map<String, Value>) {
+        let Some(Fill::Is(sent)) = body.get("prices") else { return };
+        let currencies = |prices: Option<&Value>| -> BTreeMap<String, ()> {
+            let prices = prices.and_then(Value::as_array).into_iter().flatten();
+            prices.filter_map(|price| Some((price.get("currency")?.as_str()?.to_owned(), ()))).collect()
+        };
+        let sent = currencies(Some(sent));
+        for currency in currencies(live.get("prices")).keys().filter(|currency| !sent.contains_key(*currency)) {
+            self.object(step, format!("it would remove the price in {currency}"));
+        }
+    }
+}
+
+/// What a step does to its record: each may be done once.
+fn role(step: &Step) -> String {
+    let role = match (&step.action, &step.reason) {
+        (Action::Create(_) | Action::Revive { .. }, _) => "make",
+        (Action::Delete { .. }, _) => "delete",
+        (Action::Expel(expel), _) => {
+            return format!("expel {}", serde_json::to_string(&expel.member).unwrap_or_default());
+        }
+        (Action::Update(_), Reason::AfterLines) => "settle",
+        (Action::Update(_), Reason::Archive) => "archive",
+        (Action::Update(_), Reason::Unarchive) => "unarchive",
+        (Action::Update(_), Reason::Completes | Reason::CompletesCircle) => "complete",
+        (Action::Update(_), _) => "change",
+    };
+    role.to_owned()
+}
+
+fn twin(object: &Object) -> Option<&'static Object> {
+    catalogue::find(&ObjectName::known(object.twin?))
+}
+
+/// A custom field's code, or a part of a flat one's.
+fn hex(name: &str) -> bool {
+    name.len() >= 40
+        && name.as_bytes()[..40].iter().all(u8::is_ascii_hexdigit)
+        && (name.len() == 40 || name.as_bytes()[40] == b'_')
+}

@@ -1,0 +1,152 @@
+//! What a step sends: values, and places for ids that an earlier step will bring.
+//!
+//! The only things a replay may not know beforehand are ids and names that the
+//! service gives to records the plan makes. Everything else is a value, so a
+//! plan can be read by a person before anything is written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::record::{Key, RecordId};
+
+/// The fields a step sends.
+pub type Body = BTreeMap<String, Fill>;
+
+/// One value of a body.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// It is known.
+    Is(Value),
+    /// The id that the account has for a record of the goal.
+    IdOf(#[serde(with = "text")] RecordId),
+    /// The same as text, as the conditions of filters hold ids.
+    IdTextOf(#[serde(with = "text")] RecordId),
+    /// The value of a field of a record that an earlier step makes: a name that the service chooses.
+    FieldOf(#[serde(with = "text")] RecordId, String),
+    /// A list with unknown places in it.
+    List(Vec<Fill>),
+    /// An object with unknown places in it.
+    Fields(BTreeMap<String, Fill>),
+}
+
+/// What is known about a record of the goal while a plan is replayed.
+pub(super) trait Known {
+    /// Its id in the account.
+    fn id(&self, record: &RecordId) -> Option<Key>;
+    /// A field of the row that the service answered when the record was made.
+    fn field(&self, record: &RecordId, field: &str) -> Option<Value>;
+}
+
+impl Fill {
+    /// The value, if everything in it is known.
+    pub(super) fn value(&self, known: &dyn Known) -> Result<Value, RecordId> {
+        match self {
+            Fill::Is(value) => Ok(value.clone()),
+            Fill::IdOf(record) => known.id(record).map(|key| key_value(&key)).ok_or_else(|| record.clone()),
+            Fill::IdTextOf(record) => {
+                known.id(record).map(|key| Value::String(key.to_string())).ok_or_else(|| record.clone())
+            }
+            Fill::FieldOf(record, field) => known.field(record, field).ok_or_else(|| record.clone()),
+            Fill::List(list) => list.iter().map(|fill| fill.value(known)).collect(),
+            Fill::Fields(fields) => Ok(Value::Object(values(fields, known)?)),
+        }
+    }
+
+    /// Every record of the goal whose id or name is needed.
+    pub fn needs(&self) -> Vec<&RecordId> {
+        let mut found = Vec::new();
+        self.collect(&mut found);
+        found
+    }
+
+    fn collect<'a>(&'a self, found: &mut Vec<&'a RecordId>) {
+        match self {
+            Fill::Is(_) => {}
+            Fill::IdOf(record) | Fill::IdTextOf(record) | Fill::FieldOf(record, _) => found.push(record),
+            Fill::List(list) => list.iter().for_each(|fill| fill.collect(found)),
+            Fill::Fields(fields) => fields.values().for_each(|fill| fill.collect(found)),
+        }
+    }
+
+    /// Whether it takes a value away.
+    pub(super) fn clears(&self) -> bool {
+        match self {
+            Fill::Is(Value::Null) => true,
+            Fill::Is(Value::Array(list)) => list.is_empty(),
+            Fill::List(list) => list.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// A list that is a plain value when nothing in it is unknown.
+    pub(super) fn list(list: Vec<Fill>) -> Fill {
+        if list.iter().all(|fill| matches!(fill, Fill::Is(_))) {
+            Fill::Is(Value::Array(list.into_iter().filter_map(Fill::known).collect()))
+        } else {
+            Fill::List(list)
+        }
+    }
+
+    /// An object that is a plain value when nothing in it is unknown.
+    pub(super) fn fields(fields: BTreeMap<String, Fill>) -> Fill {
+        if fields.values().all(|fill| matches!(fill, Fill::Is(_))) {
+            let known = fields.into_iter().filter_map(|(name, fill)| Some((name, fill.known()?)));
+            Fill::Is(Value::Object(known.collect()))
+        } else {
+            Fill::Fields(fields)
+        }
+    }
+
+    fn known(self) -> Option<Value> {
+        match self {
+            Fill::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// A body's values; the record that is not known otherwise.
+pub(super) fn values(body: &Body, known: &dyn Known) -> Result<Map<String, Value>, RecordId> {
+    body.iter().map(|(name, fill)| Ok((name.clone(), fill.value(known)?))).collect()
+}
+
+/// An id as the service writes it: numbers as numbers, words as texts.
+pub(super) fn key_value(key: &Key) -> Value {
+    match key {
+        Key::Number(number) => Value::from(*number),
+        Key::Pair(_, own) => Value::from(*own),
+        Key::Text(text) => Value::String(text.to_string()),
+    }
+}
+
+/// The id in a value: plain, as text, or inside an object as v1 answers nest it.
+pub(super) fn value_key(value: &Value) -> Option<Key> {
+    match value {
+        Value::Number(number) => number.as_u64().map(Key::Number),
+        Value::String(text) if !text.is_empty() => Some(Key::parse(text)),
+        Value::Object(fields) => {
+            fields.get("value").or_else(|| fields.get("id")).filter(|inner| !inner.is_object()).and_then(value_key)
+        }
+        _ => None,
+    }
+}
+
+/// Record ids as texts: `deals/42`.
+pub(super) mod text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::record::RecordId;
+
+    pub(in crate::restore) fn serialize<S: Serializer>(id: &RecordId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(in crate::restore) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RecordId, D::Error> {
+        let text = String::deserialize(from)?;
+        RecordId::parse(&text).ok_or_else(|| D::Error::custom(format!("no record id: {text}")))
+    }
+}

@@ -1,0 +1,305 @@
+//! Append-only: the intent before the request, the outcome after the answer.
+//!
+//! A step whose intent is on disk and whose outcome is not is in doubt: the
+//! process died or the answer was lost, and only looking at the account tells
+//! whether the write took place (`doubt.rs`). Intents of steps that do not depend
+//! on each other share one entry, so that the disk is waited for once a batch.
+//! Each intent holds the row as it was before: what a restore changed can be told,
+//! and taken back, from its journal alone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::archive::{self, Archive, Log};
+use crate::clock::Clock;
+use crate::record::{Key, RecordId};
+use crate::restore::fill::{Known, text};
+use crate::restore::plan::{LiveId, Plan, StepNumber};
+use crate::restore::report::Report;
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NoJournal {
+    /// The archive cannot write or read it.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// Its entries do not read as a journal.
+    #[error("journal {name} is damaged: {fact}")]
+    Damaged {
+        /// The journal's name.
+        name: String,
+        /// What is wrong.
+        fact: String,
+    },
+    /// The plan was replayed before, or at least begun.
+    #[error("plan {0} was begun before")]
+    Begun(String),
+}
+
+/// Where a replay stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Nothing was sent.
+    Fresh,
+    /// Some steps have ended.
+    Partly {
+        /// How many.
+        done: usize,
+    },
+    /// A step was sent and its answer is not known.
+    InDoubt(StepNumber),
+    /// Every step has ended and the report is written.
+    Complete,
+}
+
+/// What is about to be sent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Intent {
+    pub(super) step: StepNumber,
+    /// The body.
+    pub(super) sent: Map<String, Value>,
+    /// The parent a record is made under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) under: Option<String>,
+    /// The row as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Map<String, Value>>,
+}
+
+/// How a step ended.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Outcome {
+    pub(super) step: StepNumber,
+    pub(super) was: Was,
+    /// The record as the goal names it; none of deletions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) record: Option<GoalId>,
+    /// Its identity in the account now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) live: Option<LiveId>,
+    /// The row as the service answered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) row: Option<Map<String, Value>>,
+    /// The server's words, or ours.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) words: String,
+}
+
+/// A record as the goal names it, as text.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct GoalId(#[serde(with = "text")] pub(super) RecordId);
+
+/// The ways a step can end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Was {
+    /// Written.
+    Done,
+    /// The account had it already, or took it before an answer was lost.
+    Adopted,
+    /// It came back with its id.
+    Revived,
+    /// There was nothing to write any more.
+    Equal,
+    /// The service refused it.
+    Refused,
+    /// The record moved since the plan.
+    Conflict,
+    /// Something it needs was not made.
+    Skipped,
+    /// It never left: to be sent when the replay goes on.
+    Unsent,
+}
+
+/// The record of one replay.
+pub struct Journal {
+    log: Log,
+    clock: Clock,
+    name: String,
+    digest: String,
+    ended: BTreeMap<StepNumber, Outcome>,
+    doubt: BTreeMap<StepNumber, (DateTime<Utc>, Intent)>,
+    now: HashMap<RecordId, Key>,
+    rows: HashMap<RecordId, Map<String, Value>>,
+    report: Option<Report>,
+}
+
+impl Journal {
+    /// Begins the journal of a plan, which becomes its first entry.
+    pub fn create(archive: &Archive, plan: &Plan, clock: Clock) -> Result<Journal, NoJournal> {
+        let digest = plan.digest();
+        let name = digest[..16].to_owned();
+        if archive.logs()?.contains(&name) {
+            return Err(NoJournal::Begun(name));
+        }
+        let mut log = archive.create_log(&name)?;
+        log.append(&json!({"entry": "plan", "at": clock.now(), "digest": digest, "plan": plan}))?;
+        Ok(Journal::new(log, clock, name, digest))
+    }
+
+    /// Opens the journal of an earlier replay; answers its plan too.
+    pub fn resume(archive: &Archive, name: &str, clock: Clock) -> Result<(Journal, Plan), NoJournal> {
+        let damaged = |fact: String| NoJournal::Damaged { name: name.to_owned(), fact };
+        let entries = archive.read_log(name)?.entries;
+        let (first, rest) = entries.split_first().ok_or_else(|| damaged("it is empty".to_owned()))?;
+        let plan = first.get("plan").ok_or_else(|| damaged("it does not begin with a plan".to_owned()))?;
+        let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| damaged(error.to_string()))?;
+        let mut journal = Journal::new(archive.open_log(name)?, clock, name.to_owned(), plan.digest());
+        for entry in rest {
+            journal.learn(entry).map_err(|error| damaged(error.to_string()))?;
+        }
+        Ok((journal, plan))
+    }
+
+    fn new(log: Log, clock: Clock, name: String, digest: String) -> Journal {
+        Journal {
+            log,
+            clock,
+            name,
+            digest,
+            ended: BTreeMap::new(),
+            doubt: BTreeMap::new(),
+            now: HashMap::new(),
+            rows: HashMap::new(),
+            report: None,
+        }
+    }
+
+    /// The name under which it can be resumed.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The digest of the plan it belongs to.
+    pub fn plan(&self) -> &str {
+        &self.digest
+    }
+
+    /// The report, once every step has ended.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// Where the replay stands.
+    pub fn standing(&self) -> Standing {
+        match (self.doubt.keys().next(), &self.report, self.ended.len()) {
+            (Some(step), _, _) => Standing::InDoubt(*step),
+            (None, Some(_), _) => Standing::Complete,
+            (None, None, 0) => Standing::Fresh,
+            (None, None, done) => Standing::Partly { done },
+        }
+    }
+
+    /// How many steps have ended.
+    pub fn done(&self) -> usize {
+        self.ended.len()
+    }
+
+    pub(super) fn ended(&self, step: StepNumber) -> Option<&Outcome> {
+        self.ended.get(&step)
+    }
+
+    pub(super) fn in_doubt(&self) -> Vec<Intent> {
+        self.doubt.values().map(|(_, intent)| intent.clone()).collect()
+    }
+
+    /// The last row the service answered for a record.
+    pub(super) fn row(&self, record: &RecordId) -> Option<&Map<String, Value>> {
+        self.rows.get(record)
+    }
+
+    /// Whether the account's record is one that this replay made or found.
+    pub(super) fn claims(&self, live: &RecordId) -> bool {
+        let claimed = |outcome: &Outcome| outcome.live.as_ref().is_some_and(|own| own.0 == *live);
+        self.ended.values().any(claimed)
+    }
+
+    /// Puts intents on disk; their requests may leave afterwards.
+    pub(super) fn intend(&mut self, intents: Vec<Intent>) -> Result<(), archive::Error> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let at = self.clock.now();
+        self.log.append(&json!({"entry": "intents", "at": at, "intents": intents}))?;
+        self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
+        Ok(())
+    }
+
+    /// Puts outcomes on disk.
+    pub(super) fn conclude(&mut self, outcomes: Vec<Outcome>) -> Result<(), archive::Error> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        self.log.append(&json!({"entry": "outcomes", "outcomes": outcomes}))?;
+        outcomes.into_iter().for_each(|outcome| self.take(outcome));
+        Ok(())
+    }
+
+    /// The time now.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Ends the journal.
+    pub(super) fn seal(&mut self, report: &Report) -> Result<(), archive::Error> {
+        self.log.append(&json!({"entry": "report", "report": report}))?;
+        self.report = Some(report.clone());
+        Ok(())
+    }
+
+    fn learn(&mut self, entry: &Value) -> Result<(), serde_json::Error> {
+        let field = |name: &str| entry.get(name).cloned().unwrap_or_default();
+        match entry.get("entry").and_then(Value::as_str) {
+            Some("intents") => {
+                let at: DateTime<Utc> = serde_json::from_value(field("at"))?;
+                let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
+                self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
+            }
+            Some("outcomes") => {
+                let outcomes: Vec<Outcome> = serde_json::from_value(field("outcomes"))?;
+                outcomes.into_iter().for_each(|outcome| self.take(outcome));
+            }
+            Some("report") => self.report = Some(serde_json::from_value(field("report"))?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        self.doubt.remove(&outcome.step);
+        if outcome.was == Was::Unsent {
+            return;
+        }
+        if let (Some(GoalId(record)), Some(live)) = (&outcome.record, &outcome.live) {
+            self.now.insert(record.clone(), live.0.key.clone());
+            if let Some(row) = &outcome.row {
+                self.rows.insert(record.clone(), row.clone());
+            }
+        }
+        self.ended.insert(outcome.step, outcome);
+    }
+}
+
+impl Known for Journal {
+    fn id(&self, record: &RecordId) -> Option<Key> {
+        self.now.get(record).cloned()
+    }
+
+    fn field(&self, record: &RecordId, field: &str) -> Option<Value> {
+        self.rows.get(record)?.get(field).cloned()
+    }
+}
+
+/// Old and new identities that an entry tells.
+pub(super) fn identities(entry: &Value) -> Vec<(RecordId, RecordId)> {
+    let outcomes = entry.get("outcomes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let pair = |outcome: &Value| {
+        let id = |name: &str| RecordId::parse(outcome.get(name)?.as_str()?);
+        Some((id("record")?, id("live")?))
+    };
+    outcomes.iter().filter_map(pair).collect()
+}

@@ -1,0 +1,345 @@
+//! Where records point to, and where those records are now.
+//!
+//! Every place that holds an id is found from the catalogue and from the
+//! definitions of custom fields, never from a list of field names here
+//! (api/restore-hazards.md section 2).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use crate::archive;
+use crate::catalogue::{self, Object, ObjectName, Restore, Shape, Target};
+use crate::diff::Lineage;
+use crate::record::{Key, Record, RecordId};
+use crate::restore::cases::{Cases, parent_key, places, present};
+use crate::restore::conditions;
+use crate::restore::definitions::Definitions;
+use crate::restore::fill::value_key;
+use crate::restore::state::State;
+
+/// One id found in a record.
+pub(super) struct Pointer {
+    /// The top-level field or the custom field's code; empty for the parent a row is listed under.
+    pub(super) field: String,
+    /// The objects it may belong to.
+    pub(super) objects: &'static [&'static str],
+    /// The id.
+    pub(super) key: Key,
+}
+
+/// Every id in a record.
+pub(super) fn pointers(
+    object: &'static Object,
+    id: &RecordId,
+    fields: &Map<String, Value>,
+    definitions: &Definitions,
+) -> Vec<Pointer> {
+    let mut found = Vec::new();
+    if let Some(key) = parent_key(id).filter(|_| !object.parents().is_empty()) {
+        found.push(Pointer { field: String::new(), objects: object.parents(), key });
+    }
+    for reference in object.references {
+        let Some(value) = fields.get(reference.top()) else { continue };
+        let field = || reference.top().to_owned();
+        if reference.to == Target::Conditions {
+            conditions::ids(value, definitions, &mut |objects, key| {
+                found.push(Pointer { field: field(), objects, key });
+            });
+        }
+        let Target::Record(objects) = reference.to else { continue };
+        let path: Vec<&str> = segments(reference.field).skip(1).collect();
+        leaves(value, &path, &mut |leaf| {
+            if let Some(key) = value_key(leaf) {
+                found.push(Pointer { field: field(), objects, key });
+            }
+        });
+    }
+    for (code, kind, value) in custom_values(object, fields, definitions) {
+        if let (Some(objects), Some(key)) = (linked(kind), value_key(value)) {
+            found.push(Pointer { field: code.to_owned(), objects, key });
+        }
+    }
+    found
+}
+
+/// The objects that a custom field of this type points to.
+pub(super) fn linked(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "user" => Some(&["users"]),
+        "org" => Some(&["organizations"]),
+        "people" => Some(&["persons"]),
+        _ => None,
+    }
+}
+
+/// Values of custom fields with their code and their type.
+pub(super) fn custom_values<'a>(
+    object: &'static Object,
+    fields: &'a Map<String, Value>,
+    definitions: &'a Definitions,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a Value)> {
+    let custom = object.custom;
+    let values = match custom.map(|custom| custom.shape) {
+        Some(Shape::Nested) => fields.get("custom_fields").and_then(Value::as_object),
+        Some(Shape::Flat) => Some(fields),
+        None => None,
+    };
+    values.into_iter().flatten().filter_map(move |(code, value)| {
+        let kind = &definitions.find(custom?.fields, code)?.kind;
+        is_custom(code).then_some((code.as_str(), kind.as_str(), value))
+    })
+}
+
+/// Whether a code is that of a custom field: 40 hex letters (api/custom-fields.md).
+pub(super) fn is_custom(code: &str) -> bool {
+    code.len() == 40 && code.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `participants[].person_id` → `participants`, `[]`, `person_id`.
+pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('.')
+        .flat_map(|part| match part.strip_suffix("[]") {
+            Some(name) => [Some(name), Some("[]")],
+            None => [Some(part), None],
+        })
+        .flatten()
+}
+
+fn leaves(value: &Value, path: &[&str], found: &mut dyn FnMut(&Value)) {
+    match (path.split_first(), value) {
+        (None, leaf) => found(leaf),
+        (Some((&"[]", rest)), Value::Array(list)) => list.iter().for_each(|value| leaves(value, rest, found)),
+        (Some((name, rest)), Value::Object(fields)) => {
+            if let Some(value) = fields.get(*name) {
+                leaves(value, rest, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where a record of the goal is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Link {
+    /// In the account, under this id.
+    Live(Key),
+    /// This plan makes it.
+    Made(RecordId),
+    /// Nowhere, and the plan does not make it.
+    Missing,
+}
+
+/// An object, the field by which others refer to its records, and what that field said in the goal.
+type Name = (&'static str, &'static str, String);
+
+/// Knows where the records are that others point to.
+pub(super) struct Links<'a> {
+    lineage: &'a Lineage,
+    /// Records that steps make, as the goal names them.
+    making: HashSet<RecordId>,
+    /// Names of records that steps make, for references by name.
+    named: HashMap<Name, RecordId>,
+    /// Names that records have now which an earlier restore made again.
+    renamed: HashMap<Name, Value>,
+    /// Records that somebody has looked for; of others only what differs is known.
+    asked: BTreeMap<ObjectName, BTreeSet<Key>>,
+    /// Records that were deleted since the goal.
+    deleted: HashSet<RecordId>,
+    /// Which of the records asked about are in the account.
+    live: BTreeMap<ObjectName, BTreeSet<Key>>,
+    /// Records that are not made but have a counterpart with the same mark (users by e-mail).
+    matched: HashMap<RecordId, Key>,
+    /// Objects whose records cannot be called missing.
+    blind: HashSet<ObjectName>,
+}
+
+impl<'a> Links<'a> {
+    /// Looks up everything that the pointers point to: one walk over the keys of each object.
+    pub(super) fn to<S: State>(
+        pointers: impl Iterator<Item = Pointer>,
+        cases: &Cases,
+        goal: &S,
+        seen: &S,
+        lineage: &'a Lineage,
+    ) -> Result<Links<'a>, archive::Error> {
+        let mut wanted: BTreeMap<ObjectName, BTreeSet<Key>> = BTreeMap::new();
+        for pointer in pointers {
+            for id in candidates(pointer.objects, &pointer.key) {
+                for now in std::iter::once(&id).chain(lineage.after(&id)) {
+                    wanted.entry(now.object.clone()).or_default().insert(now.key.clone());
+                }
+            }
+        }
+        let mut live = BTreeMap::new();
+        let mut blind = HashSet::new();
+        let mut matched = HashMap::new();
+        for (object, keys) in &wanted {
+            let mut found = present(seen, object, keys)?;
+            found.retain(|key| !cases.ghosts.contains(&RecordId::new(object.clone(), key.clone())));
+            if seen.blind(object).is_some() {
+                blind.insert(object.clone());
+            }
+            match_by_mark(goal, seen, object, keys.difference(&found), &mut matched)?;
+            live.insert(object.clone(), found);
+        }
+        let deleted = cases.deleted().map(|record| record.id().clone()).collect();
+        let (making, named) = (HashSet::new(), HashMap::new());
+        let renamed = renamed(goal, seen, lineage)?;
+        Ok(Links { lineage, making, named, renamed, asked: wanted, deleted, live, matched, blind })
+    }
+
+    /// A step makes this record.
+    pub(super) fn make(&mut self, id: &RecordId, fields: &Map<String, Value>) {
+        self.making.insert(id.clone());
+        for reference in catalogue::ALL.iter().flat_map(|object| object.references) {
+            let Target::Named { object, by } = reference.to else { continue };
+            if let Some(name) = fields.get(by).and_then(Value::as_str).filter(|_| id.object.as_str() == object) {
+                self.named.insert((object, by, name.to_owned()), id.clone());
+            }
+        }
+    }
+
+    /// No step makes this record after all.
+    pub(super) fn unmake(&mut self, id: &RecordId) {
+        self.making.remove(id);
+        self.named.retain(|_, made| made != id);
+    }
+
+    /// Whether a step makes this record.
+    pub(super) fn is_made(&self, id: &RecordId) -> bool {
+        self.making.contains(id)
+    }
+
+    /// Where the record with this id is.
+    pub(super) fn find(&self, objects: &[&'static str], key: &Key) -> Link {
+        let candidates = candidates(objects, key);
+        if let Some(id) = candidates.iter().find(|id| self.making.contains(id)) {
+            return Link::Made(id.clone());
+        }
+        let is_live = |id: &RecordId| self.live.get(&id.object).is_some_and(|keys| keys.contains(&id.key));
+        if candidates.iter().any(is_live) {
+            return Link::Live(key.clone());
+        }
+        for id in &candidates {
+            if let Some(now) = self.lineage.after(id).filter(|now| is_live(now)).last() {
+                return Link::Live(now.key.clone());
+            }
+            if let Some(key) = self.matched.get(id) {
+                return Link::Live(key.clone());
+            }
+        }
+        let asked = |id: &RecordId| self.asked.get(&id.object).is_some_and(|keys| keys.contains(&id.key));
+        let missing = match candidates.iter().any(asked) {
+            true => candidates.iter().any(|id| !self.blind.contains(&id.object)),
+            // What points to it did not change: it is as much there as it was.
+            false => candidates.iter().any(|id| self.deleted.contains(id)),
+        };
+        if missing { Link::Missing } else { Link::Live(key.clone()) }
+    }
+
+    /// The record that a step makes and that was known by this name.
+    pub(super) fn named(&self, object: &'static str, by: &'static str, name: &str) -> Option<&RecordId> {
+        self.named.get(&(object, by, name.to_owned()))
+    }
+
+    /// The names of all of them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(|(_, _, name)| name.as_str())
+    }
+
+    /// The name that the record has today, if an earlier restore made it again under another one.
+    pub(super) fn renamed(&self, object: &'static str, by: &'static str, name: &str) -> Option<&Value> {
+        self.renamed.get(&(object, by, name.to_owned()))
+    }
+}
+
+/// The records an id may mean.
+pub(super) fn candidates(objects: &[&'static str], key: &Key) -> Vec<RecordId> {
+    let mut found: Vec<RecordId> = Vec::new();
+    for object in objects {
+        for id in places(&RecordId::new(ObjectName::known(object), key.clone())) {
+            if !found.contains(&id) {
+                found.push(id);
+            }
+        }
+    }
+    found
+}
+
+/// Finds the names of records that an earlier restore made again: the service may have chosen others.
+fn renamed<S: State>(goal: &S, seen: &S, lineage: &Lineage) -> Result<HashMap<Name, Value>, archive::Error> {
+    let mut renamed = HashMap::new();
+    let mut names: Vec<(&'static str, &'static str)> = catalogue::ALL
+        .iter()
+        .flat_map(|object| object.references)
+        .filter_map(|reference| match reference.to {
+            Target::Named { object, by } => Some((object, by)),
+            _ => None,
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    for (name, by) in names {
+        let object = ObjectName::known(name);
+        let known = goal.contents(&object).is_some() && seen.contents(&object).is_some();
+        if !known || lineage.is_empty() {
+            continue;
+        }
+        for record in goal.records(&object)? {
+            let record = record?;
+            let mut now = None;
+            for after in lineage.after(record.id()) {
+                now = seen.find(after)?.or(now);
+            }
+            let field = |record: &Record| record.fields().get(by).cloned();
+            if let (Some(Value::String(then)), Some(now)) = (field(&record), now.as_ref().and_then(field)) {
+                renamed.insert((name, by, then), now);
+            }
+        }
+    }
+    Ok(renamed)
+}
+
+/// Finds counterparts of missing records that are never made: a user with the same e-mail.
+fn match_by_mark<'k, S: State>(
+    goal: &S,
+    seen: &S,
+    object: &ObjectName,
+    missing: impl Iterator<Item = &'k Key>,
+    matched: &mut HashMap<RecordId, Key>,
+) -> Result<(), archive::Error> {
+    let Some(Restore::MatchBy(mark)) = catalogue::find(object).map(|object| object.restore) else { return Ok(()) };
+    let mut marks: HashMap<String, RecordId> = HashMap::new();
+    for key in missing {
+        let id = RecordId::new(object.clone(), key.clone());
+        let record = goal.find(&id)?.map(|record| record.fields());
+        if let Some(value) = record.as_ref().and_then(|fields| fields.get(mark)).and_then(Value::as_str) {
+            marks.insert(value.to_lowercase(), id);
+        }
+    }
+    if marks.is_empty() {
+        return Ok(());
+    }
+    for record in seen.records(object)? {
+        let record = record?;
+        let value = record.fields().get(mark).and_then(Value::as_str).map(str::to_lowercase);
+        if let Some(id) = value.and_then(|value| marks.remove(&value)) {
+            matched.insert(id, record.id().key.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Every pointer of the goal's side of the cases.
+pub(super) fn pointers_of<'c>(
+    cases: &'c Cases,
+    chosen: &'c BTreeSet<RecordId>,
+    definitions: &'c Definitions,
+) -> impl Iterator<Item = Pointer> + 'c {
+    let records = chosen.iter().filter_map(|id| cases.all.get(id)?.goal());
+    records.flat_map(move |record| {
+        let object = catalogue::find(&record.id().object);
+        object.map(|object| pointers(object, record.id(), &record.fields(), definitions)).unwrap_or_default()
+    })
+}

@@ -1,0 +1,478 @@
+//! The plan: which writes turn the account seen into the goal. Values only.
+//!
+//! A plan can be printed, stored, read back, checked and priced without an
+//! account, and replaying it needs no decision: whatever could be decided was
+//! decided by the planner. It names the two snapshots it was made from, so that
+//! it cannot be replayed over something else, and it is as honest about what
+//! will not come back as about what will.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{BlobRef, SnapshotId};
+use crate::catalogue::ObjectName;
+use crate::record::RecordId;
+use crate::restore::fill::{Body, Fill, text};
+use crate::restore::policy::Policy;
+
+/// The version of the plan's JSON form.
+pub(super) const FORMAT: u32 = 1;
+
+/// Requests a second that every plan of the service allows a token: 20 in a window of 2 seconds (api/wire.md).
+const REQUESTS_A_SECOND: u64 = 10;
+
+/// The number of a step in its plan, counted from 0.
+pub type StepNumber = u32;
+
+/// An identity in the target account: read from it, or answered by it.
+///
+/// Kept apart from [`RecordId`], which names a record as the goal knows it: a
+/// record that was created again has another one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LiveId(#[serde(with = "text")] pub RecordId);
+
+/// The writes that turn the account seen into the goal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub(super) format: u32,
+    /// The snapshot to go back to.
+    pub goal: SnapshotId,
+    /// The state of the account that the plan was made from.
+    pub seen: SnapshotId,
+    /// The company both belong to.
+    pub company: u64,
+    /// What was asked.
+    pub policy: Policy,
+    /// The writes, in the order in which they are sent.
+    pub steps: Vec<Step>,
+    /// What will not come back, and why.
+    pub left_out: Vec<LeftOut>,
+    /// What will come back differently, by the nature of the service.
+    pub by_nature: Vec<ByNature>,
+    /// What looks different and is kept on purpose.
+    pub kept: Vec<Kept>,
+    /// What the writes may set off.
+    pub side_effects: SideEffects,
+    /// What it costs.
+    pub price: Price,
+}
+
+/// One write.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its place in the plan.
+    pub number: StepNumber,
+    /// What is sent.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// Steps that must have ended before this one begins: what it refers to, or what must come before it in a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<StepNumber>,
+    /// Fields whose value is taken away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clears: Vec<String>,
+    /// What a person should know about this step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Tokens, at most.
+    pub price: u64,
+}
+
+/// What a step sends.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Makes the record; it gets a new id.
+    Create(Create),
+    /// Brings a deleted record back with its id, by the forms of the catalogue, each tried once; when the service takes
+    /// none of them the record is made again. What the service answers decides, not the replay.
+    Revive {
+        /// How the record is made if it cannot be brought back.
+        create: Create,
+        /// Everything that can be written to it once it is back; what it has already is not sent.
+        mend: Body,
+    },
+    /// Writes some fields of a record that is there.
+    Update(Update),
+    /// Deletes a record.
+    Delete {
+        /// Which.
+        live: LiveId,
+        /// What it looked like.
+        seen: Stamp,
+    },
+    /// Removes a row that the service added by itself beside an earlier step, if it did.
+    Expel(Expel),
+}
+
+/// A row that the service may add by itself when a record is written, and that neither the goal nor the account had.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expel {
+    /// The record that an earlier step writes, as the goal names it.
+    #[serde(with = "text")]
+    pub host: RecordId,
+    /// The object of the row.
+    pub part: String,
+    /// The record in the account.
+    pub under: Fill,
+    /// Whom the row names.
+    pub member: Body,
+}
+
+/// How a record is made.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The record as the goal names it.
+    #[serde(with = "text")]
+    pub record: RecordId,
+    /// The parent it is made under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<Fill>,
+    /// The fields sent.
+    pub body: Body,
+    /// Whether it may be there already.
+    #[serde(default, skip_serializing_if = "Look::is_no")]
+    pub look: Look,
+    /// Contents sent with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Upload>,
+}
+
+/// Contents sent with a record.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    /// The name of the file.
+    pub name: String,
+    /// Where the archive keeps the contents.
+    pub blob: BlobRef,
+}
+
+/// Whether a record that is to be made may be there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// It cannot be.
+    #[default]
+    No,
+    /// It may have come back with its parent: ask for it by its old id.
+    ById,
+    /// The service may have added it with its parent: look at the parent's list.
+    UnderParent,
+}
+
+impl Look {
+    fn is_no(&self) -> bool {
+        *self == Look::No
+    }
+}
+
+/// How a record is changed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The record as the goal names it.
+    #[serde(with = "text")]
+    pub record: RecordId,
+    /// The record in the account; none when an earlier step makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveId>,
+    /// The object whose call is used; an archived record is changed through its twin.
+    pub through: String,
+    /// The fields sent.
+    pub body: Body,
+    /// What the record looked like; none when an earlier step makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Stamp>,
+}
+
+/// What a live record looked like when the plan was made, so that a later edit is not overwritten.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// Its `update_time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// A digest of its writable fields. It decides when the times differ: writing one record may touch another.
+    pub fields: String,
+    /// Fields that steps of this plan change as a side effect, and that are therefore not in the digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+}
+
+/// Why a step is taken.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The record was deleted.
+    Deleted,
+    /// These fields were edited.
+    Edited(Vec<String>),
+    /// The record lost its link to a record that comes back; these fields are linked again.
+    LostLink(Vec<String>),
+    /// Fields that could not be written when the record was made.
+    Completes,
+    /// A reference to a record that is made later: the second pass of a circle.
+    CompletesCircle,
+    /// The value of a deal, once its lines are there: where the service counts it from them nothing is sent.
+    AfterLines,
+    /// The record was archived, or is taken out of the archive to be changed.
+    Unarchive,
+    /// The record was archived in the goal.
+    Archive,
+    /// The service cannot change such a record: it is deleted and made again.
+    Replaced,
+    /// The record was added since.
+    Added,
+    /// The service adds it by itself when an earlier step writes.
+    AddedByItself,
+}
+
+/// Something that will not come back.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// The object.
+    pub object: String,
+    /// The record, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The field, if the rest of the record comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl LeftOut {
+    /// A record that does not come back.
+    pub(super) fn record(id: &RecordId, why: impl Into<String>) -> LeftOut {
+        LeftOut { object: id.object.to_string(), key: Some(id.key.to_string()), field: None, why: why.into() }
+    }
+
+    /// A field that does not come back.
+    pub(super) fn field(id: &RecordId, field: &str, why: impl Into<String>) -> LeftOut {
+        LeftOut { field: Some(field.to_owned()), ..LeftOut::record(id, why) }
+    }
+
+    /// Something about a whole object.
+    pub(super) fn object(object: &ObjectName, why: impl Into<String>) -> LeftOut {
+        LeftOut { object: object.to_string(), key: None, field: None, why: why.into() }
+    }
+}
+
+/// What will come back differently.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByNature {
+    /// The object.
+    pub object: String,
+    /// How many of its records.
+    pub records: u64,
+    /// The fields that the service sets itself.
+    pub fields: Vec<String>,
+    /// The catalogue's words on it.
+    pub why: String,
+}
+
+/// A difference that is left as it is on purpose.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The record.
+    #[serde(with = "text")]
+    pub record: RecordId,
+    /// What is kept, in words.
+    pub why: String,
+}
+
+/// What the writes may set off in the account.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SideEffects {
+    /// Webhooks in the account: each write is delivered to those that listen.
+    pub webhooks: u64,
+    /// Objects whose writes may start automations and notifications.
+    pub automations: Vec<String>,
+    /// Activities with attendees, which may be sent invitations.
+    pub invitations: u64,
+}
+
+/// What a plan costs, at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens of the writes.
+    pub writes: u64,
+    /// Tokens of reading before and after.
+    pub reads: u64,
+    /// Requests in all.
+    pub requests: u64,
+}
+
+impl Price {
+    /// Tokens in all.
+    pub fn tokens(&self) -> u64 {
+        self.writes + self.reads
+    }
+
+    /// How long it takes where the service allows least.
+    pub fn seconds(&self) -> u64 {
+        self.requests.div_ceil(REQUESTS_A_SECOND)
+    }
+}
+
+/// How many steps of which kind an object has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records made again.
+    pub create: u64,
+    /// Records that may come back with their id.
+    pub revive: u64,
+    /// Records whose fields are written back.
+    pub update: u64,
+    /// Records linked again.
+    pub relink: u64,
+    /// Second passes over records that the plan makes.
+    pub complete: u64,
+    /// Records moved to or from the archive.
+    pub archive: u64,
+    /// Records deleted.
+    pub delete: u64,
+    /// Rows that the service may add by itself and that are removed then.
+    #[serde(default)]
+    pub expel: u64,
+}
+
+/// The plan in numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// By object, in the order of their names.
+    pub objects: BTreeMap<String, Counts>,
+    /// Things that will not come back: object, why, how many.
+    pub left_out: Vec<(String, String, u64)>,
+}
+
+/// Why a text is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAPlan {
+    /// It is not the JSON of a plan.
+    #[error("cannot read plan: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It was written by a later version.
+    #[error("plan has format {found}, this version reads format {FORMAT}")]
+    Newer {
+        /// The format it has.
+        found: u32,
+    },
+}
+
+impl Plan {
+    /// The plan as a file.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a plan has only text keys")
+    }
+
+    /// Reads a plan's file.
+    pub fn from_json(text: &str) -> Result<Plan, NotAPlan> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format: found } = serde_json::from_str(text)?;
+        if found != FORMAT {
+            return Err(NotAPlan::Newer { found });
+        }
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// What the plan is known by: a journal belongs to exactly one plan.
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_vec(self).expect("a plan has only text keys");
+        blake3::hash(&text).to_hex().to_string()
+    }
+
+    /// Tokens and time, at most.
+    pub fn price(&self) -> Price {
+        self.price
+    }
+
+    /// The writes.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What will not come back.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// What the writes may set off.
+    pub fn side_effects(&self) -> &SideEffects {
+        &self.side_effects
+    }
+
+    /// The plan in numbers.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for step in &self.steps {
+            let title = match &step.action {
+                Action::Expel(expel) => ObjectName::new(&expel.part).title(),
+                _ => step.record().object.title(),
+            };
+            let counts = summary.objects.entry(title).or_default();
+            *match (&step.action, &step.reason) {
+                (Action::Delete { .. }, Reason::Replaced) => continue,
+                (Action::Create(_), _) => &mut counts.create,
+                (Action::Revive { .. }, _) => &mut counts.revive,
+                (Action::Delete { .. }, _) => &mut counts.delete,
+                (Action::Expel(_), _) => &mut counts.expel,
+                (_, Reason::LostLink(_)) => &mut counts.relink,
+                (_, Reason::Completes | Reason::CompletesCircle | Reason::AfterLines) => &mut counts.complete,
+                (_, Reason::Archive | Reason::Unarchive) => &mut counts.archive,
+                _ => &mut counts.update,
+            } += 1;
+        }
+        let mut left_out: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for left in &self.left_out {
+            let why = left.field.as_ref().map_or_else(|| left.why.clone(), |field| format!("{field}: {}", left.why));
+            *left_out.entry((ObjectName::new(&left.object).title(), why)).or_default() += 1;
+        }
+        summary.left_out = left_out.into_iter().map(|((object, why), count)| (object, why, count)).collect();
+        summary
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl Step {
+    /// The record the step is about, as the goal names it; of a deletion, as the account does; of a row that is
+    /// removed because the service added it, the record it was added to.
+    pub fn record(&self) -> &RecordId {
+        match &self.action {
+            Action::Create(create) | Action::Revive { create, .. } => &create.record,
+            Action::Update(update) => &update.record,
+            Action::Delete { live, .. } => &live.0,
+            Action::Expel(expel) => &expel.host,
+        }
+    }
+
+    /// The fields sent, if the step sends any.
+    pub fn body(&self) -> Option<&Body> {
+        match &self.action {
+            Action::Create(create) | Action::Revive { create, .. } => Some(&create.body),
+            Action::Update(update) => Some(&update.body),
+            Action::Delete { .. } | Action::Expel(_) => None,
+        }
+    }
+}

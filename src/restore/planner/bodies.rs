@@ -1,0 +1,256 @@
+//! What is sent to make a record, and what has to wait for a second call.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::{Custom, Object, Shape};
+use crate::record::RecordId;
+use crate::restore::fill::{Body, Fill};
+use crate::restore::plan::{Action, ByNature, Create, LeftOut, Look, Reason, Update};
+use crate::restore::planner::makes::Make;
+use crate::restore::planner::{Draft, Phase, Planner, is_archive, is_last, order_of, place};
+use crate::restore::rules;
+use crate::restore::same::is_empty;
+use crate::restore::stamp::is_custom_part;
+use crate::restore::state::State;
+use crate::restore::translate::{Lost, Translated};
+
+impl<S: State> Planner<'_, S> {
+    /// Drafts the steps that make records.
+    pub(super) fn create(&mut self, makes: &[Make]) {
+        let position: HashMap<&RecordId, usize> = makes.iter().enumerate().map(|(at, make)| (&make.id, at)).collect();
+        let revived = |id: &RecordId| position.get(id).is_some_and(|at| can_revive(&makes[*at]));
+        let mut by_nature: BTreeMap<&'static str, (u64, Vec<String>)> = BTreeMap::new();
+        for (at, make) in makes.iter().enumerate() {
+            let mut body = self.body(make);
+            let late = |fill: &Fill| fill.needs().iter().any(|id| position.get(id).is_some_and(|other| *other >= at));
+            let mut later = split(&mut body, &late);
+            let circle = !later.is_empty();
+            for (name, fill) in self.completing(make) {
+                later.entry(name).or_insert(fill);
+            }
+            let under = self.under(make.home, &make.id).and_then(Result::ok);
+            let look = look(make, under.as_ref(), &body, &revived);
+            let mend = can_revive(make).then(|| self.mend(make));
+            let create = Create { record: make.id.clone(), under, body, look, contents: make.contents.clone() };
+            let action = match mend {
+                Some(mut mend) => {
+                    split(&mut mend, &late);
+                    Action::Revive { create, mend }
+                }
+                None => Action::Create(create),
+            };
+            self.draft_make(make, action);
+            if !later.is_empty() {
+                let reason = if circle { Reason::CompletesCircle } else { Reason::Completes };
+                self.draft_later(make, later, reason);
+            }
+            if crate::restore::cases::object_of(&make.id).is_some_and(is_archive) {
+                self.draft_close(make.home, &make.id, None, &make.fields);
+            }
+            let nature = by_nature.entry(make.home.name).or_default();
+            nature.0 += 1;
+            let lost =
+                make.home.computed.iter().filter(|name| make.fields.get(**name).is_some_and(|value| !is_empty(value)));
+            let lost =
+                lost.filter(|name| !make.home.writable().any(|field| field == **name)).map(|name| (*name).to_owned());
+            nature.1.extend(lost);
+        }
+        for (object, (records, mut fields)) in by_nature {
+            fields.sort_unstable();
+            fields.dedup();
+            let why = makes.iter().find(|make| make.home.name == object).map_or("", |make| make.home.limits);
+            self.said.by_nature.push(ByNature { object: object.to_owned(), records, fields, why: why.to_owned() });
+        }
+    }
+
+    fn draft_make(&mut self, make: &Make, action: Action) {
+        self.drafts.push(Draft {
+            phase: if is_last(make.home) { Phase::Last } else { Phase::Write },
+            object: place(make.home),
+            order: order_of(&make.fields),
+            key: make.id.key.clone(),
+            action,
+            reason: Reason::Deleted,
+            clears: Vec::new(),
+            notes: Vec::new(),
+        });
+    }
+
+    fn draft_later(&mut self, make: &Make, body: Body, reason: Reason) {
+        let update =
+            Update { record: make.id.clone(), live: None, through: make.home.name.to_owned(), body, seen: None };
+        self.drafts.push(Draft {
+            phase: if is_last(make.home) { Phase::Last } else { Phase::Circle },
+            object: place(make.home),
+            order: order_of(&make.fields),
+            key: make.id.key.clone(),
+            action: Action::Update(update),
+            reason,
+            clears: Vec::new(),
+            notes: Vec::new(),
+        });
+    }
+
+    /// The body that makes a record; what gets lost is listed.
+    fn body(&mut self, make: &Make) -> Body {
+        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
+        let fields = make.home.create.map_or(&[][..], |write| write.fields);
+        let (body, lost) = self.filled(make.home, &wanted, fields);
+        self.said.left_out.extend(lost.into_iter().map(|(field, lost)| LeftOut::field(&make.id, &field, lost.words())));
+        body
+    }
+
+    /// Everything an update can write to a record that came back, cleared fields included.
+    fn mend(&self, make: &Make) -> Body {
+        let Some(write) = make.home.update else { return Body::new() };
+        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
+        let (mut body, _) = self.filled(make.home, &wanted, write.fields);
+        for field in write.fields {
+            let cleared = make.fields.get(*field).is_some_and(Value::is_null) && !body.contains_key(*field);
+            if cleared && !rules::is_move(field) && !write.required.contains(field) {
+                body.insert((*field).to_owned(), Fill::Is(Value::Null));
+            }
+        }
+        body
+    }
+
+    /// Fields that only an update takes.
+    fn completing(&self, make: &Make) -> Body {
+        let (Some(create), Some(update)) = (make.home.create, make.home.update) else { return Body::new() };
+        let only: Vec<&'static str> =
+            update.fields.iter().copied().filter(|field| !create.fields.contains(field)).collect();
+        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
+        let named: Map<String, Value> = wanted.into_iter().filter(|(name, _)| only.contains(&name.as_str())).collect();
+        let (mut body, _) = self.filled_named(make.home, &named, &only);
+        // A product made without prices gets one of 0 by itself: api/restore-hazards.md 4, Products.
+        let priceless = make.fields.get("prices").is_some_and(is_empty);
+        if make.home.name == "products" && priceless {
+            body.insert("prices".to_owned(), Fill::Is(Value::Array(Vec::new())));
+        }
+        body
+    }
+
+    /// The given fields and all custom ones.
+    fn filled(
+        &self,
+        object: &'static Object,
+        wanted: &Map<String, Value>,
+        fields: &[&'static str],
+    ) -> (Body, Vec<(String, Lost)>) {
+        let (mut body, mut lost) = self.filled_named(object, wanted, fields);
+        if let Some(custom) = object.custom {
+            let (values, gone) = self.filled_custom(custom, wanted);
+            lost.extend(gone);
+            match custom.shape {
+                Shape::Nested if values.is_empty() => {}
+                Shape::Nested => {
+                    body.insert("custom_fields".to_owned(), Fill::fields(values));
+                }
+                Shape::Flat => body.extend(values),
+            }
+        }
+        (body, lost)
+    }
+
+    fn filled_named(
+        &self,
+        object: &'static Object,
+        wanted: &Map<String, Value>,
+        fields: &[&'static str],
+    ) -> (Body, Vec<(String, Lost)>) {
+        let (mut body, mut lost) = (Body::new(), Vec::new());
+        for (name, value) in wanted.iter().filter(|(name, _)| fields.contains(&name.as_str())) {
+            let Translated { fill, lost: gone } = self.translator().field(object, name, &writable(value));
+            lost.extend(gone.into_iter().map(|gone| (name.clone(), gone)));
+            if let Some(fill) = fill.filter(|fill| !fill.clears()) {
+                body.insert(name.clone(), fill);
+            }
+        }
+        (body, lost)
+    }
+
+    fn filled_custom(&self, custom: Custom, wanted: &Map<String, Value>) -> (Body, Vec<(String, Lost)>) {
+        let (mut body, mut lost) = (Body::new(), Vec::new());
+        for (name, value) in custom_of(custom, wanted) {
+            if is_empty(value) {
+                continue;
+            }
+            let Translated { fill, lost: gone } = self.custom(custom, name, value);
+            lost.extend(gone.into_iter().map(|gone| (name.clone(), gone)));
+            if let Some(fill) = fill.filter(|fill| !fill.clears()) {
+                body.insert(name.clone(), fill);
+            }
+        }
+        (body, lost)
+    }
+
+    /// One custom value; a part of a flat one follows the field it belongs to.
+    pub(super) fn custom(&self, custom: Custom, name: &str, value: &Value) -> Translated {
+        let code = name.get(..40).unwrap_or(name);
+        if code == name {
+            return self.translator().custom(custom.fields, name, value);
+        }
+        let exists = self.now.find(custom.fields, code).is_some() || !self.now.know(custom.fields);
+        Translated { fill: exists.then(|| Fill::Is(value.clone())), lost: Vec::new() }
+    }
+}
+
+/// The custom values of a row, by code; of a flat row, by code and suffix.
+pub(super) fn custom_of<'v>(
+    custom: Custom,
+    fields: &'v Map<String, Value>,
+) -> Box<dyn Iterator<Item = (&'v String, &'v Value)> + 'v> {
+    match custom.shape {
+        Shape::Nested => Box::new(fields.get("custom_fields").and_then(Value::as_object).into_iter().flatten()),
+        Shape::Flat => Box::new(fields.iter().filter(|(name, _)| is_custom_part(name))),
+    }
+}
+
+/// A composite value without the parts that no write takes.
+pub(super) fn writable(value: &Value) -> Value {
+    match value {
+        Value::Object(parts) => Value::Object(crate::restore::translate::without_derived(parts)),
+        other => other.clone(),
+    }
+}
+
+/// Whether the catalogue knows a way to bring the record back with its id.
+fn can_revive(make: &Make) -> bool {
+    !make.home.undelete.is_empty() && make.home.single.is_some()
+}
+
+/// Whether the record may be there already when its turn comes.
+fn look(make: &Make, under: Option<&Fill>, body: &Body, revived: &dyn Fn(&RecordId) -> bool) -> Look {
+    if let Some(Fill::IdOf(parent)) = under {
+        // Followers and participants may be added by the service itself: api/restore-hazards.md 4.
+        let by_itself = make.home.update.is_none();
+        return if by_itself || revived(parent) { Look::UnderParent } else { Look::No };
+    }
+    // What was deleted with a record may come back with it.
+    let with = body.values().flat_map(Fill::needs).any(revived);
+    if with && make.home.single.is_some() && !can_revive(make) { Look::ById } else { Look::No }
+}
+
+/// Takes out what cannot be filled yet; of custom fields, only the ones concerned.
+fn split(body: &mut Body, late: &dyn Fn(&Fill) -> bool) -> Body {
+    let mut later = Body::new();
+    let names: Vec<String> = body.iter().filter(|(_, fill)| late(fill)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        let Some(fill) = body.remove(&name) else { continue };
+        match fill {
+            Fill::Fields(fields) if name == "custom_fields" => {
+                let (wait, go): (BTreeMap<_, _>, BTreeMap<_, _>) = fields.into_iter().partition(|(_, fill)| late(fill));
+                later.insert(name.clone(), Fill::fields(wait));
+                if !go.is_empty() {
+                    body.insert(name, Fill::fields(go));
+                }
+            }
+            fill => {
+                later.insert(name, fill);
+            }
+        }
+    }
+    later
+}

@@ -1,0 +1,185 @@
+//! Rows that the service adds by itself when this plan writes: the owner follows, the person takes part.
+//!
+//! UNCONFIRMED in general (api/restore-hazards.md 4, Followers/participants), so each
+//! step looks first and removes only what is there. Only the member that this plan
+//! itself writes to the parent is concerned, and only where neither the goal nor the
+//! account had the row: who began to follow on his own stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::archive;
+use crate::catalogue::{self, KeyIn, Object, ObjectName};
+use crate::record::{Key, RecordId};
+use crate::restore::cases::object_of;
+use crate::restore::fill::{Body, Fill, key_value, value_key};
+use crate::restore::plan::{Action, Expel, Reason};
+use crate::restore::planner::{Draft, Phase, Planner, home, place};
+use crate::restore::rules;
+use crate::restore::state::State;
+
+/// A record that the plan writes.
+struct Host {
+    id: RecordId,
+    home: &'static Object,
+    /// Its key in the account, unless the plan makes it.
+    live: Option<Key>,
+    /// What is written to it; none when everything is.
+    wrote: Option<Body>,
+}
+
+/// Members of parents, by the parents' keys.
+type Members = BTreeSet<(Key, Key)>;
+
+impl<S: State> Planner<'_, S> {
+    /// Drafts the steps that remove what the service adds beside this plan's writes.
+    pub(super) fn expel(&mut self) -> Result<(), archive::Error> {
+        self.expel_leftovers();
+        let hosts = self.hosts();
+        for part in catalogue::ALL {
+            let Some(field) = rules::added_beside(part.name) else { continue };
+            let name = ObjectName::known(part.name);
+            // Without the goal's own list nobody can tell what was added.
+            if self.goal.contents(&name).is_none() || self.goal.blind(&name).is_some() {
+                continue;
+            }
+            let concerned = |host: &&Host| {
+                part.parents().contains(&host.home.name)
+                    && host.wrote.as_ref().is_none_or(|body| body.contains_key(field))
+            };
+            let hosts: Vec<&Host> = hosts.iter().filter(concerned).collect();
+            let then = members(self.goal, part, &hosts.iter().map(|host| host.id.key.clone()).collect())?;
+            let now = members(self.seen, part, &hosts.iter().filter_map(|host| host.live.clone()).collect())?;
+            for host in hosts {
+                if let Some(expel) = self.uninvited(part, field, host, (&then, &now))? {
+                    self.draft_expel(part, expel);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Members that come back with a record which is brought back, and that name persons who are made again: the new
+    /// row names the new person, and the old one points to nothing.
+    fn expel_leftovers(&mut self) {
+        let mut leftovers = Vec::new();
+        for draft in &self.drafts {
+            let Action::Create(create) = &draft.action else { continue };
+            let Some(part) = object_of(&create.record).filter(|part| rules::added_beside(part.name).is_some()) else {
+                continue;
+            };
+            let (Some(Fill::IdOf(host)), Some(named)) = (&create.under, member_field(part)) else { continue };
+            if let Some(Fill::IdOf(person)) = create.body.get(named) {
+                let member = Body::from([(named.to_owned(), Fill::Is(key_value(&person.key)))]);
+                let under = Fill::IdOf(host.clone());
+                leftovers.push((part, Expel { host: host.clone(), part: part.name.to_owned(), under, member }));
+            }
+        }
+        for (part, expel) in leftovers {
+            self.draft_expel(part, expel);
+        }
+    }
+
+    /// What the drafts write, by record.
+    fn hosts(&self) -> Vec<Host> {
+        let mut hosts: BTreeMap<RecordId, Host> = BTreeMap::new();
+        for draft in &self.drafts {
+            let (id, live, wrote) = match &draft.action {
+                Action::Create(create) | Action::Revive { create, .. } => (&create.record, None, None),
+                Action::Update(update) => match &update.live {
+                    Some(live) => (&update.record, Some(live.0.key.clone()), Some(update.body.clone())),
+                    None => continue,
+                },
+                Action::Delete { .. } | Action::Expel(_) => continue,
+            };
+            let Some(object) = object_of(id) else { continue };
+            let host = Host { id: id.clone(), home: home(object), live, wrote: wrote.clone() };
+            let known = hosts.entry(id.clone()).or_insert(host);
+            if let (Some(all), Some(body)) = (&mut known.wrote, wrote) {
+                all.extend(body);
+            }
+        }
+        hosts.into_values().collect()
+    }
+
+    /// The row that the service may add beside the host, unless it belongs there.
+    fn uninvited(
+        &self,
+        part: &'static Object,
+        field: &str,
+        host: &Host,
+        (then, now): (&Members, &Members),
+    ) -> Result<Option<Expel>, archive::Error> {
+        let Some(goal) = self.goal.find(&host.id)?.map(|record| record.fields()) else { return Ok(None) };
+        let value = goal.get(field).cloned().unwrap_or_default();
+        // Without an owner the record becomes the caller's.
+        let caller = || Fill::Is(self.seen.manifest().source.user_id.into());
+        let translated = self.translator().field(host.home, field, &value).fill.filter(|fill| !fill.clears());
+        let member = match translated {
+            Some(member) => member,
+            None if field == "owner_id" && host.live.is_none() => caller(),
+            None => return Ok(None),
+        };
+        let was_there = value_key(&value).is_some_and(|key| then.contains(&(host.id.key.clone(), key)));
+        let is_there = match (&host.live, &member) {
+            (Some(live), Fill::Is(value)) => value_key(value).is_some_and(|key| now.contains(&(live.clone(), key))),
+            _ => false,
+        };
+        let under = host.live.as_ref().map_or_else(|| Fill::IdOf(host.id.clone()), |live| Fill::Is(key_value(live)));
+        let named = member_field(part).filter(|_| !was_there && !is_there);
+        Ok(named.map(|named| Expel {
+            host: host.id.clone(),
+            part: part.name.to_owned(),
+            under,
+            member: Body::from([(named.to_owned(), member)]),
+        }))
+    }
+
+    fn draft_expel(&mut self, part: &'static Object, expel: Expel) {
+        let what = if part.name == "dealParticipants" { "participants" } else { "followers" };
+        self.drafts.push(Draft {
+            phase: Phase::Expel,
+            object: place(part),
+            order: 0,
+            key: expel.host.key.clone(),
+            action: Action::Expel(expel),
+            reason: Reason::AddedByItself,
+            clears: Vec::new(),
+            notes: vec![format!("removes {what} that the service adds by itself")],
+        });
+    }
+}
+
+/// The field by which a row names its member.
+fn member_field(part: &'static Object) -> Option<&'static str> {
+    part.create.and_then(|write| write.required.first().copied())
+}
+
+/// The members of these parents.
+fn members<S: State>(state: &S, part: &'static Object, parents: &BTreeSet<Key>) -> Result<Members, archive::Error> {
+    let mut members = Members::new();
+    let name = ObjectName::known(part.name);
+    let Some(field) = member_field(part).filter(|_| !parents.is_empty() && state.contents(&name).is_some()) else {
+        return Ok(members);
+    };
+    let parent = |key: &Key| {
+        let id = RecordId::new(name.clone(), key.clone());
+        crate::restore::cases::parent_key(&id).filter(|parent| parents.contains(parent))
+    };
+    let in_key = matches!(part.key, KeyIn::ParentAnd(own) if own == field);
+    if in_key {
+        for key in state.keys(&name)? {
+            let key = key?;
+            if let (Key::Pair(_, member), Some(parent)) = (&key, parent(&key)) {
+                members.insert((parent, Key::Number(*member)));
+            }
+        }
+        return Ok(members);
+    }
+    for record in state.records(&name)? {
+        let record = record?;
+        if let Some(parent) = parent(&record.id().key) {
+            members.extend(record.fields().get(field).and_then(value_key).map(|member| (parent, member)));
+        }
+    }
+    Ok(members)
+}

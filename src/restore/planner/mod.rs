@@ -1,0 +1,317 @@
+//! Decides everything: a pure function of two states, the catalogue and a policy.
+//!
+//! In this order: what happened (`cases`), what of it is acted upon (`scope`),
+//! which records are made again (`makes`), what is sent for them (`bodies`), what
+//! is written to those that are still there (`updates`), what lost its link
+//! (`relink`), what the archive flags need (`archive`), and at last the order of
+//! steps and their price (`assemble`).
+
+mod archive;
+mod assemble;
+mod bodies;
+mod expel;
+mod makes;
+mod relink;
+#[cfg(test)]
+mod specimen;
+#[cfg(test)]
+mod tests;
+mod updates;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::{self, Listing, Object, ObjectName};
+use crate::diff::Lineage;
+use crate::record::{Key, Record, RecordId};
+use crate::restore::cases::{Case, Cases, object_of, parent_key};
+use crate::restore::definitions::Definitions;
+use crate::restore::links::{Links, pointers_of};
+use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
+use crate::restore::policy::Policy;
+use crate::restore::rules::Facts;
+use crate::restore::scope::{self, Chosen};
+use crate::restore::state::State;
+use crate::restore::translate::Translator;
+
+/// Why no plan can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotPlan {
+    /// Ids of another company mean other records.
+    #[error("snapshot is of company {goal}, the account is company {seen}: ids mean other records there")]
+    OtherAccount {
+        /// The company of the snapshot.
+        goal: u64,
+        /// The company of the account.
+        seen: u64,
+    },
+    /// The scope names an object that does not exist.
+    #[error("no object is called {0}")]
+    UnknownObject(ObjectName),
+    /// The scope names a record that neither state has.
+    #[error("neither the snapshot nor the account has {0}")]
+    NoSuchRecord(RecordId),
+    /// The archive cannot be read.
+    #[error("cannot read snapshot: {0}")]
+    Archive(#[from] crate::archive::Error),
+}
+
+/// Plans the writes that turn the account seen into the goal, as far as the policy asks for it.
+pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) -> Result<Plan, CannotPlan> {
+    let (of, at) = (goal.manifest().source.company_id, seen.manifest().source.company_id);
+    if of != at {
+        return Err(CannotPlan::OtherAccount { goal: of, seen: at });
+    }
+    let (then, now) = (Definitions::of(goal)?, Definitions::of(seen)?);
+    let cases = Cases::between(goal, seen, lineage)?;
+    let chosen = scope::choose(policy, &cases, goal, seen, &then)?;
+    let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
+    let links = Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?;
+    let facts = facts(goal, seen, &cases, &chosen, policy)?;
+    let mut planner = Planner {
+        goal,
+        seen,
+        policy,
+        then,
+        now,
+        cases: &cases,
+        chosen: &chosen,
+        links,
+        facts,
+        drafts: Vec::new(),
+        said: Said::default(),
+    };
+    planner.unseen();
+    let makes = planner.makes();
+    planner.create(&makes);
+    planner.update_changed();
+    planner.delete_added();
+    planner.relink()?;
+    planner.settle_values();
+    planner.expel()?;
+    planner.open_archived_parents()?;
+    Ok(planner.assemble())
+}
+
+/// What the plan says besides its steps.
+#[derive(Default)]
+struct Said {
+    left_out: Vec<LeftOut>,
+    by_nature: Vec<ByNature>,
+    kept: Vec<Kept>,
+}
+
+/// A plan in the making.
+struct Planner<'a, S> {
+    goal: &'a S,
+    seen: &'a S,
+    policy: &'a Policy,
+    then: Definitions,
+    now: Definitions,
+    cases: &'a Cases,
+    chosen: &'a Chosen,
+    links: Links<'a>,
+    facts: Facts,
+    drafts: Vec<Draft>,
+    said: Said,
+}
+
+/// When a step is taken, as far as references leave it open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Phase {
+    /// Out of the archive, to be changed.
+    Open,
+    /// Records made and changed, object by object.
+    Write,
+    /// Changes that need a record which is made in [`Phase::Write`] of a later object; second passes.
+    Circle,
+    /// What the service added by itself beside the phases before.
+    Expel,
+    /// What was added.
+    Delete,
+    /// Values that only hold once parts are gone.
+    Settle,
+    /// Into the archive.
+    Close,
+    /// What would tell the world about every step before.
+    Last,
+}
+
+/// A step without its number.
+struct Draft {
+    phase: Phase,
+    /// The object's place in the restore order.
+    object: usize,
+    /// The place within the object.
+    order: i64,
+    key: Key,
+    action: Action,
+    reason: Reason,
+    clears: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl<'a, S: State> Planner<'a, S> {
+    fn translator(&self) -> Translator<'_, 'a> {
+        Translator { then: &self.then, now: &self.now, links: &self.links }
+    }
+
+    /// Says what could not be compared, as far as it was asked for.
+    fn unseen(&mut self) {
+        for (object, (records, why)) in &self.cases.blind {
+            if self.asked(object) {
+                let why = format!("{records} records cannot be compared with the account: {why}");
+                self.said.left_out.push(LeftOut::object(object, why));
+            }
+        }
+        for (object, (records, why)) in &self.cases.unknown {
+            if self.asked(object) && self.policy.delete_added {
+                let why =
+                    format!("{records} records may have been added since, but the snapshot did not see all: {why}");
+                self.said.left_out.push(LeftOut::object(object, why));
+            }
+        }
+        for (object, records) in &self.chosen.left_behind {
+            let why = format!("{records} of the chosen records' own are missing and were not asked for");
+            self.said.left_out.push(LeftOut::object(object, why));
+        }
+    }
+
+    fn asked(&self, object: &ObjectName) -> bool {
+        self.policy.scope.is_everything() || self.policy.scope.objects.contains(object)
+    }
+
+    fn delete_added(&mut self) {
+        let mut gone: BTreeSet<RecordId> = BTreeSet::new();
+        for id in &self.chosen.records {
+            let Some(Case::Added(live)) = self.cases.all.get(id) else { continue };
+            let Some(object) = object_of(id) else { continue };
+            if !self.policy.delete_added {
+                self.said.left_out.push(LeftOut::record(id, "it was added since and stays"));
+            } else if !object.dml.delete || object.delete.is_none() {
+                self.said
+                    .left_out
+                    .push(LeftOut::record(id, "it was added since and cannot be deleted through the API"));
+            } else {
+                gone.insert(live.id().clone());
+            }
+        }
+        for id in &gone {
+            let object = object_of(id).expect("only records of known objects are deleted");
+            // A deleted parent takes its parts with it.
+            let parent = |name: &'static str| {
+                parent_key(id).is_some_and(|key| gone.contains(&RecordId::new(ObjectName::known(name), key)))
+            };
+            if !object.parents().iter().any(|name| parent(name)) {
+                let Some(Case::Added(live)) = self.cases.all.get(id) else { continue };
+                self.draft_delete(object, live, Reason::Added);
+            }
+        }
+    }
+
+    fn draft_delete(&mut self, object: &'static Object, live: &Record, reason: Reason) {
+        let (phase, place) = match reason {
+            // Children stand later in the restore order than their parents, and go first.
+            Reason::Added if !is_last(object) => (Phase::Delete, usize::MAX - place(object)),
+            _ if is_last(object) => (Phase::Last, place(object)),
+            // Made again in the same phase.
+            _ => (Phase::Circle, place(object)),
+        };
+        let seen = Stamp::of(object, &live.fields(), &[]);
+        let action = Action::Delete { live: LiveId(live.id().clone()), seen };
+        self.drafts.push(Draft {
+            phase,
+            object: place,
+            order: -1,
+            key: live.id().key.clone(),
+            action,
+            reason,
+            clears: Vec::new(),
+            notes: Vec::new(),
+        });
+    }
+}
+
+/// The list in which a record is made and changed: of an archived one, the list it was archived from.
+///
+/// The archived list stands after that in the catalogue.
+pub(super) fn home(object: &'static Object) -> &'static Object {
+    let position = |object: &Object| catalogue::ALL.iter().position(|other| other.name == object.name);
+    let twin = object.twin.and_then(|name| catalogue::find(&ObjectName::known(name)));
+    twin.filter(|twin| position(twin) < position(object)).unwrap_or(object)
+}
+
+/// Whether records of this object stand in an archive.
+pub(super) fn is_archive(object: &'static Object) -> bool {
+    home(object).name != object.name
+}
+
+/// The object's place in the restore order.
+fn place(object: &'static Object) -> usize {
+    let home = home(object);
+    let order = catalogue::in_restore_order();
+    order.iter().position(|other| other.name == home.name).unwrap_or(order.len())
+}
+
+/// Webhooks listen: made earlier, they would deliver every step of the restore to somebody.
+fn is_last(object: &Object) -> bool {
+    object.name == "webhooks"
+}
+
+/// Whether the service keeps an order of these records that only follows from the order in which they are made.
+pub(super) fn is_ordered(object: &Object) -> bool {
+    !matches!(object.listing, Listing::Flat(_)) || object.computed.contains(&"order_nr")
+}
+
+fn order_of(fields: &Map<String, Value>) -> i64 {
+    fields.get("order_nr").and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Looks at the lines of the deals that differ: their value follows from them.
+fn facts<S: State>(
+    goal: &S,
+    seen: &S,
+    cases: &Cases,
+    chosen: &Chosen,
+    policy: &Policy,
+) -> Result<Facts, crate::archive::Error> {
+    let is_deal = |id: &&RecordId| object_of(id).is_some_and(|object| home(object).name == "deals");
+    let deals: BTreeSet<&Key> = cases.all.keys().filter(is_deal).map(|id| &id.key).collect();
+    let mut facts = Facts { is_admin: seen.manifest().source.is_admin, ..Facts::default() };
+    let lines = ObjectName::known("dealProducts");
+    if deals.is_empty() {
+        return Ok(facts);
+    }
+    let mut before = BTreeSet::new();
+    if goal.contents(&lines).is_some() {
+        for key in goal.keys(&lines)? {
+            let id = RecordId::new(lines.clone(), key?);
+            // A line that is missing and does not come back decides nothing.
+            let lost = matches!(cases.all.get(&id), Some(Case::Deleted(_))) && !chosen.records.contains(&id);
+            if let Some(deal) = parent_key(&id).filter(|deal| deals.contains(deal) && !lost) {
+                before.insert(deal);
+            }
+        }
+    }
+    let mut after = BTreeSet::new();
+    if seen.contents(&lines).is_some() {
+        for key in seen.keys(&lines)? {
+            let id = RecordId::new(lines.clone(), key?);
+            let Some(deal) = parent_key(&id).filter(|deal| deals.contains(deal) && !before.contains(deal)) else {
+                continue;
+            };
+            let goes = policy.delete_added && chosen.records.contains(&id);
+            if goes {
+                facts.freed.insert(deal)
+            } else {
+                after.insert(deal)
+            };
+        }
+    }
+    facts.freed = facts.freed.difference(&after).cloned().collect();
+    // Where the lines are what they were and the value is not, the value was evidently its own.
+    let moved: BTreeSet<Key> = cases.all.keys().filter(|id| id.object == lines).filter_map(parent_key).collect();
+    facts.by_lines = before.union(&after).filter(|deal| moved.contains(*deal)).cloned().collect();
+    Ok(facts)
+}

@@ -1,0 +1,188 @@
+//! Records that survived but lost their link to one that is made again.
+//!
+//! The account either emptied the link when it deleted the record, or kept an id
+//! that means nothing any more. Both are written again, and nothing else of the
+//! record; a link that somebody has put elsewhere since is left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::archive;
+use crate::catalogue::{self, Object, ObjectName, Reference, Target};
+use crate::record::{Record, RecordId};
+use crate::restore::cases::{Case, object_of};
+use crate::restore::fill::{Body, Fill};
+use crate::restore::links::{Link, linked, pointers};
+use crate::restore::plan::{LeftOut, Reason};
+use crate::restore::planner::updates::named;
+use crate::restore::planner::{Planner, home, is_archive};
+use crate::restore::rules;
+use crate::restore::same::is_empty;
+use crate::restore::state::State;
+
+/// Below so many ids, looking for their text is quicker than reading every record.
+const FEW: usize = 64;
+
+impl<S: State> Planner<'_, S> {
+    /// Drafts the steps that link surviving records again.
+    pub(super) fn relink(&mut self) -> Result<(), archive::Error> {
+        let made: BTreeSet<RecordId> =
+            self.cases.deleted().map(Record::id).filter(|id| self.links.is_made(id)).cloned().collect();
+        if made.is_empty() {
+            return Ok(());
+        }
+        for (id, case) in &self.cases.all {
+            if let Case::Changed { goal, live } = case
+                && !self.chosen.records.contains(id)
+            {
+                self.relink_one(goal, live);
+            }
+        }
+        let few: Option<Vec<String>> = (made.len() <= FEW).then(|| {
+            let names = self.links.names().map(str::to_owned);
+            made.iter().map(|id| id.key.to_string()).chain(names).collect()
+        });
+        let targets: BTreeSet<&str> = made.iter().map(|id| id.object.as_str()).collect();
+        for object in catalogue::ALL.iter().filter(|object| points_to(object, &targets)) {
+            let name = ObjectName::known(object.name);
+            if self.seen.contents(&name).is_none() {
+                continue;
+            }
+            for record in self.seen.records(&name)? {
+                let record = record?;
+                let likely =
+                    few.as_ref().is_none_or(|keys| keys.iter().any(|key| record.text().contains(key.as_str())));
+                // What differs from the goal was looked at as a case; what was added has nothing to do with it.
+                if likely && !self.cases.all.contains_key(record.id()) {
+                    self.relink_one(&record, &record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn relink_one(&mut self, goal: &Record, live: &Record) {
+        let Some(object) = object_of(goal.id()) else { return };
+        let (then, now) = (goal.fields(), live.fields());
+        let fields: BTreeSet<String> = pointers(object, goal.id(), &then, &self.then)
+            .into_iter()
+            .filter(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)))
+            .map(|pointer| pointer.field)
+            .filter(|field| !field.is_empty() && self.is_lost(object, field, &now))
+            .chain(self.names_lost(object, &then, &now))
+            .collect();
+        if fields.is_empty() {
+            return;
+        }
+        let home = home(object);
+        if home.update.is_none() {
+            // Whom it names is all there is of it.
+            return self.replace(home, goal, &then, live, &now);
+        }
+        let delta = self.delta(home, goal.id(), &then, &now);
+        let mut body: Body = delta
+            .body
+            .into_iter()
+            .filter_map(|(name, fill)| Some((name.clone(), only(&name, fill, &fields)?)))
+            .collect();
+        let written: BTreeSet<String> = body.keys().flat_map(|name| named(name, &body)).collect();
+        for field in &fields {
+            let writable = written.contains(field) || written.contains(&format!("custom_fields.{field}"));
+            // Stamps of the service and copies of another field have no link of their own to lose.
+            if !writable && !home.computed.contains(&field.as_str()) && home.writable().any(|name| name == field) {
+                let why = "its link to a record that comes back cannot be written again";
+                self.said.left_out.push(LeftOut::field(goal.id(), field, why));
+            }
+        }
+        if body.is_empty() {
+            return;
+        }
+        if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
+            // A stage goes with its pipeline: the rule of deals, applied by the rules themselves.
+            let translator = self.translator();
+            let fill = |name: &str| translator.field(home, name, then.get(name)?).fill;
+            let pair = rules::Pair { key: &goal.id().key, goal: &then, live: &now };
+            rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
+        }
+        let archived = object_of(live.id()).is_some_and(is_archive);
+        if archived {
+            self.draft_open(home, goal.id(), live, &body);
+        }
+        let phase = self.phase(home, &body);
+        let reason = Reason::LostLink(written.into_iter().collect());
+        self.draft_update(home, (goal.id(), live), body, (reason, Vec::new()), phase);
+        if archived {
+            self.draft_close(home, goal.id(), Some(live), &now);
+        }
+    }
+
+    /// Fields that hold the name of a record which is made again, and will have the name that the service gives it.
+    fn names_lost(&self, object: &'static Object, then: &Map<String, Value>, now: &Map<String, Value>) -> Vec<String> {
+        let lost = |reference: &&Reference| {
+            let Target::Named { object, by } = reference.to else { return false };
+            let name = then.get(reference.field).and_then(Value::as_str);
+            let here = now.get(reference.field).and_then(Value::as_str);
+            here == name && name.is_some_and(|name| self.links.named(object, by, name).is_some())
+        };
+        object.references.iter().filter(lost).map(|reference| reference.field.to_owned()).collect()
+    }
+
+    /// Whether the live record points nowhere in this field, or to an id that means nothing any more.
+    fn is_lost(&self, object: &'static Object, field: &str, now: &Map<String, Value>) -> bool {
+        let custom = now.get("custom_fields").and_then(|fields| fields.get(field));
+        let value = now.get(field).or(custom).unwrap_or(&Value::Null);
+        if is_empty(value) {
+            return true;
+        }
+        // A list (participants, labels) lost a part of itself; of conditions one may mean nothing any more.
+        if value.is_array()
+            || value.is_object() && object.references.iter().any(|reference| is_conditions(reference, field))
+        {
+            return true;
+        }
+        let objects = object.references.iter().find(|reference| reference.top() == field).and_then(|reference| {
+            match reference.to {
+                Target::Record(objects) => Some(objects),
+                _ => None,
+            }
+        });
+        let kind =
+            object.custom.and_then(|custom| self.then.find(custom.fields, field)).map(|field| field.kind.as_str());
+        let objects = objects.or_else(|| linked(kind?));
+        let key = crate::restore::fill::value_key(value);
+        objects.zip(key).is_some_and(|(objects, key)| matches!(self.links.find(objects, &key), Link::Made(_)))
+    }
+}
+
+fn is_conditions(reference: &Reference, field: &str) -> bool {
+    reference.to == Target::Conditions && reference.top() == field
+}
+
+/// Of a body's field, only what was lost.
+fn only(name: &str, fill: Fill, fields: &BTreeSet<String>) -> Option<Fill> {
+    match fill {
+        Fill::Fields(parts) if name == "custom_fields" => {
+            let parts: BTreeMap<String, Fill> = parts.into_iter().filter(|(code, _)| fields.contains(code)).collect();
+            (!parts.is_empty()).then(|| Fill::fields(parts))
+        }
+        fill => fields.contains(name).then_some(fill),
+    }
+}
+
+/// Whether rows of this object may point to one of these.
+fn points_to(object: &Object, targets: &BTreeSet<&str>) -> bool {
+    let referenced = object.references.iter().any(|reference| match reference.to {
+        Target::Record(objects) => objects.iter().any(|name| {
+            let twin = catalogue::find(&ObjectName::known(name)).and_then(|object| object.twin);
+            targets.contains(name) || twin.is_some_and(|twin| targets.contains(twin))
+        }),
+        Target::Conditions => true,
+        Target::Named { object, .. } => targets.contains(object),
+        _ => false,
+    });
+    let linked =
+        object.custom.is_some() && ["users", "organizations", "persons"].iter().any(|name| targets.contains(name));
+    let writable = object.update.is_some() || (object.dml.insert && object.dml.delete && object.create.is_some());
+    (referenced || linked) && writable
+}

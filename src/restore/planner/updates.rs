@@ -1,0 +1,361 @@
+//! What is written to records that are still there: just the writable fields that differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::{Object, Shape};
+use crate::record::{Key, Record, RecordId};
+use crate::restore::cases::{Case, object_of, places};
+use crate::restore::fill::{Body, Fill};
+use crate::restore::plan::{Action, Create, Kept, LeftOut, LiveId, Look, Reason, Stamp, Update};
+use crate::restore::planner::bodies::{custom_of, writable};
+use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, is_last, order_of, place};
+use crate::restore::rules::{self, Pair};
+use crate::restore::same::{is_empty, same};
+use crate::restore::state::State;
+use crate::restore::translate::Lost;
+
+/// What differs between a record of the goal and the account's.
+pub(super) struct Delta {
+    pub(super) body: Body,
+    pub(super) lost: Vec<(String, Lost)>,
+}
+
+impl<S: State> Planner<'_, S> {
+    /// Drafts the steps for changed records.
+    pub(super) fn update_changed(&mut self) {
+        for id in &self.chosen.records {
+            if let Some(Case::Changed { goal, live }) = self.cases.all.get(id) {
+                self.update_one(goal, live);
+            }
+        }
+    }
+
+    fn update_one(&mut self, goal: &Record, live: &Record) {
+        let (Some(object), Some(there)) = (object_of(goal.id()), object_of(live.id())) else { return };
+        let home = home(object);
+        let (then, now) = (goal.fields(), live.fields());
+        if home.update.is_none() || !object.dml.update {
+            return self.replace(home, goal, &then, live, &now);
+        }
+        let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
+        self.lose(goal.id(), lost);
+        let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
+        self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
+        let moves = is_archive(object) != is_archive(there);
+        let mut phase = self.phase(home, &body);
+        if is_archive(there) && (moves || !body.is_empty()) {
+            self.draft_open(home, goal.id(), live, &body);
+        }
+        if home.name == "deals" && self.facts.freed.contains(&goal.id().key) && body.contains_key("value") {
+            phase = Phase::Settle;
+        }
+        let closes = is_archive(object) && (moves || !body.is_empty());
+        if !body.is_empty() {
+            let fields = body.keys().flat_map(|name| named(name, &body)).collect();
+            self.draft_update(home, (goal.id(), live), body, (Reason::Edited(fields), notes), phase);
+        }
+        if closes {
+            self.draft_close(home, goal.id(), Some(live), &then);
+        }
+    }
+
+    /// Object rules over the body of an update: what to say about the step, and what stays different.
+    fn settle(
+        &mut self,
+        home: &'static Object,
+        id: &RecordId,
+        (then, now): (&Map<String, Value>, &Map<String, Value>),
+        body: &mut Body,
+    ) -> (Vec<String>, Vec<String>) {
+        let translator = self.translator();
+        let fill = |name: &str| translator.field(home, name, &writable(then.get(name)?)).fill;
+        let said =
+            rules::for_update(home.name, &Pair { key: &id.key, goal: then, live: now }, body, &self.facts, &fill);
+        // A call that wants certain fields wants them in every update (filters: conditions).
+        if !body.is_empty() {
+            for required in home.update.map_or(&[][..], |write| write.required) {
+                if !body.contains_key(*required) {
+                    body.extend(fill(required).map(|fill| ((*required).to_owned(), fill)));
+                }
+            }
+        }
+        self.said.left_out.extend(said.lost.iter().map(|(field, why)| LeftOut::field(id, field, why.as_str())));
+        (said.notes, said.kept)
+    }
+
+    /// The writable fields that differ.
+    pub(super) fn delta(
+        &self,
+        home: &'static Object,
+        id: &RecordId,
+        then: &Map<String, Value>,
+        now: &Map<String, Value>,
+    ) -> Delta {
+        let mut delta = Delta { body: Body::new(), lost: Vec::new() };
+        let fields = home.update.map_or(&[][..], |write| write.fields);
+        for name in fields.iter().filter(|name| !rules::is_move(name)) {
+            // A row that never had the field says nothing about it.
+            if (!then.contains_key(*name) && !now.contains_key(*name)) || self.is_unknown(id, name) {
+                continue;
+            }
+            let (before, after) = (then.get(*name).unwrap_or(&Value::Null), now.get(*name).unwrap_or(&Value::Null));
+            let translated = self.translator().field(home, name, &writable(before));
+            delta.compare((name, before, after), translated.fill, translated.lost);
+        }
+        if let Some(custom) = home.custom.filter(|_| !self.is_unknown(id, "custom_fields")) {
+            let mut values = BTreeMap::new();
+            let mut names: Vec<&String> =
+                custom_of(custom, then).chain(custom_of(custom, now)).map(|(n, _)| n).collect();
+            names.sort_unstable();
+            names.dedup();
+            let (then, now) = (holder(custom.shape, then), holder(custom.shape, now));
+            for name in names {
+                let value = |fields: Option<&Map<String, Value>>| fields.and_then(|fields| fields.get(name)).cloned();
+                let (before, after) = (value(then).unwrap_or_default(), value(now).unwrap_or_default());
+                let translated = self.custom(custom, name, &before);
+                let mut one = Delta { body: Body::new(), lost: Vec::new() };
+                one.compare((name, &before, &after), translated.fill, translated.lost);
+                values.extend(one.body);
+                delta.lost.extend(one.lost);
+            }
+            match custom.shape {
+                Shape::Nested if values.is_empty() => {}
+                Shape::Nested => {
+                    delta.body.insert("custom_fields".to_owned(), Fill::fields(values));
+                }
+                Shape::Flat => delta.body.extend(values),
+            }
+        }
+        // Its own link back to itself is no difference.
+        delta.body.retain(|_, fill| !matches!(fill, Fill::IdOf(record) if record == id));
+        delta
+    }
+
+    /// Writes the value of deals whose lines this plan writes, after them: whether a value is its own or the sum of its
+    /// lines is not confirmed (api/restore-hazards.md 4, Value), so the replay looks first.
+    pub(super) fn settle_values(&mut self) {
+        let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
+        let settled = self.drafts.iter().filter(|draft| draft.phase == Phase::Settle);
+        let before: BTreeSet<Key> = settled.map(|draft| draft.key.clone()).collect();
+        for id in &self.chosen.records {
+            let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
+                && self.facts.by_lines.contains(&id.key)
+                && !before.contains(&id.key);
+            let (goal, live) = match self.cases.all.get(id) {
+                Some(Case::Deleted(goal)) if by_lines && self.links.is_made(id) => (goal, None),
+                Some(Case::Changed { goal, live }) if by_lines && !same(&value_of(goal), &value_of(live)) => {
+                    (goal, Some(LiveId(live.id().clone())))
+                }
+                _ => continue,
+            };
+            if let Some(value) = goal.fields().get("value").filter(|value| !is_empty(value)) {
+                values.insert(id.clone(), (live, value.clone()));
+            }
+        }
+        for (record, (live, value)) in values {
+            let body = Body::from([("value".to_owned(), Fill::Is(value))]);
+            let home = object_of(&record).map(self::home).expect("it is a deal");
+            let key = record.key.clone();
+            let update = Update { record, live, through: home.name.to_owned(), body, seen: None };
+            self.drafts.push(Draft {
+                phase: Phase::Settle,
+                object: place(home),
+                order: 0,
+                key,
+                action: Action::Update(update),
+                reason: Reason::AfterLines,
+                clears: Vec::new(),
+                notes: Vec::new(),
+            });
+        }
+    }
+
+    /// Whether one of the two states left this field out on purpose.
+    fn is_unknown(&self, id: &RecordId, field: &str) -> bool {
+        let places = places(id);
+        places.iter().any(|place| self.goal.left_out(&place.object, field) || self.seen.left_out(&place.object, field))
+    }
+
+    fn lose(&mut self, id: &RecordId, lost: Vec<(String, Lost)>) {
+        self.said.left_out.extend(lost.into_iter().map(|(field, lost)| LeftOut::field(id, &field, lost.words())));
+    }
+
+    /// A change of a record that the service cannot change: it is deleted and made again.
+    pub(super) fn replace(
+        &mut self,
+        home: &'static Object,
+        goal: &Record,
+        then: &Map<String, Value>,
+        live: &Record,
+        now: &Map<String, Value>,
+    ) {
+        let Some(write) = home.create else {
+            return self.read_only(goal.id(), then, now, home);
+        };
+        let differ = |name: &&&str| {
+            let (then, now) = (then.get(**name).unwrap_or(&Value::Null), now.get(**name).unwrap_or(&Value::Null));
+            // Today's id of what the goal means is no difference; a record that is made again is one.
+            match self.translator().field(home, name, then).fill {
+                Some(Fill::Is(then)) => !same(&then, now),
+                Some(_) => true,
+                None => !same(then, now),
+            }
+        };
+        let fields: Vec<String> = write.fields.iter().filter(differ).map(|name| (*name).to_owned()).collect();
+        if fields.is_empty() {
+            return;
+        }
+        if !home.dml.insert || !home.dml.delete || home.delete.is_none() {
+            return self.read_only(goal.id(), then, now, home);
+        }
+        let wanted = rules::for_create(home.name, &goal.id().key, then, &self.facts);
+        let mut body = Body::new();
+        for (name, value) in wanted.iter().filter(|(name, _)| write.fields.contains(&name.as_str())) {
+            let translated = self.translator().field(home, name, value);
+            if let Some(fill) = translated.fill {
+                body.insert(name.clone(), fill);
+            }
+            self.lose(goal.id(), translated.lost.into_iter().map(|lost| (name.clone(), lost)).collect());
+        }
+        let under = self.under(home, goal.id()).and_then(Result::ok);
+        let create = Create { record: goal.id().clone(), under, body, look: Look::No, contents: None };
+        let look = if rules::added_beside(home.name).is_some() { Look::UnderParent } else { Look::No };
+        let create = Create { look, ..create };
+        self.draft_delete(home, live, Reason::Replaced);
+        self.drafts.push(Draft {
+            phase: if is_last(home) { Phase::Last } else { Phase::Circle },
+            object: place(home),
+            order: 0,
+            key: goal.id().key.clone(),
+            action: Action::Create(create),
+            reason: Reason::Replaced,
+            clears: Vec::new(),
+            notes: vec![format!("cannot be changed, only made again: {}", fields.join(", "))],
+        });
+    }
+
+    fn read_only(&mut self, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>, home: &'static Object) {
+        let ignored = |name: &str| name.ends_with("_time") || home.volatile.contains(&name);
+        let changed: Vec<&str> = then
+            .iter()
+            .filter(|(name, value)| !ignored(name) && !same(value, now.get(*name).unwrap_or(&Value::Null)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !changed.is_empty() {
+            let why = format!("changed since ({}), and the service does not let it be changed", changed.join(", "));
+            self.said.left_out.push(LeftOut::record(id, why));
+        }
+    }
+
+    /// A change that needs a record made later waits for it.
+    pub(super) fn phase(&self, home: &'static Object, body: &Body) -> Phase {
+        let later = |id: &RecordId| object_of(id).is_some_and(|object| place(object) >= place(home));
+        if is_last(home) {
+            Phase::Last
+        } else if body.values().flat_map(Fill::needs).any(later) {
+            Phase::Circle
+        } else {
+            Phase::Write
+        }
+    }
+
+    pub(super) fn draft_update(
+        &mut self,
+        home: &'static Object,
+        (id, live): (&RecordId, &Record),
+        body: Body,
+        (reason, notes): (Reason, Vec<String>),
+        phase: Phase,
+    ) {
+        let now = live.fields();
+        // Lines written before it change a deal's value.
+        let by_lines =
+            home.name == "deals" && (self.facts.by_lines.contains(&id.key) || self.facts.freed.contains(&id.key));
+        let without = if by_lines { vec!["value".to_owned()] } else { Vec::new() };
+        let clears = body.iter().flat_map(|(name, fill)| cleared(name, fill)).collect();
+        let update = Update {
+            record: id.clone(),
+            live: Some(LiveId(live.id().clone())),
+            through: home.name.to_owned(),
+            body,
+            seen: Some(Stamp::of(home, &now, &without)),
+        };
+        self.drafts.push(Draft {
+            phase,
+            object: place(home),
+            order: order_of(&now),
+            key: id.key.clone(),
+            action: Action::Update(update),
+            reason,
+            clears,
+            notes,
+        });
+    }
+}
+
+fn value_of(deal: &Record) -> Value {
+    deal.fields().get("value").cloned().unwrap_or_default()
+}
+
+impl Delta {
+    fn compare(&mut self, (name, before, after): (&str, &Value, &Value), fill: Option<Fill>, lost: Vec<Lost>) {
+        // What was lost before the accident is no difference.
+        let made = fill.as_ref().is_some_and(|fill| !fill.needs().is_empty());
+        if !lost.is_empty() && !made && same(before, after) {
+            return;
+        }
+        let differs = match &fill {
+            None => false,
+            Some(Fill::Is(value)) => !same(value, after),
+            Some(_) => true,
+        };
+        self.lost.extend(lost.into_iter().map(|lost| (name.to_owned(), lost)));
+        if let Some(fill) = fill.filter(|_| differs) {
+            self.body.insert(name.to_owned(), emptied(fill, after));
+        }
+    }
+}
+
+/// Empties a list with a list: null is no list to the service.
+fn emptied(fill: Fill, after: &Value) -> Fill {
+    match (&fill, after) {
+        (Fill::Is(Value::Null), Value::Array(_)) => Fill::Is(Value::Array(Vec::new())),
+        _ => fill,
+    }
+}
+
+fn holder(shape: Shape, fields: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    match shape {
+        Shape::Nested => fields.get("custom_fields").and_then(Value::as_object),
+        Shape::Flat => Some(fields),
+    }
+}
+
+/// The names of the fields a body writes, custom ones as `custom_fields.<code>`.
+pub(super) fn named(name: &str, body: &Body) -> Vec<String> {
+    match body.get(name) {
+        Some(Fill::Is(Value::Object(parts))) if name == "custom_fields" => {
+            parts.keys().map(|code| format!("custom_fields.{code}")).collect()
+        }
+        Some(Fill::Fields(parts)) if name == "custom_fields" => {
+            parts.keys().map(|code| format!("custom_fields.{code}")).collect()
+        }
+        _ => vec![name.to_owned()],
+    }
+}
+
+fn cleared(name: &str, fill: &Fill) -> Vec<String> {
+    match fill {
+        Fill::Is(Value::Object(parts)) if name == "custom_fields" => {
+            let empty = parts.iter().filter(|(_, value)| is_empty(value));
+            empty.map(|(code, _)| format!("custom_fields.{code}")).collect()
+        }
+        Fill::Fields(parts) if name == "custom_fields" => {
+            parts.iter().filter(|(_, fill)| fill.clears()).map(|(code, _)| format!("custom_fields.{code}")).collect()
+        }
+        fill if fill.clears() => vec![name.to_owned()],
+        _ => Vec::new(),
+    }
+}

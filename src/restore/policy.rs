@@ -1,0 +1,79 @@
+//! What is asked of a restore.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::ObjectName;
+use crate::record::RecordId;
+
+/// What is asked: which records, and what to do in the cases where opinions differ.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Which records.
+    pub scope: Scope,
+    /// Also what the chosen records point to and what belongs to them, as far as it is missing.
+    pub related: bool,
+    /// Delete what was added since.
+    pub delete_added: bool,
+    /// What to do about a reference to a record that is not there.
+    pub missing: Missing,
+}
+
+/// Which records: all, or those of some objects and some by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(into = "Words", try_from = "Words")]
+pub struct Scope {
+    /// Whole objects.
+    pub objects: BTreeSet<ObjectName>,
+    /// Single records.
+    pub records: BTreeSet<RecordId>,
+}
+
+/// What to do about a reference to a record that is not there and does not come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// The record comes back without it, and the plan says so.
+    #[default]
+    Empty,
+    /// The record does not come back, and the plan says so.
+    Skip,
+}
+
+impl Scope {
+    /// Whether everything is asked for.
+    pub fn is_everything(&self) -> bool {
+        self.objects.is_empty() && self.records.is_empty()
+    }
+}
+
+/// A scope as texts.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    objects: Vec<String>,
+    records: Vec<String>,
+}
+
+impl From<Scope> for Words {
+    fn from(scope: Scope) -> Words {
+        Words {
+            objects: scope.objects.iter().map(ToString::to_string).collect(),
+            records: scope.records.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<Words> for Scope {
+    type Error = String;
+
+    fn try_from(words: Words) -> Result<Scope, String> {
+        let record = |text: &String| RecordId::parse(text).ok_or_else(|| format!("no record id: {text}"));
+        Ok(Scope {
+            objects: words.objects.iter().map(|name| ObjectName::new(name)).collect(),
+            records: words.records.iter().map(record).collect::<Result<_, _>>()?,
+        })
+    }
+}

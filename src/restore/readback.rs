@@ -1,0 +1,166 @@
+//! Turns the rows read back after a replay into the fidelity report.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::archive::{Error, Snapshot};
+use crate::catalogue::Object;
+use crate::record::{Key, Record, RecordId};
+use crate::restore::cases::object_of;
+use crate::restore::definitions::Definitions;
+use crate::restore::fill::Known;
+use crate::restore::journal::{Journal, Outcome, Was};
+use crate::restore::plan::{Action, LiveId, Plan, Reason, Step};
+use crate::restore::planner::home;
+use crate::restore::report::{Finding, Report, Tally, Verdict};
+use crate::restore::request::is_deleted;
+use crate::restore::state::State;
+use crate::restore::verify::{Compared, Expected, compare, count_nature};
+
+/// The records that are in the account after the replay, by object: as the goal names them, and their keys now.
+pub(super) fn touched(plan: &Plan, journal: &Journal) -> BTreeMap<&'static str, Vec<(RecordId, Key)>> {
+    let mut touched: BTreeMap<&'static str, BTreeMap<RecordId, Key>> = BTreeMap::new();
+    for step in &plan.steps {
+        let record = step.record();
+        if let (Some(object), Some(now), false) =
+            (object_of(record), journal.id(record), matches!(step.action, Action::Delete { .. }))
+        {
+            touched.entry(object.name).or_default().insert(record.clone(), now);
+        }
+    }
+    touched.into_iter().map(|(name, records)| (name, records.into_iter().collect())).collect()
+}
+
+/// Whether an answered row shows every writable field that the goal has, so that reading again would bring nothing.
+pub(super) fn is_whole(
+    goal: &Snapshot<'_>,
+    object: &'static Object,
+    record: &RecordId,
+    row: &Map<String, Value>,
+) -> bool {
+    let Ok(Some(then)) = State::find(goal, record) else { return true };
+    let then = then.fields();
+    let mut fields = object.writable().filter(|field| then.get(*field).is_some_and(|value| !value.is_null()));
+    object.extended.is_empty() && !row.is_empty() && fields.all(|field| row.contains_key(field))
+}
+
+/// The report.
+pub(super) fn report(
+    plan: &Plan,
+    journal: &Journal,
+    goal: &Snapshot<'_>,
+    rows: &HashMap<RecordId, Map<String, Value>>,
+) -> Result<Report, Error> {
+    let mut report = Report {
+        journal: journal.name().to_owned(),
+        goal: plan.goal.clone(),
+        finished: journal.now(),
+        objects: BTreeMap::new(),
+        total: Tally::default(),
+        findings: Vec::new(),
+        left_out: plan.left_out.clone(),
+        kept: plan.kept.clone(),
+        expelled: expelled(plan, journal),
+        nature: BTreeMap::new(),
+    };
+    let definitions = Definitions::of(goal)?;
+    let expected = Expected::of(plan);
+    for (record, outcomes) in by_record(plan, journal) {
+        let mut finding = match trouble(&record, &outcomes) {
+            Some(finding) => finding,
+            None => judged(&record, goal, rows, &expected, (journal, &definitions))?,
+        };
+        let title = record.object.title();
+        report.objects.entry(title.clone()).or_default().count(finding.verdict);
+        report.total.count(finding.verdict);
+        count_nature(report.nature.entry(title).or_default(), &finding.fields);
+        finding.live = finding.live.or_else(|| outcomes.iter().rev().find_map(|outcome| outcome.live.clone()));
+        if !matches!(finding.verdict, Verdict::Equal | Verdict::Deleted) {
+            report.findings.push(finding);
+        }
+    }
+    report.nature.retain(|_, fields| !fields.is_empty());
+    Ok(report)
+}
+
+/// How many rows were removed that the service had added by itself.
+fn expelled(plan: &Plan, journal: &Journal) -> u64 {
+    let expels = plan.steps.iter().filter(|step| matches!(step.action, Action::Expel(_)));
+    let done = |step: &&Step| journal.ended(step.number).is_some_and(|outcome| outcome.was == Was::Done);
+    expels.filter(done).count() as u64
+}
+
+/// The outcomes of every record the plan touches; a deletion that only makes room for the same record anew is part of it.
+fn by_record<'j>(plan: &Plan, journal: &'j Journal) -> BTreeMap<RecordId, Vec<&'j Outcome>> {
+    let mut outcomes: BTreeMap<RecordId, Vec<&Outcome>> = BTreeMap::new();
+    let replaced: BTreeSet<&RecordId> = plan
+        .steps
+        .iter()
+        .filter(|step| step.reason == Reason::Replaced && matches!(step.action, Action::Create(_)))
+        .map(|step| step.record())
+        .collect();
+    for step in &plan.steps {
+        let Some(outcome) = journal.ended(step.number) else { continue };
+        let making_room = matches!(step.action, Action::Delete { .. }) && replaced.contains(step.record());
+        if !making_room || !matches!(outcome.was, Was::Done) {
+            outcomes.entry(step.record().clone()).or_default().push(outcome);
+        }
+    }
+    outcomes
+}
+
+/// A record of which a step was refused, skipped or found moved.
+fn trouble(record: &RecordId, outcomes: &[&Outcome]) -> Option<Finding> {
+    let words: Vec<String> =
+        outcomes.iter().map(|outcome| outcome.words.clone()).filter(|words| !words.is_empty()).collect();
+    let verdict = if outcomes.iter().any(|outcome| outcome.was == Was::Conflict) {
+        Verdict::Conflict
+    } else if outcomes.iter().any(|outcome| matches!(outcome.was, Was::Refused | Was::Skipped)) {
+        Verdict::Failed
+    } else if outcomes.iter().all(|outcome| outcome.record.is_none()) {
+        Verdict::Deleted
+    } else {
+        return None;
+    };
+    Some(Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words })
+}
+
+fn judged(
+    record: &RecordId,
+    goal: &Snapshot<'_>,
+    rows: &HashMap<RecordId, Map<String, Value>>,
+    expected: &Expected<'_>,
+    (journal, definitions): (&Journal, &Definitions),
+) -> Result<Finding, Error> {
+    let found = |verdict, words: &str| Finding {
+        record: record.to_string(),
+        live: None,
+        verdict,
+        fields: Vec::new(),
+        words: if words.is_empty() { Vec::new() } else { vec![words.to_owned()] },
+    };
+    let Some(object) = object_of(record) else { return Ok(found(Verdict::Failed, "its object is not known")) };
+    // A parent that was only taken out of the archive for its parts is the goal's record too.
+    let Some(then) = State::find(goal, record)? else { return Ok(found(Verdict::Equal, "")) };
+    let Some(row) = rows.get(record).filter(|row| !is_deleted(row)) else {
+        return Ok(found(Verdict::Failed, "it cannot be read back"));
+    };
+    let row = as_archived(object, record, row);
+    let goal = then.fields();
+    let one = Compared { object, record, goal: &goal, row: &row };
+    let (verdict, fields) = compare(&one, expected, journal, definitions);
+    let now = journal.id(record).map(|key| LiveId(RecordId::new(record.object.clone(), key)));
+    // Another number is the nature of a record that was made again.
+    let moved = now.as_ref().is_some_and(|now| now.0 != *record);
+    let verdict = if moved && verdict == Verdict::Equal { Verdict::ByNature } else { verdict };
+    Ok(Finding { record: record.to_string(), live: now, verdict, fields, words: Vec::new() })
+}
+
+/// A row in the form in which the archive keeps it.
+fn as_archived(object: &'static Object, record: &RecordId, row: &Map<String, Value>) -> Map<String, Value> {
+    let parent = crate::restore::cases::parent_key(record);
+    let raw = serde_json::value::to_raw_value(row).ok();
+    let read = raw.and_then(|raw| Record::read(home(object), parent.as_ref(), &raw).ok());
+    read.map_or_else(|| row.clone(), |record| record.fields())
+}

@@ -1,0 +1,141 @@
+//! Sends one request and says what came of it.
+
+use serde_json::{Map, Value};
+use tempfile::NamedTempFile;
+
+use crate::account::Error;
+use crate::record::Key;
+use crate::restore::doubt;
+use crate::restore::journal::Was;
+use crate::restore::plan::Upload;
+use crate::restore::replay::{Run, Sent, stop};
+use crate::restore::request::{Request, Verb, identity, is_deleted, plain_times, unlike};
+
+impl Run<'_> {
+    pub(super) async fn send(&self, request: &Request) -> Sent {
+        let object = request.object;
+        let answer = match &request.verb {
+            Verb::Create { under, upload } => match upload {
+                None => {
+                    let answer = self.site.writer.create(object, under.as_ref(), &request.body).await;
+                    match (answer, plain_times(&request.body)) {
+                        (Err(Error::Refused { status: 400, .. }), Some(plain)) => {
+                            self.site.writer.create(object, under.as_ref(), &plain).await
+                        }
+                        (answer, _) => answer,
+                    }
+                }
+                Some(upload) => match self.unpacked(upload) {
+                    Ok(file) => self.site.writer.upload(object, &upload.name, &request.body, file.path()).await,
+                    Err(error) => return Sent::Ended(request.ended(Was::Refused, error.to_string())),
+                },
+            },
+            Verb::Revive { under, mend } => return self.revive(request, under.as_ref(), mend).await,
+            Verb::Update { live } => {
+                let answer = self.site.writer.update(object, &live.key, &request.body).await;
+                match (answer, plain_times(&request.body)) {
+                    (Err(Error::Refused { status: 400, .. }), Some(plain)) => {
+                        self.site.writer.update(object, &live.key, &plain).await
+                    }
+                    (answer, _) => answer,
+                }
+            }
+            Verb::Expel { .. } => return Sent::Ended(request.ended(Was::Equal, "")),
+            Verb::Delete { live } => match self.site.writer.delete(object, &live.key).await {
+                Ok(_) => return Sent::Ended(request.ended(Was::Done, "")),
+                Err(error) => Err(error),
+            },
+        };
+        self.answered(request, answer).await
+    }
+
+    async fn answered(&self, request: &Request, answer: Result<Map<String, Value>, Error>) -> Sent {
+        let error = match answer {
+            Ok(row) => {
+                let live = match &request.verb {
+                    Verb::Update { live } | Verb::Delete { live } => Some(live.clone()),
+                    Verb::Expel { .. } => None,
+                    Verb::Create { under, .. } | Verb::Revive { under, .. } => {
+                        identity(request.object, under.as_ref(), &row)
+                    }
+                };
+                // An answer without an id is as good as none: only looking tells which record it was.
+                return live.map_or(Sent::Lost, |live| Sent::Ended(request.done(Was::Done, live, row)));
+            }
+            Err(error) => error,
+        };
+        if let Error::InDoubt(_) | Error::Garbled(_) = error {
+            return Sent::Lost;
+        }
+        if let Some(stop) = stop(&error) {
+            return Sent::Stopped(stop);
+        }
+        if let (Error::Gone, Verb::Update { .. }) = (&error, &request.verb) {
+            return Sent::Ended(request.ended(Was::Conflict, "it was deleted since the plan was made"));
+        }
+        // Adding a follower who follows already is refused, and is what was wanted: api/restore-hazards.md 4.
+        if let (Error::Refused { .. }, Verb::Create { under: Some(parent), .. }) = (&error, &request.verb)
+            && request.object.update.is_none()
+            && let Ok(rows) = doubt::under(self.site.account, request.object, parent).await
+            && let Some(row) = rows.into_iter().find(|row| unlike(row, &request.body).is_empty())
+            && let Some(live) = identity(request.object, Some(parent), &row)
+        {
+            return Sent::Ended(request.done(Was::Adopted, live, row));
+        }
+        Sent::Ended(request.ended(Was::Refused, error.to_string()))
+    }
+
+    /// Tries each form once, reads back, and makes the record anew if it is still deleted.
+    async fn revive(&self, request: &Request, under: Option<&Key>, mend: &Map<String, Value>) -> Sent {
+        let (object, key) = (request.object, &request.record.key);
+        let deleted = match self.site.account.one(object, key).await {
+            Ok(row) => row.as_deref().and_then(doubt::fields),
+            Err(Error::Refused { .. } | Error::Gone | Error::NotOffered(_)) => None,
+            Err(error) => return stop(&error).map_or(Sent::Lost, Sent::Stopped),
+        };
+        let mut alive = deleted.clone().filter(|row| !is_deleted(row));
+        let forms = if deleted.is_some() && alive.is_none() { object.undelete } else { &[] };
+        for form in forms {
+            if let Err(error) = self.site.writer.undelete(object, key, form).await
+                && let Some(stop) = stop(&error)
+            {
+                return Sent::Stopped(stop);
+            }
+            match doubt::read(self.site.account, object, key).await {
+                Ok(Some(row)) => {
+                    alive = Some(row);
+                    break;
+                }
+                Ok(None) => {}
+                Err(error) => return stop(&error).map_or(Sent::Lost, Sent::Stopped),
+            }
+        }
+        let Some(row) = alive else {
+            let answer = self.site.writer.create(object, under, &request.body).await;
+            return self.answered(request, answer).await;
+        };
+        let differs = unlike(&row, mend);
+        if differs.is_empty() {
+            return Sent::Ended(request.done(Was::Revived, request.record.clone(), row));
+        }
+        match self.site.writer.update(object, key, &differs).await {
+            Ok(row) => Sent::Ended(request.done(Was::Revived, request.record.clone(), row)),
+            Err(error) => match stop(&error) {
+                Some(stop) => Sent::Stopped(stop),
+                None => {
+                    let mut outcome = request.done(Was::Revived, request.record.clone(), row);
+                    outcome.words = format!("it came back, but its fields were not taken: {error}");
+                    Sent::Ended(outcome)
+                }
+            },
+        }
+    }
+
+    /// The contents of a file, where the client can read them.
+    fn unpacked(&self, upload: &Upload) -> Result<NamedTempFile, String> {
+        let failed = |error: &dyn std::fmt::Display| format!("cannot unpack its contents: {error}");
+        let mut file = NamedTempFile::new().map_err(|error| failed(&error))?;
+        self.site.archive.read_blob(&upload.blob, &mut file).map_err(|error| failed(&error))?;
+        Ok(file)
+    }
+}

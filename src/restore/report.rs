@@ -1,0 +1,117 @@
+//! What a restore brought back, and what it did not: the fidelity report.
+//!
+//! Data only; how it reads is the command line's business.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::archive::SnapshotId;
+use crate::restore::plan::{Kept, LeftOut, LiveId};
+
+/// The result of a replay: every touched record, read back and compared with the goal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The journal that holds every step.
+    pub journal: String,
+    /// The snapshot gone back to.
+    pub goal: SnapshotId,
+    /// When the last record was read back.
+    pub finished: DateTime<Utc>,
+    /// By object, as people read its name.
+    pub objects: BTreeMap<String, Tally>,
+    /// All objects together.
+    pub total: Tally,
+    /// Records that are not simply equal.
+    pub findings: Vec<Finding>,
+    /// What the plan said would not come back.
+    pub left_out: Vec<LeftOut>,
+    /// Differences the plan kept on purpose.
+    pub kept: Vec<Kept>,
+    /// Followers and participants removed that the service had added by itself.
+    #[serde(default)]
+    pub expelled: u64,
+    /// Fields that differ by nature, by object, with how many records each.
+    pub nature: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// Records by how they came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// As the goal had them.
+    pub equal: u64,
+    /// Equal but for what the service sets itself, or what the plan announced.
+    pub by_nature: u64,
+    /// Not as the goal had them.
+    pub failed: u64,
+    /// Moved since the plan; left as they are.
+    pub conflicts: u64,
+    /// Deleted, because they were added since.
+    pub deleted: u64,
+}
+
+/// One record that is not simply equal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// The record as the goal names it.
+    pub record: String,
+    /// Where it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveId>,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// Fields that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Difference>,
+    /// The server's words, or ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+}
+
+/// How a record came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Equal in everything that can be written.
+    Equal,
+    /// Equal but for what the service sets itself, or what the plan announced.
+    ByNature,
+    /// Not as the goal had it.
+    Failed,
+    /// Moved since the plan; left as it is.
+    Conflict,
+    /// Deleted, because it was added since.
+    Deleted,
+}
+
+/// One field that differs.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Difference {
+    /// The field; custom ones as `custom_fields.<code>`.
+    pub field: String,
+    /// What the goal has, in today's ids.
+    pub wanted: Value,
+    /// What the account has.
+    pub found: Value,
+    /// Whether that was to be expected.
+    pub by_nature: bool,
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Equal => &mut self.equal,
+            Verdict::ByNature => &mut self.by_nature,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Conflict => &mut self.conflicts,
+            Verdict::Deleted => &mut self.deleted,
+        } += 1;
+    }
+
+    /// Whether nothing is left to be looked at.
+    pub fn is_clean(&self) -> bool {
+        self.failed == 0 && self.conflicts == 0
+    }
+}

@@ -1,0 +1,305 @@
+//! What single objects ask for beyond the catalogue: one rule a hazard, with its source.
+//!
+//! Everything here works on values of the goal before ids are translated, or on a
+//! finished body, and says in words what it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::record::Key;
+use crate::restore::fill::{Body, Fill};
+use crate::restore::same::{is_empty, same};
+
+/// What rules need to know beyond the record.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// The token belongs to an administrator.
+    pub(super) is_admin: bool,
+    /// Deals whose value their products decide once the plan is done.
+    pub(super) by_lines: BTreeSet<Key>,
+    /// Deals whose products were all added since and are deleted by the plan: their value can be written afterwards.
+    pub(super) freed: BTreeSet<Key>,
+}
+
+/// Times that say when a deal was closed, and the status they belong to.
+const CLOSED: &[(&str, &str)] = &[("won_time", "won"), ("lost_time", "lost")];
+
+/// Fields that only moving between lists writes; never part of another step.
+const MOVES: &[&str] = &["is_archived", "archive_time", "is_deleted"];
+
+/// The flags of a note and the field whose id must stand in the same body (api/restore-hazards.md 4, Notes).
+const PINS: &[(&str, &str)] = &[
+    ("pinned_to_lead_flag", "lead_id"),
+    ("pinned_to_deal_flag", "deal_id"),
+    ("pinned_to_organization_flag", "org_id"),
+    ("pinned_to_person_flag", "person_id"),
+    ("pinned_to_project_flag", "project_id"),
+    ("pinned_to_task_flag", "task_id"),
+];
+
+/// Of which fields at least one must be there: api/objects.md Leads, Notes.
+pub(super) fn one_of(object: &str) -> &'static [&'static str] {
+    match object {
+        "leads" => &["person_id", "organization_id"],
+        "notes" => &["lead_id", "deal_id", "person_id", "org_id", "project_id", "task_id"],
+        _ => &[],
+    }
+}
+
+/// The field of a parent beside which the service may add a row of this object by itself: an owner follows, a person
+/// takes part (api/restore-hazards.md 4, Followers/participants; UNCONFIRMED).
+pub(super) fn added_beside(part: &str) -> Option<&'static str> {
+    match part {
+        "dealFollowers" | "personFollowers" | "organizationFollowers" | "productFollowers" => Some("owner_id"),
+        "dealParticipants" => Some("person_id"),
+        _ => None,
+    }
+}
+
+/// Why a record cannot be made again, whatever the catalogue says.
+pub(super) fn cannot_make(object: &str, fields: &Map<String, Value>) -> Option<&'static str> {
+    let set = |name: &str| fields.get(name).is_some_and(|value| !is_empty(value));
+    match object {
+        // Every file has a remote_id; where it is kept tells a link from contents (api/objects.md Files).
+        "files" if is_linked(fields) => Some("it is a link to a file kept elsewhere, which is not made again"),
+        // api/restore-hazards.md 4, Files: neither can be attached to its mail again.
+        "files" if set("mail_message_id") => Some("it was attached to a mail, and cannot be attached to it again"),
+        "files" if truthy(fields.get("inline_flag").unwrap_or(&Value::Null)) => {
+            Some("it is an image inside a mail, and cannot be put there again")
+        }
+        // api/restore-hazards.md 4: lines of purged products come back with null and cannot be recreated.
+        "dealProducts" if !set("product_id") => Some("its product was purged long ago"),
+        _ => None,
+    }
+}
+
+/// Whether a file is kept with somebody else and only linked (googledocs, googledrive).
+fn is_linked(fields: &Map<String, Value>) -> bool {
+    fields.get("remote_location").and_then(Value::as_str).is_some_and(|place| place.starts_with("google"))
+}
+
+/// The fields sent to make a record, still with the goal's ids.
+pub(super) fn for_create(object: &str, key: &Key, fields: &Map<String, Value>, facts: &Facts) -> Map<String, Value> {
+    let mut wanted: Map<String, Value> =
+        fields.iter().filter(|(name, value)| !is_empty(value) && !MOVES.contains(&name.as_str())).map(clone).collect();
+    match object {
+        "deals" => {
+            closing(&mut wanted, fields.get("status"));
+            if facts.by_lines.contains(key) {
+                wanted.remove("value");
+            }
+        }
+        "notes" => {
+            // A flag that is not set needs no saying.
+            wanted.retain(|name, value| !is_pin(name) || truthy(value));
+            pins(&mut wanted);
+            if !facts.is_admin {
+                wanted.remove("user_id");
+            }
+        }
+        "products" => {
+            wanted.entry("prices").and_modify(|prices| *prices = plain_prices(prices));
+        }
+        // api/restore-hazards.md 4: value needs both amount and currency.
+        "leads" if !whole_money(wanted.get("value")) => {
+            wanted.remove("value");
+        }
+        _ => {}
+    }
+    wanted
+}
+
+/// What a rule did to the body of an update.
+#[derive(Default)]
+pub(super) struct Said {
+    /// For the step.
+    pub(super) notes: Vec<String>,
+    /// Differences that stay.
+    pub(super) kept: Vec<String>,
+    /// Fields that cannot be written, and why.
+    pub(super) lost: Vec<(String, String)>,
+}
+
+/// One changed record, both sides.
+pub(super) struct Pair<'a> {
+    /// The key in the goal.
+    pub(super) key: &'a Key,
+    /// The goal's fields.
+    pub(super) goal: &'a Map<String, Value>,
+    /// The account's fields.
+    pub(super) live: &'a Map<String, Value>,
+}
+
+/// Whether a field is none of an update's business.
+pub(super) fn is_move(field: &str) -> bool {
+    MOVES.contains(&field)
+}
+
+/// Brings the body of an update into the form the service wants.
+///
+/// `fill` translates one field of the goal; rules use it for fields that must be sent along.
+pub(super) fn for_update(
+    object: &str,
+    pair: &Pair<'_>,
+    body: &mut Body,
+    facts: &Facts,
+    fill: &dyn Fn(&str) -> Option<Fill>,
+) -> Said {
+    let mut said = Said::default();
+    match object {
+        "deals" => deal(pair, body, facts, fill, &mut said),
+        "products" => prices(pair, body, &mut said),
+        "notes" => note(pair, body, facts, fill, &mut said),
+        "leads" if body.contains_key("value") && !whole_money(pair.goal.get("value")) => {
+            body.insert("value".to_owned(), Fill::Is(Value::Null));
+        }
+        _ => {}
+    }
+    said
+}
+
+fn deal(pair: &Pair<'_>, body: &mut Body, facts: &Facts, fill: &dyn Fn(&str) -> Option<Fill>, said: &mut Said) {
+    let status = pair.goal.get("status").and_then(Value::as_str).unwrap_or("open");
+    for (time, of) in CLOSED {
+        if status != *of || pair.goal.get(*time).is_none_or(is_empty) {
+            body.remove(*time);
+        }
+    }
+    if status != "lost" {
+        body.remove("lost_reason");
+    }
+    // The time of closing follows from the two others; the service refuses it beside them or on an open deal.
+    body.remove("close_time");
+    let closing = ["won_time", "lost_time", "lost_reason"].iter().any(|field| body.contains_key(*field));
+    if closing && !body.contains_key("status") {
+        body.insert("status".to_owned(), Fill::Is(json!(status)));
+    }
+    // A changed status stamps the time of today unless the old one is sent: api/restore-hazards.md 3.
+    if body.contains_key("status") {
+        for (time, of) in CLOSED {
+            if status == *of && pair.goal.get(*time).is_some_and(|value| !is_empty(value)) {
+                body.extend(fill(time).map(|fill| ((*time).to_owned(), fill)));
+            }
+        }
+        if status == "lost" && pair.goal.get("lost_reason").is_some_and(|value| !is_empty(value)) {
+            body.extend(fill("lost_reason").map(|fill| ("lost_reason".to_owned(), fill)));
+        }
+    }
+    // Always a stage that belongs to the pipeline: api/restore-hazards.md 4, Deals.
+    if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
+        for field in ["stage_id", "pipeline_id"] {
+            body.extend(fill(field).map(|fill| (field.to_owned(), fill)));
+        }
+    }
+    if body.contains_key("value") && facts.by_lines.contains(pair.key) {
+        body.remove("value");
+        said.notes.push("its value follows its products and is not written".to_owned());
+    }
+}
+
+/// Keeps every currency that the live product has and the goal has not: PATCH replaces the whole array.
+fn prices(pair: &Pair<'_>, body: &mut Body, said: &mut Said) {
+    if !body.contains_key("prices") {
+        return;
+    }
+    let goal = by_currency(pair.goal.get("prices"));
+    let live = by_currency(pair.live.get("prices"));
+    let added: Vec<&String> = live.keys().filter(|currency| !goal.contains_key(*currency)).collect();
+    let keeps = |currency: &&String| format!("keeps the price in {currency} added since");
+    let equal = goal.iter().all(|(currency, price)| live.get(currency).is_some_and(|live| same(price, live)));
+    if equal {
+        body.remove("prices");
+        said.kept.extend(added.iter().map(keeps));
+        return;
+    }
+    said.notes.extend(added.iter().map(keeps));
+    let all = goal.values().chain(added.iter().filter_map(|currency| live.get(*currency)));
+    body.insert("prices".to_owned(), Fill::Is(plain_prices(&all.cloned().collect())));
+}
+
+fn note(pair: &Pair<'_>, body: &mut Body, facts: &Facts, fill: &dyn Fn(&str) -> Option<Fill>, said: &mut Said) {
+    if !facts.is_admin && body.remove("user_id").is_some() {
+        said.lost.push(("user_id".to_owned(), "only an administrator may set the author of a note".to_owned()));
+    }
+    for (flag, id) in PINS {
+        if body.contains_key(*flag) {
+            let on = pair.goal.get(*flag).is_some_and(truthy);
+            body.insert((*flag).to_owned(), Fill::Is(json!(u8::from(on))));
+            body.extend(fill(id).filter(|fill| !fill.clears()).map(|fill| ((*id).to_owned(), fill)));
+        }
+    }
+}
+
+/// Closing times and reasons only with the status they belong to: api/restore-hazards.md 3.
+fn closing(wanted: &mut Map<String, Value>, status: Option<&Value>) {
+    let status = status.and_then(Value::as_str).unwrap_or("open");
+    for (time, of) in CLOSED {
+        if status != *of {
+            wanted.remove(*time);
+        }
+    }
+    if status != "lost" {
+        wanted.remove("lost_reason");
+    }
+    wanted.remove("close_time");
+}
+
+fn is_pin(name: &str) -> bool {
+    PINS.iter().any(|(flag, _)| *flag == name)
+}
+
+/// Flags are written as 0 and 1.
+fn pins(wanted: &mut Map<String, Value>) {
+    for (flag, _) in PINS {
+        wanted.entry(*flag).and_modify(|value| *value = json!(u8::from(truthy(value))));
+        if wanted.get(*flag).is_some_and(Value::is_null) {
+            wanted.remove(*flag);
+        }
+    }
+}
+
+fn truthy(value: &Value) -> bool {
+    matches!(value, Value::Bool(true)) || value.as_u64() == Some(1) || value.as_str() == Some("1")
+}
+
+fn whole_money(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| ["amount", "currency"].iter().all(|part| !value[*part].is_null()))
+}
+
+/// Prices without the product's id, which no write takes.
+fn plain_prices(prices: &Value) -> Value {
+    let plain = |price: &Value| match price {
+        Value::Object(parts) => {
+            Value::Object(parts.iter().filter(|(name, _)| name.as_str() != "product_id").map(clone).collect())
+        }
+        other => other.clone(),
+    };
+    prices.as_array().map_or_else(|| json!([]), |prices| Value::Array(prices.iter().map(plain).collect()))
+}
+
+/// Prices of a product by currency; there is one of each.
+pub(super) fn by_currency(prices: Option<&Value>) -> BTreeMap<String, Value> {
+    let prices = prices.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    prices.iter().filter_map(|price| Some((price.get("currency")?.as_str()?.to_owned(), price.clone()))).collect()
+}
+
+fn clone((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_the_service_keeps_itself_are_made_again() {
+        let why = |value: Value| cannot_make("files", value.as_object().expect("a row"));
+        assert_eq!(why(json!({"remote_location": "s3", "remote_id": "company/1/a.pdf", "mail_message_id": ""})), None);
+        for elsewhere in ["googledocs", "googledrive"] {
+            assert!(why(json!({"remote_location": elsewhere, "remote_id": "1x"})).is_some(), "{elsewhere}");
+        }
+        assert!(why(json!({"remote_location": "s3", "mail_message_id": "17"})).is_some());
+        assert!(why(json!({"remote_location": "s3", "inline_flag": true})).is_some());
+    }
+}

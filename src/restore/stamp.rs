@@ -1,0 +1,42 @@
+//! What a live record looked like, so that an edit made since is seen.
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::{Object, Shape};
+use crate::restore::links::is_custom;
+use crate::restore::plan::Stamp;
+use crate::restore::same::digest;
+
+impl Stamp {
+    /// The stamp of a row, leaving out fields that the plan's own steps change.
+    pub(super) fn of(object: &'static Object, fields: &Map<String, Value>, without: &[String]) -> Stamp {
+        let time = fields.get("update_time").and_then(Value::as_str).map(str::to_owned);
+        let named = object.writable().filter_map(|name| Some((name, fields.get(name)?)));
+        let custom: Vec<(&str, &Value)> = match object.custom.map(|custom| custom.shape) {
+            Some(Shape::Nested) => {
+                fields.get("custom_fields").map(|value| ("custom_fields", value)).into_iter().collect()
+            }
+            Some(Shape::Flat) => {
+                fields.iter().filter(|(name, _)| is_custom_part(name)).map(|(n, v)| (n.as_str(), v)).collect()
+            }
+            None => Vec::new(),
+        };
+        let all = named.chain(custom).filter(|(name, _)| !without.iter().any(|other| other == name));
+        Stamp { time, fields: digest(all), without: without.to_vec() }
+    }
+
+    /// Whether the row is still what it was. The same time says so; another time alone says nothing, because writing
+    /// one record touches others.
+    pub(super) fn holds(&self, object: &'static Object, fields: &Map<String, Value>) -> bool {
+        let now = Stamp::of(object, fields, &self.without);
+        (self.time.is_some() && self.time == now.time) || self.fields == now.fields
+    }
+}
+
+/// Whether a flat field belongs to a custom one: `<40 hex>` or `<40 hex>_currency`, less what no write takes.
+pub(super) fn is_custom_part(name: &str) -> bool {
+    name.get(..40).is_some_and(is_custom)
+        && name.get(40..).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        && !name.ends_with("_timezone_id")
+        && !name.ends_with("_formatted_address")
+}

@@ -1,0 +1,246 @@
+//! Values of the goal as the account takes them: ids, options, custom fields, conditions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::{Object, Target};
+use crate::restore::conditions::{self, Meaning};
+use crate::restore::definitions::Definitions;
+use crate::restore::fill::{Fill, key_value, value_key};
+use crate::restore::links::{Link, Links, linked, segments};
+
+/// Turns the goal's values into fills.
+pub(super) struct Translator<'a, 'l> {
+    /// Definitions on the day of the goal.
+    pub(super) then: &'a Definitions,
+    /// Definitions of today.
+    pub(super) now: &'a Definitions,
+    /// Where records are.
+    pub(super) links: &'a Links<'l>,
+}
+
+/// Why a value, or a part of it, cannot be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Lost {
+    /// It points to a record that is not there.
+    Record(String),
+    /// Its field or its option is not there.
+    Word(String),
+}
+
+impl Lost {
+    /// In words.
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Lost::Record(words) | Lost::Word(words) => words,
+        }
+    }
+}
+
+/// A value's fill, and what got lost on the way.
+pub(super) struct Translated {
+    /// None when nothing is left of the value.
+    pub(super) fill: Option<Fill>,
+    /// Why something is missing.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A reference and the rest of its path below the value at hand.
+type Below<'p> = (&'p [&'static str], Target);
+
+impl Translator<'_, '_> {
+    /// One top-level field.
+    pub(super) fn field(&self, object: &'static Object, name: &str, value: &Value) -> Translated {
+        let paths: Vec<(Vec<&'static str>, Target)> = object
+            .references
+            .iter()
+            .filter(|reference| reference.top() == name)
+            .map(|reference| (segments(reference.field).skip(1).collect(), reference.to))
+            .collect();
+        let below: Vec<Below<'_>> = paths.iter().map(|(path, to)| (path.as_slice(), *to)).collect();
+        let mut lost = Vec::new();
+        let fill = self.fill(value, &below, &mut lost);
+        Translated { fill, lost }
+    }
+
+    fn fill(&self, value: &Value, below: &[Below<'_>], lost: &mut Vec<Lost>) -> Option<Fill> {
+        if let Some((_, to)) = below.iter().find(|(path, _)| path.is_empty()) {
+            return self.leaf(value, *to, lost);
+        }
+        match value {
+            Value::Array(list) if !below.is_empty() => {
+                let items = step(below, "[]");
+                Some(Fill::list(list.iter().filter_map(|item| self.fill(item, &items, lost)).collect()))
+            }
+            Value::Object(fields) if !below.is_empty() => {
+                let mut filled = BTreeMap::new();
+                let before = lost.len();
+                for (name, value) in fields {
+                    if let Some(fill) = self.fill(value, &step(below, name), lost) {
+                        filled.insert(name.clone(), fill);
+                    }
+                }
+                // A participant without a person is nobody; an attendee without one still has an address.
+                let nobody = lost.len() > before && !filled.contains_key("email");
+                (!nobody).then(|| Fill::fields(filled))
+            }
+            other => Some(Fill::Is(other.clone())),
+        }
+    }
+
+    fn leaf(&self, value: &Value, to: Target, lost: &mut Vec<Lost>) -> Option<Fill> {
+        if value.is_null() {
+            return Some(Fill::Is(Value::Null));
+        }
+        match to {
+            Target::Record(objects) => self.record(value, objects, lost),
+            Target::Named { object, by } => {
+                let Some(name) = value.as_str() else { return Some(Fill::Is(value.clone())) };
+                let today = || Fill::Is(self.links.renamed(object, by, name).unwrap_or(value).clone());
+                let made = self.links.named(object, by, name);
+                Some(made.map_or_else(today, |made| Fill::FieldOf(made.clone(), by.to_owned())))
+            }
+            Target::Choice { fields, code } => self.choice(value, fields, code, lost),
+            Target::Conditions => Some(self.conditions(value, lost)),
+        }
+    }
+
+    fn record(&self, value: &Value, objects: &[&'static str], lost: &mut Vec<Lost>) -> Option<Fill> {
+        let Some(key) = value_key(value) else { return Some(Fill::Is(value.clone())) };
+        match self.links.find(objects, &key) {
+            Link::Live(key) => Some(Fill::Is(key_value(&key))),
+            Link::Made(record) => Some(Fill::IdOf(record)),
+            Link::Missing => {
+                let object = objects.first().copied().unwrap_or("record");
+                lost.push(Lost::Record(format!("{object}/{key} is not in the account and does not come back")));
+                None
+            }
+        }
+    }
+
+    /// An option by its id, or by its label when the id is gone.
+    fn choice(&self, value: &Value, fields: &str, code: &str, lost: &mut Vec<Lost>) -> Option<Fill> {
+        let Some(now) = self.now.find(fields, code).filter(|now| now.has_options()) else {
+            return Some(Fill::Is(value.clone()));
+        };
+        if now.has(value) {
+            return Some(Fill::Is(number(value)));
+        }
+        let then = self.then.find(fields, code);
+        let label = then.and_then(|then| then.label(value)).or_else(|| value.as_str());
+        if let Some(id) = label.and_then(|label| now.labelled(label)) {
+            return Some(Fill::Is(number(id)));
+        }
+        let label = label.map_or_else(|| value.to_string(), |label| format!("\"{label}\""));
+        lost.push(Lost::Word(format!("the option {label} does not exist any more")));
+        None
+    }
+
+    /// One value of a custom field, in the form in which it is stored.
+    pub(super) fn custom(&self, fields: &str, code: &str, value: &Value) -> Translated {
+        let mut lost = Vec::new();
+        let fill = self.custom_fill(fields, code, value, &mut lost);
+        Translated { fill, lost }
+    }
+
+    fn custom_fill(&self, fields: &str, code: &str, value: &Value, lost: &mut Vec<Lost>) -> Option<Fill> {
+        let kind = match self.now.find(fields, code) {
+            Some(definition) => definition.kind.as_str(),
+            None if self.now.know(fields) => {
+                lost.push(Lost::Word("the custom field does not exist any more".to_owned()));
+                return None;
+            }
+            None => "",
+        };
+        // api/custom-fields.md: "" and [] are refused, null clears.
+        if crate::restore::same::is_empty(value) {
+            return Some(Fill::Is(Value::Null));
+        }
+        if let Some(objects) = linked(kind) {
+            return self.record(value, objects, lost);
+        }
+        match (kind, value) {
+            ("enum", value) => self.choice(value, fields, code, lost),
+            ("set", Value::Array(list)) => {
+                let list: Vec<Fill> = list.iter().filter_map(|id| self.choice(id, fields, code, lost)).collect();
+                (!list.is_empty()).then(|| Fill::list(list))
+            }
+            // Leads hold the options of a set as one text: "12,34".
+            ("set", Value::String(text)) => {
+                let ids = text.split(',').map(|id| Value::String(id.trim().to_owned()));
+                let ids: Vec<Fill> = ids.filter_map(|id| self.choice(&id, fields, code, lost)).collect();
+                let ids: Vec<String> = ids.iter().filter_map(text_of).collect();
+                (!ids.is_empty()).then(|| Fill::Is(Value::String(ids.join(","))))
+            }
+            (_, Value::Object(parts)) => Some(Fill::Is(Value::Object(without_derived(parts)))),
+            (_, value) => Some(Fill::Is(value.clone())),
+        }
+    }
+
+    /// Ids and options inside the conditions of a filter.
+    fn conditions(&self, value: &Value, lost: &mut Vec<Lost>) -> Fill {
+        match value {
+            Value::Array(list) => Fill::list(list.iter().map(|value| self.conditions(value, lost)).collect()),
+            Value::Object(part) if conditions::is_condition(part) => self.condition(part, lost),
+            Value::Object(group) => {
+                let fill = |(name, value): (&String, &Value)| (name.clone(), self.conditions(value, lost));
+                Fill::fields(group.iter().map(fill).collect())
+            }
+            other => Fill::Is(other.clone()),
+        }
+    }
+
+    /// A value that means nothing any more stays as it is: without it the filter would show other records.
+    fn condition(&self, condition: &Map<String, Value>, lost: &mut Vec<Lost>) -> Fill {
+        // The field's code is what reading adds for us; the service takes its number.
+        let mut parts: BTreeMap<String, Fill> = condition
+            .iter()
+            .filter(|(name, _)| name.as_str() != "field_code")
+            .map(|(name, value)| (name.clone(), Fill::Is(value.clone())))
+            .collect();
+        let value = condition.get("value").filter(|value| !value.is_null());
+        let fill = match (conditions::meaning(condition, self.then), value) {
+            (Meaning::Id(objects), Some(value)) => {
+                conditions::key(Some(value)).and_then(|key| match self.links.find(objects, &key) {
+                    Link::Made(record) => Some(Fill::IdTextOf(record)),
+                    Link::Live(now) if now != key => Some(Fill::Is(Value::String(now.to_string()))),
+                    Link::Live(_) | Link::Missing => None,
+                })
+            }
+            (Meaning::Option { fields, code }, Some(value)) => {
+                self.choice(value, fields, code, lost).and_then(|fill| text_of(&fill)).map(|id| Fill::Is(id.into()))
+            }
+            _ => None,
+        };
+        parts.extend(fill.map(|fill| ("value".to_owned(), fill)));
+        Fill::fields(parts)
+    }
+}
+
+fn step<'p>(below: &[Below<'p>], name: &str) -> Vec<Below<'p>> {
+    let next = |(path, to): &Below<'p>| {
+        let (first, rest) = path.split_first()?;
+        (*first == name).then_some((rest, *to))
+    };
+    below.iter().filter_map(next).collect()
+}
+
+/// Option ids are numbers for v2, though some reads give them as text.
+fn number(id: &Value) -> Value {
+    id.as_str().and_then(|text| text.parse::<u64>().ok()).map_or_else(|| id.clone(), Value::from)
+}
+
+fn text_of(fill: &Fill) -> Option<String> {
+    match fill {
+        Fill::Is(Value::String(text)) => Some(text.clone()),
+        Fill::Is(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// A composite value without the parts no write takes: api/custom-fields.md, time and address.
+pub(super) fn without_derived(parts: &Map<String, Value>) -> Map<String, Value> {
+    let derived = ["timezone_id", "formatted_address"];
+    parts.iter().filter(|(name, _)| !derived.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()
+}

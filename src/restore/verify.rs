@@ -1,0 +1,200 @@
+//! Compares what was read back with what the goal had, in today's ids.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::{Custom, Object, Shape, Target};
+use crate::record::{Key, RecordId};
+use crate::restore::definitions::Definitions;
+use crate::restore::fill::{Body, Fill, Known, key_value, value_key};
+use crate::restore::links::{candidates, is_custom, linked, segments};
+use crate::restore::plan::{Action, Plan};
+use crate::restore::planner::home;
+use crate::restore::report::{Difference, Verdict};
+use crate::restore::same::{plain_text, same};
+
+/// Stamps that every write sets: a record that differs in nothing else is equal.
+const STAMPS: &[&str] = &["update_time", "last_update_user_id", "modified"];
+
+/// What the plan sends to each record, put together, and which fields it said would differ.
+pub(super) struct Expected<'p> {
+    bodies: HashMap<&'p RecordId, Vec<&'p Body>>,
+    announced: BTreeSet<(String, String)>,
+    kept: BTreeSet<&'p RecordId>,
+}
+
+impl<'p> Expected<'p> {
+    pub(super) fn of(plan: &'p Plan) -> Expected<'p> {
+        let mut bodies: HashMap<&RecordId, Vec<&Body>> = HashMap::new();
+        for step in &plan.steps {
+            match &step.action {
+                Action::Create(create) | Action::Revive { create, .. } => {
+                    bodies.entry(&create.record).or_default().push(&create.body);
+                }
+                Action::Update(update) => bodies.entry(&update.record).or_default().push(&update.body),
+                Action::Delete { .. } | Action::Expel(_) => {}
+            }
+        }
+        let announced = plan
+            .left_out
+            .iter()
+            .filter_map(|left| Some((format!("{}/{}", left.object, left.key.as_ref()?), left.field.clone()?)));
+        Expected { bodies, announced: announced.collect(), kept: plan.kept.iter().map(|kept| &kept.record).collect() }
+    }
+
+    fn fill(&self, record: &RecordId, field: &str) -> Option<&'p Fill> {
+        self.bodies.get(record)?.iter().rev().find_map(|body| body.get(field))
+    }
+
+    fn is_announced(&self, record: &RecordId, field: &str) -> bool {
+        let field = field.strip_prefix("custom_fields.").unwrap_or(field);
+        self.announced.contains(&(record.to_string(), field.to_owned()))
+    }
+}
+
+/// One record to compare.
+pub(super) struct Compared<'a> {
+    pub(super) object: &'static Object,
+    pub(super) record: &'a RecordId,
+    pub(super) goal: &'a Map<String, Value>,
+    pub(super) row: &'a Map<String, Value>,
+}
+
+/// Compares one record; its verdict, and the fields that differ.
+pub(super) fn compare(
+    one: &Compared<'_>,
+    expected: &Expected<'_>,
+    known: &dyn Known,
+    definitions: &Definitions,
+) -> (Verdict, Vec<Difference>) {
+    let mut differences = Vec::new();
+    let home = home(one.object);
+    for (name, value) in one.goal {
+        let skipped = STAMPS.contains(&name.as_str()) || home.volatile.contains(&name.as_str());
+        if skipped || (name == "custom_fields" && home.custom.is_some()) {
+            continue;
+        }
+        let fill = expected.fill(one.record, name).filter(|_| !home.computed.contains(&name.as_str()));
+        let wanted = fill.and_then(|fill| fill.value(known).ok()).unwrap_or_else(|| moved(home, name, value, known));
+        let wanted = match home.custom.filter(|custom| custom.shape == Shape::Flat && is_custom(name)) {
+            Some(custom) => moved_custom(custom, name, &wanted, known, definitions),
+            None => wanted,
+        };
+        let found = one.row.get(name).cloned().unwrap_or_default();
+        differences.extend(difference(one, name, wanted, found, expected));
+    }
+    if let Some(custom) = home.custom.filter(|custom| custom.shape == Shape::Nested) {
+        let fields =
+            |row: &Map<String, Value>| row.get("custom_fields").and_then(Value::as_object).cloned().unwrap_or_default();
+        let (then, now) = (fields(one.goal), fields(one.row));
+        let codes: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+        for code in codes {
+            let wanted = then.get(code).cloned().unwrap_or_default();
+            let wanted = custom_fill(expected, one.record, code, known)
+                .unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
+            let found = now.get(code).cloned().unwrap_or_default();
+            differences.extend(difference(one, &format!("custom_fields.{code}"), wanted, found, expected));
+        }
+    }
+    let verdict = match differences.iter().map(|difference| difference.by_nature).reduce(|one, other| one && other) {
+        None => Verdict::Equal,
+        Some(true) => Verdict::ByNature,
+        Some(false) => Verdict::Failed,
+    };
+    (verdict, differences)
+}
+
+fn difference(
+    one: &Compared<'_>,
+    field: &str,
+    wanted: Value,
+    found: Value,
+    expected: &Expected<'_>,
+) -> Option<Difference> {
+    if same(&wanted, &found) {
+        return None;
+    }
+    let home = home(one.object);
+    let custom = field.starts_with("custom_fields.") || is_custom(field.get(..40).unwrap_or_default());
+    let writable = custom || home.writable().any(|name| name == field);
+    let sanitised = matches!((&wanted, &found), (Value::String(wanted), Value::String(found))
+        if plain_text(wanted) == plain_text(found) && wanted.contains('<'));
+    let kept = field == "prices" && (expected.kept.contains(one.record) || has_all(&wanted, &found));
+    // The size of the contents is nothing the service may choose.
+    let contents = home.contents.is_some() && field == "file_size";
+    let chosen = (writable && !home.computed.contains(&field)) || contents;
+    let by_nature =
+        !chosen || sanitised || kept || follows(home.name, field) || expected.is_announced(one.record, field);
+    Some(Difference { field: field.to_owned(), wanted, found, by_nature })
+}
+
+/// Fields that follow from others and are never sent: closing times beside the status, the person beside the participants.
+fn follows(object: &str, field: &str) -> bool {
+    match object {
+        "deals" => matches!(field, "close_time" | "archive_time"),
+        _ => false,
+    }
+}
+
+/// Whether every wanted price is there: prices added since stay.
+fn has_all(wanted: &Value, found: &Value) -> bool {
+    let found = crate::restore::rules::by_currency(Some(found));
+    crate::restore::rules::by_currency(Some(wanted))
+        .iter()
+        .all(|(currency, price)| found.get(currency).is_some_and(|found| same(found, price)))
+}
+
+fn custom_fill(expected: &Expected<'_>, record: &RecordId, code: &str, known: &dyn Known) -> Option<Value> {
+    let bodies = expected.bodies.get(record)?;
+    bodies.iter().rev().find_map(|body| match body.get("custom_fields")? {
+        Fill::Fields(fields) => fields.get(code)?.value(known).ok(),
+        Fill::Is(Value::Object(fields)) => fields.get(code).cloned(),
+        _ => None,
+    })
+}
+
+/// A value of the goal with the ids that its records have now.
+fn moved(object: &'static Object, name: &str, value: &Value, known: &dyn Known) -> Value {
+    let mut value = value.clone();
+    for reference in object.references.iter().filter(|reference| reference.top() == name) {
+        let Target::Record(objects) = reference.to else { continue };
+        let path: Vec<&str> = segments(reference.field).skip(1).collect();
+        renew(&mut value, &path, &|key| now(objects, key, known));
+    }
+    value
+}
+
+fn moved_custom(custom: Custom, code: &str, value: &Value, known: &dyn Known, definitions: &Definitions) -> Value {
+    let objects = definitions.find(custom.fields, code).and_then(|definition| linked(&definition.kind));
+    let key = objects.zip(value_key(value)).and_then(|(objects, key)| now(objects, &key, known));
+    key.map_or_else(|| value.clone(), |key| key_value(&key))
+}
+
+fn now(objects: &[&'static str], key: &Key, known: &dyn Known) -> Option<Key> {
+    candidates(objects, key).iter().find_map(|id| known.id(id))
+}
+
+fn renew(value: &mut Value, path: &[&str], now: &dyn Fn(&Key) -> Option<Key>) {
+    match (path.split_first(), value) {
+        (None, leaf) => {
+            if let Some(key) = value_key(leaf).and_then(|key| now(&key)) {
+                *leaf = key_value(&key);
+            }
+        }
+        (Some((&"[]", rest)), Value::Array(list)) => list.iter_mut().for_each(|item| renew(item, rest, now)),
+        (Some((name, rest)), Value::Object(fields)) => {
+            if let Some(value) = fields.get_mut(*name) {
+                renew(value, rest, now);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Counts the fields that differ by nature.
+pub(super) fn count_nature(nature: &mut BTreeMap<String, u64>, differences: &[Difference]) {
+    for difference in differences.iter().filter(|difference| difference.by_nature) {
+        *nature.entry(difference.field.clone()).or_default() += 1;
+    }
+}
