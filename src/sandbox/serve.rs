@@ -1,0 +1,75 @@
+//! Which handler serves which operation of the contract.
+//!
+//! An operation that the contract knows and the sandbox does not serve is answered with 501, so that nobody takes silence for an empty
+//! account.
+
+use crate::sandbox::account::Account;
+use crate::sandbox::answer::{Outcome, refusal};
+use crate::sandbox::call::Call;
+use crate::sandbox::contract::{Contract, Version};
+use crate::sandbox::list::{self, Shelf};
+use crate::sandbox::records::{self, RECORDS};
+use crate::sandbox::{
+    check, deals, fields, files, filters, followers, leads, lines, merge, notes, participants, settings, webhooks,
+};
+
+/// Serves one call.
+pub(super) fn serve(account: &mut Account, contract: &Contract, call: &Call<'_>) -> Outcome {
+    account.purge();
+    check::query(call, account.rigour())?;
+    let steps: Vec<&str> = call.operation.path.split('/').skip(1).collect();
+    match call.version() {
+        Version::V2 => v2(account, contract, call, &steps),
+        Version::V1 => v1(account, call, &steps),
+    }
+}
+
+fn v2(account: &mut Account, contract: &Contract, call: &Call<'_>, steps: &[&str]) -> Outcome {
+    let kind = RECORDS.iter().copied().find(|kind| Some(kind) == steps.first());
+    match (call.operation.method.as_str(), steps, kind) {
+        (_, [table, ..], _) if table.ends_with("Fields") && *table != "projectFields" => {
+            fields::serve_v2(account, call)
+        }
+        ("GET", ["deals", "archived"], _) => list::page(account, call, "deals", Shelf::Archived),
+        (_, ["deals", "products"], _) | (_, ["deals", "{id}", "products", ..], _) => lines::serve(account, call),
+        (_, [_, "{id}", "followers"] | [_, "{id}", "followers", "{follower_id}"], Some(kind)) => {
+            followers::serve(account, call, kind)
+        }
+        ("GET", [_], Some(kind)) => list::page(account, call, kind, Shelf::Active),
+        ("GET", [_, "{id}"], Some(kind)) => list::single(account, call, kind),
+        ("POST", [_], Some(kind)) => records::create(account, contract, call, kind),
+        ("PATCH", [_, "{id}"], Some(kind)) => records::update(account, call, kind),
+        ("DELETE", [_, "{id}"], Some(kind)) => records::delete(account, call, kind),
+        _ => Err(not_served()),
+    }
+}
+
+fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
+    let kind = RECORDS.iter().copied().find(|kind| Some(kind) == steps.first());
+    match (call.operation.method.as_str(), steps, kind) {
+        (_, [table, ..], _) if table.ends_with("Fields") => fields::serve_v1(account, call),
+        ("PUT", ["deals", "{id}"], _) => deals::old_restore(account, call),
+        (_, [_, "{id}", "merge"], Some(kind)) => merge::serve(account, call, kind),
+        (_, [_, "{id}", "followers"] | [_, "{id}", "followers", "{follower_id}"], Some(kind)) => {
+            followers::serve(account, call, kind)
+        }
+        (_, ["deals", "{id}", "participants"] | ["deals", "{id}", "participants", "{deal_participant_id}"], _) => {
+            participants::serve(account, call)
+        }
+        ("GET", [_, "{id}", "files"], Some(kind)) => files::of_parent(account, call, kind),
+        (_, ["files"] | ["files", "{id}"] | ["files", "{id}", "download"], _) => files::serve(account, call),
+        (_, ["notes"] | ["notes", "{id}"], _) => notes::serve(account, call),
+        (_, ["leads"] | ["leads", "{id}"] | ["leads", "archived"], _) => leads::serve(account, call),
+        (_, ["leadLabels", ..], _) => settings::lead_labels(account, call),
+        (_, ["activityTypes", ..], _) => settings::activity_types(account, call),
+        (_, ["users"] | ["users", "{id}"] | ["users", "me"], _) => settings::users(account, call),
+        ("GET", ["currencies"], _) => settings::currencies(account, call),
+        (_, ["filters"] | ["filters", "{id}"], _) => filters::serve(account, call),
+        (_, ["webhooks"] | ["webhooks", "{id}"], _) => webhooks::serve(account, call),
+        _ => Err(not_served()),
+    }
+}
+
+fn not_served() -> crate::sandbox::answer::Answer {
+    refusal(501, "The sandbox does not offer this.")
+}
