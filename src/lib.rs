@@ -67,4 +67,5 @@ pub mod capture;
 pub mod diff;
 pub mod restore;
 
+pub mod sandbox;
 

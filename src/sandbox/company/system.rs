@@ -1,0 +1,335 @@
+//! The fields every account is born with, object by object, and the options of those that have some.
+//!
+//! Field codes are those of the v2 rows; the types are those of the published enumeration of `field_type`.
+
+/// One field of a newborn account.
+pub(super) struct System {
+    pub(super) code: &'static str,
+    pub(super) name: &'static str,
+    pub(super) field_type: &'static str,
+    /// Shown only when `include_fields` asks for it.
+    pub(super) optional: bool,
+}
+
+const fn field(code: &'static str, name: &'static str, field_type: &'static str) -> System {
+    System { code, name, field_type, optional: false }
+}
+
+const fn extra(code: &'static str, name: &'static str, field_type: &'static str) -> System {
+    System { code, name, field_type, optional: true }
+}
+
+/// Options of built-in fields: (object's field kind, field code, labels).
+pub(super) const OPTIONS: &[(&str, &str, &[&str])] = &[
+    ("dealFields", "label_ids", &["Hot", "Warm", "Cold", "VIP", "Messe 2025", "churn risk ⚠️"]),
+    ("dealFields", "channel", &["Web", "Trade fair", "Referral", "Partner", "Cold call"]),
+    ("personFields", "label_ids", &["Customer", "Hot lead", "Warm lead", "Cold lead", "Presse"]),
+    ("personFields", "marketing_status", &["No consent", "Unsubscribed", "Subscribed", "Archived"]),
+    ("organizationFields", "label_ids", &["Customer", "Hot lead", "Warm lead", "Cold lead", "Partner", "Konzern"]),
+    (
+        "organizationFields",
+        "industry",
+        &[
+            "Agriculture",
+            "Construction",
+            "Education",
+            "Energy",
+            "Finance",
+            "Food & Beverage",
+            "Health",
+            "IT",
+            "Manufacturing",
+            "Retail",
+        ],
+    ),
+    ("productFields", "category", &["Hardware", "Software", "Services", "Ersatzteile"]),
+    ("activityFields", "priority", &["High", "Medium", "Low"]),
+];
+
+/// The fields of an object, by the kind their definitions have.
+pub(super) const FIELDS: &[(&str, &[System])] = &[
+    ("dealFields", DEAL),
+    ("personFields", PERSON),
+    ("organizationFields", ORGANIZATION),
+    ("productFields", PRODUCT),
+    ("activityFields", ACTIVITY),
+    ("noteFields", NOTE),
+];
+
+const DEAL: &[System] = &[
+    field("id", "ID", "int"),
+    field("title", "Title", "varchar"),
+    field("creator_user_id", "Creator", "user"),
+    field("owner_id", "Owner", "user"),
+    field("value", "Value", "monetary"),
+    field("currency", "Currency of Value", "varchar"),
+    field("probability", "Probability", "int"),
+    field("org_id", "Organization", "org"),
+    field("pipeline_id", "Pipeline", "int"),
+    field("person_id", "Contact person", "people"),
+    field("stage_id", "Stage", "stage"),
+    field("label_ids", "Label", "set"),
+    field("status", "Status", "status"),
+    field("add_time", "Deal created", "date"),
+    field("update_time", "Update time", "date"),
+    field("stage_change_time", "Last stage change", "date"),
+    field("won_time", "Won time", "date"),
+    field("lost_time", "Lost time", "date"),
+    field("close_time", "Deal closed on", "date"),
+    field("lost_reason", "Lost reason", "varchar_options"),
+    field("visible_to", "Visible to", "visible_to"),
+    field("expected_close_date", "Expected close date", "date"),
+    field("is_archived", "Archive status", "boolean"),
+    field("archive_time", "Archive time", "date"),
+    field("is_deleted", "Deleted", "boolean"),
+    field("origin", "Source origin", "varchar"),
+    field("origin_id", "Source origin ID", "varchar"),
+    field("channel", "Source channel", "enum"),
+    field("channel_id", "Source channel ID", "varchar"),
+    field("local_won_date", "Local won date", "date"),
+    field("local_lost_date", "Local lost date", "date"),
+    field("local_close_date", "Local close date", "date"),
+    field("acv", "ACV", "monetary"),
+    field("arr", "ARR", "monetary"),
+    field("mrr", "MRR", "monetary"),
+    extra("next_activity_id", "Next activity", "activity"),
+    extra("last_activity_id", "Last activity", "activity"),
+    extra("first_won_time", "First won time", "date"),
+    extra("products_count", "Number of products", "int"),
+    extra("files_count", "Number of files", "int"),
+    extra("notes_count", "Number of notes", "int"),
+    extra("followers_count", "Number of followers", "int"),
+    extra("participants_count", "Number of participants", "int"),
+    extra("email_messages_count", "Email messages count", "int"),
+    extra("activities_count", "Total activities", "int"),
+    extra("done_activities_count", "Done activities", "int"),
+    extra("undone_activities_count", "Activities to do", "int"),
+    extra("last_incoming_mail_time", "Last email received", "date"),
+    extra("last_outgoing_mail_time", "Last email sent", "date"),
+    extra("smart_bcc_email", "Smart BCC email", "varchar"),
+    extra("source_lead_id", "Source lead", "lead"),
+];
+
+const PERSON: &[System] = &[
+    field("id", "ID", "int"),
+    field("name", "Name", "varchar"),
+    field("first_name", "First name", "varchar"),
+    field("last_name", "Last name", "varchar"),
+    field("owner_id", "Owner", "user"),
+    field("org_id", "Organization", "org"),
+    field("emails", "Email", "varchar"),
+    field("phones", "Phone", "phone"),
+    field("label_ids", "Label", "set"),
+    field("add_time", "Person created", "date"),
+    field("update_time", "Update time", "date"),
+    field("visible_to", "Visible to", "visible_to"),
+    field("is_deleted", "Deleted", "boolean"),
+    field("picture_id", "Profile picture", "picture"),
+    field("im", "Instant messenger", "varchar"),
+    field("postal_address", "Postal address", "address"),
+    field("notes", "Notes", "text"),
+    field("birthday", "Birthday", "date"),
+    field("job_title", "Job title", "varchar"),
+    extra("next_activity_id", "Next activity", "activity"),
+    extra("last_activity_id", "Last activity", "activity"),
+    extra("open_deals_count", "Open deals", "int"),
+    extra("closed_deals_count", "Closed deals", "int"),
+    extra("won_deals_count", "Won deals", "int"),
+    extra("lost_deals_count", "Lost deals", "int"),
+    extra("related_open_deals_count", "Related open deals", "int"),
+    extra("related_closed_deals_count", "Related closed deals", "int"),
+    extra("related_won_deals_count", "Related won deals", "int"),
+    extra("related_lost_deals_count", "Related lost deals", "int"),
+    extra("participant_open_deals_count", "Open deals as participant", "int"),
+    extra("participant_closed_deals_count", "Closed deals as participant", "int"),
+    extra("files_count", "Number of files", "int"),
+    extra("notes_count", "Number of notes", "int"),
+    extra("followers_count", "Number of followers", "int"),
+    extra("last_incoming_mail_time", "Last email received", "date"),
+    extra("last_outgoing_mail_time", "Last email sent", "date"),
+    extra("email_messages_count", "Email messages count", "int"),
+    extra("activities_count", "Total activities", "int"),
+    extra("done_activities_count", "Done activities", "int"),
+    extra("undone_activities_count", "Activities to do", "int"),
+    extra("marketing_status", "Marketing status", "enum"),
+    extra("doi_status", "Double opt-in", "enum"),
+    extra("smart_bcc_email", "Smart BCC email", "varchar"),
+];
+
+const ORGANIZATION: &[System] = &[
+    field("id", "ID", "int"),
+    field("name", "Name", "varchar"),
+    field("owner_id", "Owner", "user"),
+    field("label_ids", "Label", "set"),
+    field("add_time", "Organization created", "date"),
+    field("update_time", "Update time", "date"),
+    field("visible_to", "Visible to", "visible_to"),
+    field("is_deleted", "Deleted", "boolean"),
+    field("address", "Address", "address"),
+    field("website", "Website", "varchar"),
+    field("linkedin", "LinkedIn profile", "varchar"),
+    field("industry", "Industry", "enum"),
+    field("annual_revenue", "Annual revenue", "int"),
+    field("employee_count", "Number of employees", "int"),
+    extra("next_activity_id", "Next activity", "activity"),
+    extra("last_activity_id", "Last activity", "activity"),
+    extra("people_count", "People", "int"),
+    extra("open_deals_count", "Open deals", "int"),
+    extra("closed_deals_count", "Closed deals", "int"),
+    extra("won_deals_count", "Won deals", "int"),
+    extra("lost_deals_count", "Lost deals", "int"),
+    extra("related_open_deals_count", "Related open deals", "int"),
+    extra("related_closed_deals_count", "Related closed deals", "int"),
+    extra("related_won_deals_count", "Related won deals", "int"),
+    extra("related_lost_deals_count", "Related lost deals", "int"),
+    extra("files_count", "Number of files", "int"),
+    extra("notes_count", "Number of notes", "int"),
+    extra("followers_count", "Number of followers", "int"),
+    extra("email_messages_count", "Email messages count", "int"),
+    extra("activities_count", "Total activities", "int"),
+    extra("done_activities_count", "Done activities", "int"),
+    extra("undone_activities_count", "Activities to do", "int"),
+    extra("smart_bcc_email", "Smart BCC email", "varchar"),
+];
+
+const PRODUCT: &[System] = &[
+    field("id", "ID", "int"),
+    field("name", "Name", "varchar"),
+    field("code", "Product code", "varchar"),
+    field("description", "Description", "text"),
+    field("category", "Category", "enum"),
+    field("owner_id", "Owner", "user"),
+    field("unit", "Unit", "varchar"),
+    field("prices", "Unit prices", "price_list"),
+    field("tax", "Tax", "double"),
+    field("is_linkable", "Active", "boolean"),
+    field("is_deleted", "Deleted", "boolean"),
+    field("visible_to", "Visible to", "visible_to"),
+    field("billing_frequency", "Billing frequency", "billing_frequency"),
+    field("billing_frequency_cycles", "Billing frequency cycles", "int"),
+    field("add_time", "Product created", "date"),
+    field("update_time", "Update time", "date"),
+];
+
+const ACTIVITY: &[System] = &[
+    field("id", "ID", "int"),
+    field("subject", "Subject", "varchar"),
+    field("type", "Type", "varchar"),
+    field("owner_id", "Assigned to user", "user"),
+    field("creator_user_id", "Creator", "user"),
+    field("deal_id", "Deal", "deal"),
+    field("lead_id", "Lead", "lead"),
+    field("person_id", "Contact person", "people"),
+    field("org_id", "Organization", "org"),
+    field("project_id", "Project", "project"),
+    field("due_date", "Due date", "date"),
+    field("due_time", "Due time", "time"),
+    field("duration", "Duration", "time"),
+    field("busy", "Free/busy", "boolean"),
+    field("done", "Done", "boolean"),
+    field("marked_as_done_time", "Marked as done time", "date"),
+    field("location", "Location", "address"),
+    field("public_description", "Public description", "text"),
+    field("note", "Note", "text"),
+    field("priority", "Priority", "enum"),
+    field("add_time", "Add time", "date"),
+    field("update_time", "Update time", "date"),
+    field("is_deleted", "Deleted", "boolean"),
+];
+
+/// A fixed list: api/custom-fields.md, "Where they live".
+const NOTE: &[System] = &[
+    field("id", "ID", "int"),
+    field("content", "Content", "text"),
+    field("user_id", "Author", "user"),
+    field("deal_id", "Deal", "deal"),
+    field("lead_id", "Lead", "lead"),
+    field("person_id", "Person", "people"),
+    field("org_id", "Organization", "org"),
+    field("project_id", "Project", "project"),
+    field("pinned_to_deal_flag", "Pinned to deal", "boolean"),
+    field("pinned_to_lead_flag", "Pinned to lead", "boolean"),
+    field("pinned_to_person_flag", "Pinned to person", "boolean"),
+    field("pinned_to_organization_flag", "Pinned to organization", "boolean"),
+    field("add_time", "Add time", "date"),
+    field("update_time", "Update time", "date"),
+];
+
+/// A custom field that somebody made: name, type, options, and in how many of 1,000 records it is filled.
+pub(super) struct Custom {
+    pub(super) name: &'static str,
+    pub(super) field_type: &'static str,
+    pub(super) options: &'static [&'static str],
+    pub(super) filled: u64,
+}
+
+const fn custom(name: &'static str, field_type: &'static str, options: &'static [&'static str], filled: u64) -> Custom {
+    Custom { name, field_type, options, filled }
+}
+
+/// The custom fields of an object. Deals have each of the 16 types that can be created, and two fields of one name and type, which the
+/// service allows.
+pub(super) const CUSTOM: &[(&str, &[Custom])] = &[
+    (
+        "dealFields",
+        &[
+            custom("Contract number", "varchar", &[], 300),
+            custom("Campaign", "varchar_auto", &[], 250),
+            custom("Requirements", "text", &[], 200),
+            custom("Seats", "double", &[], 350),
+            custom("Competitor price", "monetary", &[], 150),
+            custom("Region", "enum", &["DACH", "Nordics", "Iberia", "UK & Ireland", "東アジア", "Rest of world"], 500),
+            custom("Region", "enum", &["EMEA", "AMER", "APAC"], 100),
+            custom("Modules", "set", &["Core", "Reporting", "API", "Mobile", "SSO", "Größe \"XL\"", "Data & AI"], 350),
+            custom("Technical contact", "user", &[], 200),
+            custom("Reseller", "org", &[], 120),
+            custom("Decision maker", "people", &[], 250),
+            custom("Hotline", "phone", &[], 80),
+            custom("Go-live", "date", &[], 250),
+            custom("Contract term", "daterange", &[], 150),
+            custom("Preferred call time", "time", &[], 80),
+            custom("Support window", "timerange", &[], 60),
+            custom("Delivery address", "address", &[], 150),
+        ],
+    ),
+    (
+        "personFields",
+        &[
+            custom("Favourite topic", "varchar", &[], 200),
+            custom("Introduced by", "people", &[], 250),
+            custom("Former employer", "org", &[], 150),
+            custom("Our contact", "user", &[], 200),
+            custom("Newsletter", "enum", &["weekly", "monthly", "never"], 400),
+            custom("Languages", "set", &["English", "Deutsch", "Français", "Español", "Eesti", "日本語"], 400),
+            custom("Last visit", "date", &[], 200),
+            custom("Private line", "phone", &[], 100),
+            custom("Office hours", "timerange", &[], 60),
+        ],
+    ),
+    (
+        "organizationFields",
+        &[
+            custom("VAT number", "varchar", &[], 500),
+            custom("Background", "text", &[], 200),
+            custom("Main contact", "people", &[], 600),
+            custom("Parent company", "org", &[], 200),
+            custom("Account manager", "user", &[], 300),
+            custom("Credit limit", "monetary", &[], 300),
+            custom("Size", "enum", &["1-10", "11-50", "51-250", "> 250"], 600),
+            custom("Certificates", "set", &["ISO 9001", "ISO 27001", "TISAX"], 200),
+            custom("Billing address", "address", &[], 250),
+            custom("Fiscal year", "daterange", &[], 100),
+            custom("Customer since", "date", &[], 400),
+        ],
+    ),
+    (
+        "productFields",
+        &[
+            custom("Supplier", "org", &[], 300),
+            custom("Weight", "double", &[], 400),
+            custom("Colour", "enum", &["red", "grün", "bleu", "white/grey"], 300),
+            custom("Data sheet", "varchar", &[], 300),
+            custom("Discontinued", "date", &[], 50),
+        ],
+    ),
+];
