@@ -69,3 +69,4 @@ pub mod restore;
 
 pub mod sandbox;
 
+pub mod cli;

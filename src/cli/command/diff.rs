@@ -1,0 +1,108 @@
+//! `pdbak diff`: what changed between two snapshots, or between one and the live account.
+
+use clap::Args;
+
+use crate::archive::{Archive, Snapshot, SnapshotId};
+use crate::catalogue::ObjectName;
+use crate::cli::command::get::record_id;
+use crate::cli::command::live;
+use crate::cli::complain::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::cli::show::changes::{ChangeStat, ChangeView};
+use crate::diff::{self, Change, Lineage, Names};
+use crate::record::RecordId;
+use crate::restore;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pdbak diff                              what the newest snapshot found
+  pdbak diff 2026-11-02 latest --stat     counted by object
+  pdbak diff latest live                  what happened since; takes an incremental snapshot first
+  pdbak diff latest~3 --record deals/42   what became of one record
+  pdbak diff latest~1 --json              one JSON document a change";
+
+/// Arguments of `pdbak diff`.
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// The older snapshot: latest~1, the beginning of its id, or a date
+    #[arg(value_name = "A", default_value = "latest~1")]
+    before: String,
+    /// The newer snapshot, or "live" for the account as it is now
+    #[arg(value_name = "B", default_value = "latest")]
+    after: String,
+    /// Only this object; may be repeated
+    #[arg(long, value_name = "OBJECT")]
+    object: Vec<String>,
+    /// Only this record, such as deals/42; may be repeated
+    #[arg(long, value_name = "RECORD", value_parser = record_id)]
+    record: Vec<RecordId>,
+    /// Count instead of listing
+    #[arg(long)]
+    stat: bool,
+    /// End with exit code 6 when there are differences
+    #[arg(long)]
+    exit_code: bool,
+}
+
+impl Diff {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let archive = session.archive()?;
+        let before = archive.snapshot(&archive.resolve(&self.before)?)?;
+        let after = archive.snapshot(&self.after(session, &archive)?)?;
+        let lineage = restore::lineage(&archive)?;
+        let stat = self.compare(session, [&before, &after], &lineage)?;
+        if self.stat {
+            session.show(&stat)?;
+        } else {
+            session.say(&stat.sentence());
+        }
+        Ok(if self.exit_code && stat.total() > 0 { Exit::Different } else { Exit::Done })
+    }
+
+    fn after(&self, session: &Session, archive: &Archive) -> Result<SnapshotId, Failure> {
+        match self.after.as_str() {
+            "live" => live::capture(session, archive).map(|manifest| manifest.id),
+            name => Ok(archive.resolve(name)?),
+        }
+    }
+
+    /// Lists the changes, unless they are only counted.
+    fn compare(
+        &self,
+        session: &Session,
+        [before, after]: [&Snapshot<'_>; 2],
+        lineage: &Lineage,
+    ) -> Result<ChangeStat, Failure> {
+        let (older, newer) = (Names::of(before)?, Names::of(after)?);
+        let mut stat = ChangeStat::default();
+        for object in self.objects(before, after) {
+            let comparison = diff::compare(before, after, &object, lineage)?;
+            if let Some(why) = &comparison.unseen {
+                session.say(&format!("{}: a missing record is not called deleted here: {why}", object.title()));
+            }
+            let wanted = comparison.changes.filter(|change| change.as_ref().map_or(true, |change| self.wants(change)));
+            let counted = wanted.map(|change| change.inspect(|change| stat.add(change)));
+            if self.stat {
+                for change in counted {
+                    change?;
+                }
+            } else {
+                session.stream(counted.map(|change| Ok(ChangeView::new(&change?, &older, &newer))))?;
+            }
+        }
+        Ok(stat)
+    }
+
+    fn objects(&self, before: &Snapshot<'_>, after: &Snapshot<'_>) -> Vec<ObjectName> {
+        let named: Vec<ObjectName> = self.object.iter().map(|name| ObjectName::new(name)).collect();
+        let mut objects = diff::objects(before, after);
+        objects.retain(|object| named.is_empty() || named.contains(object));
+        objects.retain(|object| self.record.is_empty() || self.record.iter().any(|record| record.object == *object));
+        objects
+    }
+
+    fn wants(&self, change: &Change) -> bool {
+        self.record.is_empty() || self.record.contains(change.id())
+    }
+}

@@ -1,0 +1,77 @@
+//! `pdbak ls`: the objects of a snapshot, or the records of one object.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::archive::Snapshot;
+use crate::catalogue::ObjectName;
+use crate::cli::command::show::SNAPSHOT_HELP;
+use crate::cli::complain::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::cli::show::records::RecordLine;
+use crate::cli::show::{View, number};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pdbak ls latest                          the objects, with how many records each has
+  pdbak ls latest Deals                    the deals, a line each
+  pdbak ls latest Deals --json             the deals whole, one JSON document a line
+  pdbak ls latest Deals Persons --json     the records of several objects, one after the other";
+
+/// Arguments of `pdbak ls`.
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    #[arg(value_name = "SNAPSHOT", default_value = "latest", help = SNAPSHOT_HELP)]
+    snapshot: String,
+    /// List the records of these objects
+    #[arg(value_name = "OBJECT")]
+    objects: Vec<String>,
+}
+
+/// An object with its number of records.
+#[derive(Serialize)]
+struct ObjectCount {
+    object: String,
+    records: u64,
+}
+
+impl View for ObjectCount {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{:26} {:>12}", ObjectName::new(&self.object).title(), number(self.records))
+    }
+}
+
+impl Ls {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let archive = session.archive()?;
+        let snapshot = archive.snapshot(&archive.resolve(&self.snapshot)?)?;
+        if self.objects.is_empty() {
+            let counts = snapshot.manifest().contents.iter();
+            session.stream(counts.map(|contents| {
+                Ok(ObjectCount { object: contents.object.as_str().to_owned(), records: contents.records })
+            }))?;
+        }
+        // A name that the snapshot does not hold is told before the first line.
+        let objects = self.objects.iter().map(|name| held(&snapshot, name)).collect::<Result<Vec<_>, _>>()?;
+        for object in objects {
+            session.stream(snapshot.records(&object)?.map(|record| Ok(RecordLine(record?))))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// An object that the snapshot holds, by the name a person typed.
+pub(crate) fn held(snapshot: &Snapshot<'_>, name: &str) -> Result<ObjectName, Failure> {
+    let object = ObjectName::new(name);
+    match snapshot.contents(&object) {
+        Some(_) => Ok(object),
+        None => {
+            let id = snapshot.manifest().id.short().to_owned();
+            Err(Failure::new(Exit::Failed, format!("snapshot {id} holds no object {name}"))
+                .hint(format!("run \"pdbak ls {id}\" to see which objects it holds")))
+        }
+    }
+}

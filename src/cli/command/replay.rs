@@ -1,0 +1,114 @@
+//! The second half of a restore: keeping plans, finding them again, replaying them, and saying how it went.
+
+use std::fs;
+
+use crate::account::{Account, Consent};
+use crate::archive::Archive;
+use crate::cli::complain::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::cli::show::moment;
+use crate::cli::show::plans::{PlanView, short};
+use crate::cli::show::reports::ReportView;
+use crate::restore::{self, Journal, NoJournal, Plan, Replayed, Site, Standing, Stop};
+
+/// What a restore works with.
+pub(crate) struct Work<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) archive: &'a Archive,
+    pub(crate) account: &'a Account,
+}
+
+impl Work<'_> {
+    /// Keeps a plan in the archive, as the journal that its replay will fill.
+    pub(crate) fn keep(&self, plan: Plan) -> Result<(Plan, Journal), Failure> {
+        match Journal::create(self.archive, &plan, self.session.clock()) {
+            Ok(journal) => Ok((plan, journal)),
+            // The same plan was shown before, or even begun: its journal knows how far it went.
+            Err(NoJournal::Begun(name)) => self.open(&name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A plan by its file, or by the beginning of its id.
+    pub(crate) fn kept(&self, name: &str) -> Result<(Plan, Journal), Failure> {
+        if let Ok(text) = fs::read_to_string(name) {
+            let plan = Plan::from_json(&text)
+                .map_err(|error| Failure::usage(error).while_doing(format_args!("read {name}")))?;
+            return self.keep(plan);
+        }
+        let mut found = self.archive.logs()?;
+        found.retain(|log| log.starts_with(name));
+        match found.as_slice() {
+            [one] => self.open(one),
+            [] => Err(Failure::usage(format!("there is no file and no kept plan {name}"))
+                .hint("run \"pdbak restore SNAPSHOT --dry-run\" to make one")),
+            _ => Err(Failure::usage(format!("{} kept plans begin with {name}", found.len()))
+                .hint("give more letters of the plan's id to \"pdbak restore --from-plan\"")),
+        }
+    }
+
+    /// The newest restore that was begun and not ended.
+    pub(crate) fn interrupted(&self) -> Result<(Plan, Journal), Failure> {
+        for name in self.archive.logs()?.iter().rev() {
+            let (journal, plan) = Journal::resume(self.archive, name, self.session.clock())?;
+            if matches!(journal.standing(), Standing::Partly { .. } | Standing::InDoubt(_)) {
+                return Ok((plan, journal));
+            }
+        }
+        Err(Failure::usage("no restore was interrupted")
+            .hint("run \"pdbak restore --from-plan PLAN\" to replay a plan that was only shown"))
+    }
+
+    fn open(&self, name: &str) -> Result<(Plan, Journal), Failure> {
+        let (journal, plan) = Journal::resume(self.archive, name, self.session.clock())?;
+        Ok((plan, journal))
+    }
+
+    /// Shows a plan: on stdout if it is what was asked for, else as talk.
+    pub(crate) fn show(&self, plan: &Plan, asked_for: bool) -> Result<(), Failure> {
+        let view = PlanView {
+            plan,
+            goal_seen: self.archive.snapshot(&plan.goal)?.manifest().started,
+            account_seen: self.archive.snapshot(&plan.seen)?.manifest().finished,
+            tokens_left: self.account.tokens_today().map(|(left, _)| left),
+        };
+        match self.session.json() && !asked_for {
+            true => self.session.tell(&view),
+            false => self.session.show(&view),
+        }
+    }
+
+    /// Replays what is left of a plan that was consented to, and shows what came of it.
+    pub(crate) async fn replay(&self, plan: &Plan, journal: &mut Journal, consent: &Consent) -> Result<Exit, Failure> {
+        let writer = self.account.writer(consent);
+        let site = Site { account: self.account, writer: &writer, archive: self.archive };
+        let monitor = self.session.monitor();
+        let replayed = restore::replay(plan, journal, &site, &monitor).await?;
+        let Replayed { done, steps, stopped, report } = replayed;
+        if let Some(report) = report {
+            self.session.show(&ReportView(&report))?;
+            return Ok(if report.total.is_clean() { Exit::Done } else { Exit::LeftOver });
+        }
+        let again = format!("pdbak restore --from-plan {} --yes", short(plan));
+        let progress = format!("{done} of {steps} steps are done and stay done");
+        Err(match stopped {
+            Some(Stop::BudgetSpent(until)) => {
+                Failure::new(Exit::BudgetSpent, format!("the tokens this run may spend are spent; {progress}"))
+                    .hint(format!("run \"{again}\" after {} UTC, or give it more with --budget", moment(until)))
+            }
+            Some(Stop::Unauthorised(why)) => {
+                Failure::new(Exit::Failed, format!("the account does not accept the token any more; {progress}"))
+                    .because(why)
+                    .hint(format!("set PDBAK_API_TOKEN to a valid token, then run \"{again}\""))
+            }
+            Some(Stop::Unreachable(why)) => {
+                Failure::new(Exit::Failed, format!("the account does not answer; {progress}"))
+                    .because(why)
+                    .hint(format!("run \"{again}\" when it does: nothing is written twice"))
+            }
+            None => Failure::new(Exit::Failed, format!("the replay ended without a report; {progress}"))
+                .hint(format!("run \"{again}\"")),
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! `pdbak restore`: plan, show, ask, write, verify.
+//!
+//! The account is read first, so that plan and check compare two immutable
+//! states; the plan is kept in the archive before anybody is asked, so that going
+//! on later replays exactly what was shown.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::account::Allowance;
+use crate::catalogue::{Object, ObjectName};
+use crate::cli::command::get::record_id;
+use crate::cli::command::replay::Work;
+use crate::cli::command::show::SNAPSHOT_HELP;
+use crate::cli::command::snapshot::object;
+use crate::cli::command::{consent, live};
+use crate::cli::complain::Failure;
+use crate::cli::config::allowance;
+use crate::cli::exit::Exit;
+use crate::cli::session::{Session, wait};
+use crate::cli::show::plans::short;
+use crate::record::RecordId;
+use crate::restore::{self, Journal, Missing, Plan, Policy, Scope, Standing};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pdbak restore latest --record deals/42 --dry-run            what would be written; writes nothing
+  pdbak restore latest~1 --object Deals --related             all deals, and what they need and what belongs to them
+  pdbak restore 2026-11-02 --delete-added                     everything, and delete what was added since
+  pdbak restore latest --object Products --plan plan.json     write the plan to a file, to be read and kept
+  pdbak restore --from-plan plan.json --yes                   replay exactly that
+  pdbak restore --resume                                      go on with a restore that was interrupted";
+
+/// Arguments of `pdbak restore`.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    #[arg(value_name = "SNAPSHOT", required_unless_present_any = ["from_plan", "resume"], help = SNAPSHOT_HELP)]
+    snapshot: Option<String>,
+    /// Only this record, such as deals/42; may be repeated
+    #[arg(long, value_name = "RECORD", value_parser = record_id)]
+    record: Vec<RecordId>,
+    /// Only this object; may be repeated
+    #[arg(long, value_name = "OBJECT", value_parser = object)]
+    object: Vec<&'static Object>,
+    /// Also what the chosen records point to and what belongs to them, as far as it is missing
+    #[arg(long)]
+    related: bool,
+    /// Delete what was added since the snapshot
+    #[arg(long)]
+    delete_added: bool,
+    /// Leave records out that refer to something that is not there, instead of leaving the reference empty
+    #[arg(long)]
+    skip_incomplete: bool,
+    /// Show the plan and keep it, but write nothing to the account
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the plan to FILE, but nothing to the account
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Replay a plan: a file, or the beginning of the id of one that was kept
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "plan"])]
+    from_plan: Option<String>,
+    /// Go on with the newest restore that was interrupted
+    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "plan", "from_plan"])]
+    resume: bool,
+    /// Consent beforehand; for scripts
+    #[arg(long, short = 'y')]
+    yes: bool,
+    /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
+    #[arg(long, value_name = "SHARE", value_parser = allowance)]
+    budget: Option<Allowance>,
+}
+
+impl Restore {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let archive = session.archive()?;
+        wait(async {
+            let account = session.account(self.budget).await?;
+            let work = Work { session, archive: &archive, account: &account };
+            let (plan, journal) = match (&self.from_plan, self.resume) {
+                (Some(name), _) => work.kept(name)?,
+                (None, true) => work.interrupted()?,
+                (None, false) => work.keep(self.make(&work).await?)?,
+            };
+            self.go_on(&work, &plan, journal).await
+        })
+    }
+
+    /// Reads the account and plans.
+    async fn make(&self, work: &Work<'_>) -> Result<Plan, Failure> {
+        // Before the account is read: afterwards `latest` would mean the state to get away from.
+        let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
+        let seen = live::capture_from(work.session, work.archive, work.account).await?;
+        let (goal, seen) = (work.archive.snapshot(&goal)?, work.archive.snapshot(&seen.id)?);
+        let plan = restore::plan(&goal, &seen, &self.policy(), &restore::lineage(work.archive)?)?;
+        let objections = restore::check_against(&plan, &goal, &seen)?;
+        match objections.first() {
+            None => Ok(plan),
+            Some(first) => Err(Failure::new(
+                Exit::Failed,
+                "the plan did not pass its own check; nothing has been written",
+            )
+            .because(first)
+            .hint("this is a fault of pdbak: please report it with the output of \"pdbak restore --dry-run --json\"")),
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let objects = self.object.iter().map(|object| ObjectName::known(object.name)).collect();
+        Policy {
+            scope: Scope { objects, records: self.record.iter().cloned().collect() },
+            related: self.related,
+            delete_added: self.delete_added,
+            missing: if self.skip_incomplete { Missing::Skip } else { Missing::Empty },
+        }
+    }
+
+    /// Shows the plan, and unless only that was asked for, writes it.
+    async fn go_on(&self, work: &Work<'_>, plan: &Plan, mut journal: Journal) -> Result<Exit, Failure> {
+        let only_shown = self.dry_run || self.plan.is_some();
+        work.show(plan, only_shown || !self.yes)?;
+        if let Some(path) = &self.plan {
+            write_plan(plan, path)?;
+        }
+        if only_shown {
+            let name = self.plan.as_ref().map_or_else(|| short(plan), |path| path.display().to_string());
+            work.session.say(&format!("nothing has been written.  To go on: pdbak restore --from-plan {name}"));
+            return Ok(Exit::Done);
+        }
+        if let Standing::Partly { done } = journal.standing() {
+            work.session.say(&format!("going on after {done} of {} steps", plan.steps().len()));
+        }
+        // A plan without writes needs no consent to them.
+        let consent = consent::ask(plan, self.yes || plan.is_empty())?;
+        work.replay(plan, &mut journal, &consent).await
+    }
+}
+
+/// Writes a plan to a new file.
+fn write_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    fs::write(path, plan.to_json() + "\n")
+        .map_err(|error| Failure::from(error).while_doing(format_args!("write {}", path.display())))
+}

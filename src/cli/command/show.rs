@@ -1,0 +1,34 @@
+//! `pdbak show`: one snapshot, with how much of each object it saw.
+
+use clap::Args;
+
+use crate::cli::complain::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::cli::show::snapshots::SnapshotView;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pdbak show latest           the newest snapshot
+  pdbak show latest~2         the third newest
+  pdbak show 2026-11-02       the newest that is not younger than that day
+  pdbak show 3fa9             by the beginning of its id";
+
+/// How a snapshot is named, for help texts.
+pub(crate) const SNAPSHOT_HELP: &str = "The snapshot: latest, latest~2, the beginning of its id, or a date";
+
+/// Arguments of `pdbak show`.
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    #[arg(value_name = "SNAPSHOT", default_value = "latest", help = SNAPSHOT_HELP)]
+    snapshot: String,
+}
+
+impl Show {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let archive = session.archive()?;
+        let snapshot = archive.snapshot(&archive.resolve(&self.snapshot)?)?;
+        session.show(&SnapshotView::page(snapshot.manifest()))?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,104 @@
+//! `pdbak snapshot`: captures the account.
+
+use clap::Args;
+
+use crate::account::{Account, Allowance};
+use crate::archive::Archive;
+use crate::capture::{self, Outcome, Wanted};
+use crate::catalogue::{self, Object, ObjectName};
+use crate::cli::complain::Failure;
+use crate::cli::config::allowance;
+use crate::cli::exit::Exit;
+use crate::cli::session::{Session, wait};
+use crate::cli::show::snapshots::{SnapshotView, has_gaps};
+use crate::cli::show::{count, moment, number};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pdbak snapshot                                       everything; only what changed, after the first time
+  pdbak snapshot --budget 20%                          spend at most a fifth of the tokens left today
+  pdbak snapshot --object Deals --object Persons       only these; the rest is carried over as it was
+  pdbak snapshot --full                                walk every list again";
+
+/// Arguments of `pdbak snapshot`.
+#[derive(Args, Debug)]
+pub(crate) struct Snapshot {
+    /// Walk every list again instead of asking for changes
+    #[arg(long)]
+    full: bool,
+    /// Capture only this object; may be repeated
+    #[arg(long, value_name = "OBJECT", value_parser = object)]
+    object: Vec<&'static Object>,
+    /// Leave custom fields out
+    #[arg(long)]
+    no_custom_fields: bool,
+    /// Leave out what costs a call for each record, such as the conditions of filters
+    #[arg(long)]
+    suppress_extended: bool,
+    /// Leave the contents of files out
+    #[arg(long)]
+    no_contents: bool,
+    /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
+    #[arg(long, value_name = "SHARE", value_parser = allowance)]
+    budget: Option<Allowance>,
+}
+
+/// An object of the catalogue, by its name on the command line.
+pub(crate) fn object(name: &str) -> Result<&'static Object, String> {
+    catalogue::find(&ObjectName::new(name))
+        .ok_or_else(|| format!("there is no object {name}; \"pdbak objects\" lists them all"))
+}
+
+impl Snapshot {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let archive = session.archive()?;
+        let wanted = Wanted {
+            objects: self.object,
+            full: self.full,
+            custom_fields: !self.no_custom_fields,
+            extended: !self.suppress_extended,
+            contents: !self.no_contents,
+        };
+        wait(async {
+            let account = session.account(self.budget).await?;
+            session.say(&greeting(&account, &archive, &wanted)?);
+            let outcome = capture::capture(&account, &archive, &wanted, session.clock(), &session.monitor()).await?;
+            close(session, outcome)
+        })
+    }
+}
+
+/// Who reads what, and what it will cost.
+pub(crate) fn greeting(account: &Account, archive: &Archive, wanted: &Wanted) -> Result<String, Failure> {
+    let who = account.identity();
+    let rank = if who.is_admin { "admin" } else { "not an admin: only what this user may see can be captured" };
+    let mut text = format!("{} (company {}) as {}, {rank}", who.company_name, who.company_id, who.user_name);
+    if let Some(forecast) = capture::forecast(archive, wanted)? {
+        text.push_str(&format!("  ·  forecast {}", count(forecast.tokens, "token", "tokens")));
+    }
+    if let Some((left, _)) = account.tokens_today() {
+        text.push_str(&format!("  ·  {} left today", number(left)));
+    }
+    Ok(text)
+}
+
+/// Shows how a capture ended.
+fn close(session: &Session, outcome: Outcome) -> Result<Exit, Failure> {
+    match outcome {
+        Outcome::Finished(manifest) => {
+            session.show(&SnapshotView::closing(&manifest))?;
+            Ok(if has_gaps(&manifest) { Exit::Gaps } else { Exit::Done })
+        }
+        Outcome::Paused { until, done } => Err(Failure::new(
+            Exit::BudgetSpent,
+            format!(
+                "the tokens this run may spend are spent; {} done so far",
+                count(done.len() as u64, "object is", "objects are")
+            ),
+        )
+        .hint(format!(
+            "run \"pdbak snapshot\" again after {} UTC: it goes on from here and reads nothing twice",
+            moment(until)
+        ))),
+    }
+}

@@ -1,0 +1,222 @@
+//! Errors as people meet them: what was being done, what failed, and what to do next.
+//!
+//! The libraries below say facts. Hints live only here, because only the command
+//! line knows which command helps; each is a whole sentence that names one.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::io;
+
+use crate::cli::exit::Exit;
+use crate::{account, archive, capture, restore};
+
+/// Why a command could not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+    /// The reader of stdout went away, as `head` does: nothing to complain about.
+    silent: bool,
+}
+
+impl Failure {
+    /// A failure with a message of its own.
+    pub(crate) fn new(exit: Exit, message: impl Display) -> Failure {
+        Failure { exit, message: message.to_string(), causes: Vec::new(), hints: Vec::new(), silent: false }
+    }
+
+    /// The command line or the configuration makes no sense.
+    pub(crate) fn usage(message: impl Display) -> Failure {
+        Failure::new(Exit::Usage, message)
+    }
+
+    /// A failure that an error explains.
+    pub(crate) fn from_error(exit: Exit, error: &(dyn StdError + 'static)) -> Failure {
+        let mut failure = Failure::new(exit, error);
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Many errors already end with what caused them; nobody wants to read it twice.
+            if !failure.message.contains(&text) {
+                failure.causes.push(text);
+            }
+            cause = error.source();
+        }
+        failure
+    }
+
+    /// Says first what was being done.
+    pub(crate) fn while_doing(mut self, doing: impl Display) -> Failure {
+        let failed = std::mem::replace(&mut self.message, format!("cannot {doing}"));
+        self.causes.insert(0, failed);
+        self
+    }
+
+    /// Adds why.
+    pub(crate) fn because(mut self, cause: impl Display) -> Failure {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds what to do next.
+    pub(crate) fn hint(mut self, hint: impl Display) -> Failure {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// The code to leave with.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What is printed on stderr; nothing when nobody is there to read the output.
+    pub(crate) fn text(&self) -> String {
+        if self.silent {
+            return String::new();
+        }
+        let mut text = format!("error: {}\n", self.message);
+        for cause in &self.causes {
+            text.push_str(&format!("  because: {cause}\n"));
+        }
+        for hint in &self.hints {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        text
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        let mut failure = Failure::from_error(Exit::Failed, &error);
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            failure.exit = Exit::Done;
+            failure.silent = true;
+        }
+        failure
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Failure {
+        // Writing JSON to stdout fails only as writing does.
+        Failure::from(io::Error::from(error))
+    }
+}
+
+impl From<archive::Error> for Failure {
+    fn from(error: archive::Error) -> Failure {
+        use archive::Error;
+        match &error {
+            Error::NotAnArchive(_) => Failure::from_error(Exit::NoArchive, &error)
+                .hint("run \"pdbak init\" to make an archive there, or name another folder with --archive"),
+            Error::WrongKey => Failure::from_error(Exit::WrongKey, &error).hint(
+                "set PDBAK_PASSPHRASE or PDBAK_PASSPHRASE_FILE, or give --key-file FILE, and run \"pdbak check\"",
+            ),
+            Error::Busy(_) => Failure::from_error(Exit::Locked, &error)
+                .hint("wait until the other run has ended; \"pdbak snapshots\" and \"pdbak check\" work meanwhile"),
+            Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. } => {
+                Failure::from_error(Exit::Failed, &error).hint("run \"pdbak snapshots\" to see what there is")
+            }
+            Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
+                .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),
+            Error::Index(_) if error.is_disk_full() => Failure::from_error(Exit::Failed, &error)
+                .hint("make room on the disk that holds the archive, then run the same command again: it goes on"),
+            Error::IndexDamaged(_) | Error::Index(_) => Failure::from_error(Exit::Failed, &error)
+                .hint("run \"pdbak reindex\": the index can always be made again"),
+            _ => Failure::from_error(Exit::Failed, &error),
+        }
+    }
+}
+
+impl From<account::Error> for Failure {
+    fn from(error: account::Error) -> Failure {
+        use account::Error;
+        match &error {
+            Error::BudgetSpent(_) => Failure::from_error(Exit::BudgetSpent, &error)
+                .hint("run the same command again then, or allow more now with \"pdbak snapshot --budget 90%\""),
+            Error::Unauthorised(_) => Failure::from_error(Exit::Failed, &error).hint(
+                "check the token in PDBAK_API_TOKEN (in Pipedrive: Personal preferences, API), then run \"pdbak snapshot\" again",
+            ),
+            Error::BadEndpoint(_) => Failure::from_error(Exit::Usage, &error)
+                .hint("write --base-url as https://YOURCOMPANY.pipedrive.com; \"pdbak sandbox\" prints the address of a sandbox"),
+            Error::Unreachable(_) => Failure::from_error(Exit::Failed, &error)
+                .hint("check the address in --base-url or PDBAK_BASE_URL; \"pdbak demo\" works without any network"),
+            _ => Failure::from_error(Exit::Failed, &error),
+        }
+    }
+}
+
+impl From<capture::Error> for Failure {
+    fn from(error: capture::Error) -> Failure {
+        match error {
+            capture::Error::Account(error) => error.into(),
+            capture::Error::Archive(error) => error.into(),
+            error @ (capture::Error::Scratch(_) | capture::Error::Miscounted { .. }) => {
+                Failure::from_error(Exit::Failed, &error)
+            }
+        }
+    }
+}
+
+impl From<restore::CannotPlan> for Failure {
+    fn from(error: restore::CannotPlan) -> Failure {
+        use restore::CannotPlan;
+        match error {
+            CannotPlan::Archive(error) => Failure::from(error).while_doing("plan the restore"),
+            CannotPlan::OtherAccount { .. } => Failure::from_error(Exit::Usage, &error)
+                .hint("check --base-url and the token, and run \"pdbak show SNAPSHOT\" to see which account it is of"),
+            CannotPlan::UnknownObject(_) => {
+                Failure::from_error(Exit::Usage, &error).hint("run \"pdbak objects\" to see what they are called")
+            }
+            CannotPlan::NoSuchRecord(_) => Failure::from_error(Exit::Usage, &error)
+                .hint("run \"pdbak ls SNAPSHOT OBJECT\" to find the record's id"),
+        }
+    }
+}
+
+impl From<restore::NoJournal> for Failure {
+    fn from(error: restore::NoJournal) -> Failure {
+        match error {
+            restore::NoJournal::Archive(error) => error.into(),
+            _ => Failure::from_error(Exit::Failed, &error).hint("run \"pdbak check\" to see what else is damaged"),
+        }
+    }
+}
+
+impl From<restore::Error> for Failure {
+    fn from(error: restore::Error) -> Failure {
+        match error {
+            restore::Error::Archive(error) => Failure::from(error).while_doing("write the restore's journal"),
+            _ => Failure::from_error(Exit::Usage, &error)
+                .hint("check --base-url and the token, then run \"pdbak restore --from-plan\" again"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::Failure;
+    use crate::archive;
+    use crate::cli::exit::Exit;
+
+    #[test]
+    fn a_message_names_doing_fact_and_next_command() {
+        let failure =
+            Failure::from(archive::Error::NotAnArchive(PathBuf::from("backup"))).while_doing("list snapshots");
+        assert_eq!(failure.exit(), Exit::NoArchive);
+        let text = failure.text();
+        assert!(text.starts_with("error: cannot list snapshots\n  because: "), "{text}");
+        assert!(text.contains("hint: run \"pdbak init\""), "{text}");
+    }
+
+    #[test]
+    fn a_reader_who_goes_away_is_no_failure() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.exit(), failure.text().as_str()), (Exit::Done, ""));
+    }
+}

@@ -1,0 +1,201 @@
+//! Settings: the configuration file, then the environment, then flags; later wins.
+//!
+//! The file holds no secret, only where a secret comes from. A `pdbak.toml` that
+//! merely lies in the current folder may not run commands: whoever unpacks a
+//! stranger's folder and types `pdbak snapshots` there must not run his programs.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::account::Allowance;
+use crate::cli::complain::Failure;
+
+/// Settings that every command takes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct Flags {
+    /// The folder of the archive
+    #[arg(long, short = 'a', global = true, value_name = "DIR", env = "PDBAK_ARCHIVE", hide_env_values = true)]
+    pub(crate) archive: Option<PathBuf>,
+    /// The configuration file [default: ./pdbak.toml, then pdbak/pdbak.toml in your configuration folder]
+    #[arg(long, global = true, value_name = "FILE", env = "PDBAK_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// The profile of the configuration file to use
+    #[arg(long, short = 'p', global = true, value_name = "NAME", env = "PDBAK_PROFILE", hide_env_values = true)]
+    pub(crate) profile: Option<String>,
+    /// A file that holds the passphrase of the archive
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// A recovery key that opens the archive instead of its passphrase
+    #[arg(long, global = true, value_name = "FILE", env = "PDBAK_KEY_FILE", hide_env_values = true)]
+    pub(crate) key_file: Option<PathBuf>,
+    /// A file that holds the API token
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) api_token_file: Option<PathBuf>,
+    /// The account's address, such as https://acme.pipedrive.com
+    #[arg(long, global = true, value_name = "URL", env = "PDBAK_BASE_URL", hide_env_values = true)]
+    pub(crate) base_url: Option<String>,
+    /// Print JSON on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say only what went wrong
+    #[arg(long, short = 'q', global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// One profile of the configuration file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    pub(crate) archive: Option<PathBuf>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_token_file: Option<PathBuf>,
+    pub(crate) api_token_command: Option<String>,
+    pub(crate) passphrase_file: Option<PathBuf>,
+    pub(crate) passphrase_command: Option<String>,
+    pub(crate) budget: Option<String>,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    /// The profile to use when none is named.
+    profile: Option<String>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Profile>,
+}
+
+/// Reads the profile that applies; an empty one without a configuration file.
+pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
+    let Some((path, named)) = find(flags) else {
+        return match &flags.profile {
+            Some(name) => Err(Failure::usage(format!("there is no configuration file that could hold profile {name}"))
+                .hint("write it to pdbak.toml or name the file with --config; \"pdbak man\" describes it")),
+            None => Ok(Profile::default()),
+        };
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::usage(error).while_doing(format_args!("read {}", path.display())))?;
+    let file: ConfigFile = toml::from_str(&text).map_err(|error| {
+        Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
+    })?;
+    let mut profile = choose(file, flags.profile.as_deref(), &path)?;
+    if !named && (profile.api_token_command.is_some() || profile.passphrase_command.is_some()) {
+        return Err(Failure::usage(format!("{} names a command to run, and nobody named that file", path.display()))
+            .hint(format!("if you trust the file, run the command again with --config {}", path.display())));
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for path in [&mut profile.archive, &mut profile.api_token_file, &mut profile.passphrase_file].into_iter().flatten()
+    {
+        *path = folder.join(&*path);
+    }
+    Ok(profile)
+}
+
+/// The configuration file, and whether a person chose it (by name, or by keeping it in the own configuration folder).
+fn find(flags: &Flags) -> Option<(PathBuf, bool)> {
+    if let Some(named) = &flags.config {
+        return Some((named.clone(), true));
+    }
+    let here = PathBuf::from("pdbak.toml");
+    if here.is_file() {
+        return Some((here, false));
+    }
+    let home = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+    let own = home.join("pdbak").join("pdbak.toml");
+    own.is_file().then_some((own, true))
+}
+
+fn choose(mut file: ConfigFile, wanted: Option<&str>, path: &Path) -> Result<Profile, Failure> {
+    let only = || (file.profiles.len() == 1).then(|| file.profiles.keys().next().cloned()).flatten();
+    let Some(name) = wanted.map(str::to_owned).or_else(|| file.profile.clone()).or_else(only) else {
+        return Ok(Profile::default());
+    };
+    let known: Vec<String> = file.profiles.keys().cloned().collect();
+    file.profiles.remove(&name).ok_or_else(|| {
+        Failure::usage(format!("{} has no profile {name}", path.display()))
+            .hint(format!("choose one of these with --profile: {}", known.join(", ")))
+    })
+}
+
+/// Reads how much may be spent: `50%`, a number of tokens, or `all`.
+pub(crate) fn allowance(text: &str) -> Result<Allowance, String> {
+    let refuse = || format!("{text} is neither a share (50%), nor a number of tokens, nor \"all\"");
+    if text == "all" {
+        return Ok(Allowance::Unlimited);
+    }
+    match text.strip_suffix('%') {
+        Some(share) => match share.trim().parse::<f64>() {
+            Ok(share) if (0.0..=100.0).contains(&share) => Ok(Allowance::Share(share / 100.0)),
+            _ => Err(refuse()),
+        },
+        None => text.replace([',', '_'], "").parse().map(Allowance::Tokens).map_err(|_| refuse()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Flags, allowance, profile};
+    use crate::account::Allowance;
+
+    fn with_file(text: &str, name: Option<&str>) -> (tempfile::TempDir, Flags) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pdbak.toml");
+        std::fs::write(&path, text).unwrap();
+        let flags = Flags { config: Some(path), profile: name.map(str::to_owned), ..Flags::default() };
+        (folder, flags)
+    }
+
+    #[test]
+    fn a_profile_is_chosen_by_flag_then_by_the_file_then_because_it_is_the_only_one() {
+        let two = "profile = \"b\"\n[profiles.a]\nbase_url = \"A\"\n[profiles.b]\nbase_url = \"B\"\n";
+        let one = "[profiles.one]\nbase_url = \"1\"\n";
+        for (text, name, expected) in [(two, Some("a"), "A"), (two, None, "B"), (one, None, "1")] {
+            let (_folder, flags) = with_file(text, name);
+            assert_eq!(profile(&flags).unwrap().base_url.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn paths_in_the_file_are_meant_from_its_folder() {
+        let (folder, flags) = with_file("[profiles.one]\narchive = \"acme\"\n", None);
+        assert_eq!(profile(&flags).unwrap().archive, Some(folder.path().join("acme")));
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_as_any_unknown_word() {
+        let (_folder, flags) = with_file("[profiles.one]\napi_token = \"x\"\n", None);
+        let text = profile(&flags).unwrap_err().text();
+        assert!(text.contains("unknown field `api_token`"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_profile_is_told_with_the_known_ones() {
+        let (_folder, flags) = with_file("[profiles.one]\n[profiles.two]\n", Some("three"));
+        let text = profile(&flags).unwrap_err().text();
+        assert!(text.contains("has no profile three") && text.contains("one, two"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told() {
+        let flags = Flags { config: Some(PathBuf::from("nowhere.toml")), ..Flags::default() };
+        assert!(profile(&flags).unwrap_err().text().contains("cannot read nowhere.toml"));
+        assert!(!Path::new("nowhere.toml").exists());
+    }
+
+    #[test]
+    fn a_budget_is_a_share_a_number_or_all() {
+        assert_eq!(allowance("50%"), Ok(Allowance::Share(0.5)));
+        assert_eq!(allowance("20,000"), Ok(Allowance::Tokens(20_000)));
+        assert_eq!(allowance("all"), Ok(Allowance::Unlimited));
+        assert!(allowance("150%").is_err() && allowance("half").is_err() && allowance("-3").is_err());
+    }
+}

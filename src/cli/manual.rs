@@ -1,0 +1,124 @@
+//! The manual: man pages from the command tree, the catalogue and the description of the format.
+//!
+//! `pdbak man` writes them, `man/` holds them, and a test compares the two, so
+//! the manual cannot fall behind the program.
+
+mod roff;
+
+use std::collections::BTreeMap;
+
+use clap::Command;
+use clap_mangen::Man;
+
+use crate::catalogue;
+use crate::cli::show::objects::ObjectView;
+use crate::cli::{EXIT_CODES, commands};
+
+/// The description of the archive's format, kept beside the code that writes it.
+const FORMAT: &str = include_str!("../archive/FORMAT.md");
+
+const SETTINGS: &str = r#"
+# CONFIGURATION
+
+Settings come from the configuration file, then from the environment, then from flags; later wins.
+The file is named by `--config` or `PDBAK_CONFIG`; otherwise it is `pdbak.toml` in the current folder or
+`pdbak/pdbak.toml` in your configuration folder. It holds no secret, only where a secret comes from:
+
+```
+profile = "acme"
+
+[profiles.acme]
+archive = "/srv/backup/acme"
+base_url = "https://acme.pipedrive.com"
+api_token_command = "pass show pipedrive"
+passphrase_file = "/etc/pdbak/acme"
+budget = "50%"
+```
+
+A `pdbak.toml` that merely lies in the current folder may not name commands to run.
+
+# ENVIRONMENT
+
+- `PDBAK_ARCHIVE`: the folder of the archive
+- `PDBAK_BASE_URL`: the account's address, such as https://acme.pipedrive.com
+- `PDBAK_API_TOKEN`, `PDBAK_API_TOKEN_FILE`, `PDBAK_API_TOKEN_COMMAND`: the token, a file that holds it, or a command that prints it
+- `PDBAK_PASSPHRASE`, `PDBAK_PASSPHRASE_FILE`, `PDBAK_PASSPHRASE_COMMAND`: the passphrase of the archive, likewise
+- `PDBAK_KEY_FILE`: a recovery key that opens the archive instead of its passphrase
+- `PDBAK_CONFIG`, `PDBAK_PROFILE`: the configuration file and the profile to use
+
+# FILES
+
+An archive is a folder; pdbak-archive(7) describes it so that records can be read without pdbak.
+
+# SEE ALSO
+
+pdbak-objects(7), pdbak-archive(7), and a page for each command: pdbak-snapshot(1), pdbak-restore(1), …
+"#;
+
+/// Every page by its file name.
+pub fn pages() -> BTreeMap<String, String> {
+    let mut commands = commands();
+    commands.build();
+    let mut pages = BTreeMap::new();
+    pages.insert("pdbak.1".to_owned(), page(&commands, SETTINGS));
+    for command in commands.get_subcommands().filter(|command| command.get_name() != "help") {
+        pages.insert(format!("pdbak-{}.1", command.get_name()), page(command, "# SEE ALSO\n\npdbak(1)\n"));
+    }
+    let about = "the format of a pdbak archive, so that records can be restored without pdbak";
+    pages.insert("pdbak-archive.7".to_owned(), roff::page("pdbak-archive", 7, about, FORMAT));
+    let about = "what pdbak captures of a Pipedrive account, and what a restore may do about it";
+    pages.insert("pdbak-objects.7".to_owned(), roff::page("pdbak-objects", 7, about, &objects()));
+    pages
+}
+
+/// A page of section 1: what the command tree tells, then examples, exit codes and what else is to say.
+fn page(command: &Command, more: &str) -> String {
+    let man = Man::new(command.clone()).date("");
+    let mut text = Vec::new();
+    let parts =
+        [Man::render_title, Man::render_name_section, Man::render_synopsis_section, Man::render_description_section];
+    let written = parts.iter().try_for_each(|part| part(&man, &mut text)).and_then(|()| {
+        man.render_options_section(&mut text)?;
+        if command.has_subcommands() { man.render_subcommands_section(&mut text) } else { Ok(()) }
+    });
+    written.expect("writing to memory does not fail");
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (_, examples) = examples.split_once('\n').unwrap_or_default();
+    let codes = EXIT_CODES.iter().map(|(_, number, meaning)| format!("| {number} | {meaning} |\n")).collect::<String>();
+    let more =
+        format!("# EXAMPLES\n```\n{examples}\n```\n# EXIT STATUS\n| code | meaning |\n|---|---|\n{codes}\n{more}");
+    String::from_utf8(text).expect("a page is made of texts") + &roff::sections(&more)
+}
+
+/// The catalogue as Markdown.
+fn objects() -> String {
+    let mut text = String::from(
+        "# DESCRIPTION\n\nEvery object in the order of a capture: the word on the command line, where it is read, what a page \
+         costs, what the next snapshot asks for, what a restore may do about a difference, and what it cannot bring back.\n\n\
+         # OBJECTS\n",
+    );
+    for object in catalogue::ALL {
+        let ObjectView { title, path, listing, price, incremental, restore, limits, .. } = ObjectView::from(*object);
+        text.push_str(&format!("\n## {title}\n\n- read from `{path}`, {listing}; {price} tokens a call\n"));
+        text.push_str(&format!("- next time: {incremental}\n- a restore may: {restore}\n"));
+        if !limits.is_empty() {
+            text.push_str(&format!("- cannot come back: {limits}\n"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pages;
+
+    #[test]
+    fn every_command_has_a_page_and_the_overview_tells_the_exit_codes() {
+        let pages = pages();
+        for name in ["pdbak.1", "pdbak-snapshot.1", "pdbak-restore.1", "pdbak-archive.7", "pdbak-objects.7"] {
+            assert!(pages.contains_key(name), "there is no page {name}");
+        }
+        assert!(pages["pdbak.1"].contains("budget spent"));
+        assert!(pages["pdbak.1"].contains("PDBAK\\_PASSPHRASE") || pages["pdbak.1"].contains("PDBAK_PASSPHRASE"));
+    }
+}

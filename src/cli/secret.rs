@@ -1,0 +1,214 @@
+//! Where secrets come from: the environment, a file, a command, or a person at the terminal. Never from argv.
+//!
+//! Arguments of a process can be read by every user of a machine and end up in
+//! shell histories; none of the ways here does.
+
+use std::cell::RefCell;
+use std::env;
+use std::fs;
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use crate::archive::{Error, Unlock};
+use crate::cli::complain::Failure;
+use crate::cli::config::{Flags, Profile};
+
+/// A secret's text, wiped when it is no longer needed.
+pub(crate) type Secret = Zeroizing<String>;
+
+/// Where one secret may come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source {
+    /// What it is, for messages and the prompt.
+    what: &'static str,
+    /// The environment variable; `_FILE` and `_COMMAND` behind it name its other forms.
+    variable: &'static str,
+    flag: Option<PathBuf>,
+    file: Option<PathBuf>,
+    command: Option<String>,
+}
+
+impl Source {
+    /// The token of the account.
+    pub(crate) fn token(flags: &Flags, profile: &Profile) -> Source {
+        Source {
+            what: "API token",
+            variable: "PDBAK_API_TOKEN",
+            flag: flags.api_token_file.clone(),
+            file: profile.api_token_file.clone(),
+            command: profile.api_token_command.clone(),
+        }
+    }
+
+    /// The passphrase of the archive.
+    pub(crate) fn passphrase(flags: &Flags, profile: &Profile) -> Source {
+        Source {
+            what: "passphrase",
+            variable: "PDBAK_PASSPHRASE",
+            flag: flags.passphrase_file.clone(),
+            file: profile.passphrase_file.clone(),
+            command: profile.passphrase_command.clone(),
+        }
+    }
+
+    /// The secret, if one of its sources is set: flag, environment, configuration.
+    pub(crate) fn read(&self) -> Result<Option<Secret>, Failure> {
+        if let Some(path) = &self.flag {
+            return self.read_file(path).map(Some);
+        }
+        if let Some(secret) = variable(self.variable) {
+            return Ok(Some(Zeroizing::new(secret)));
+        }
+        if let Some(path) = variable(&format!("{}_FILE", self.variable)) {
+            return self.read_file(Path::new(&path)).map(Some);
+        }
+        if let Some(command) = variable(&format!("{}_COMMAND", self.variable)) {
+            return self.run_command(&command).map(Some);
+        }
+        if let Some(path) = &self.file {
+            return self.read_file(path).map(Some);
+        }
+        self.command.as_deref().map(|command| self.run_command(command)).transpose()
+    }
+
+    /// The secret, asked of a person if no source is set; an error where nobody can be asked.
+    pub(crate) fn read_or_ask(&self) -> Result<Secret, Failure> {
+        match self.read()? {
+            Some(secret) => Ok(secret),
+            None => self.ask(""),
+        }
+    }
+
+    /// Asks twice, because a new secret with a typing error is lost.
+    pub(crate) fn read_or_choose(&self) -> Result<Secret, Failure> {
+        if let Some(secret) = self.read()? {
+            return self.not_empty(secret);
+        }
+        let first = self.not_empty(self.ask("new ")?)?;
+        if self.ask("the same ")? != first {
+            return Err(Failure::usage(format!("the two {}s differ", self.what)).hint("run \"pdbak init\" again"));
+        }
+        Ok(first)
+    }
+
+    fn ask(&self, which: &str) -> Result<Secret, Failure> {
+        if !stdin().is_terminal() {
+            return Err(Failure::usage(format!("no {} was given, and there is no terminal to ask at", self.what))
+                .hint(format!("set {0}, {0}_FILE or {0}_COMMAND, and run \"pdbak\" again", self.variable)));
+        }
+        let typed = rpassword::prompt_password(format!("{which}{}: ", self.what));
+        Ok(Zeroizing::new(typed?))
+    }
+
+    fn not_empty(&self, secret: Secret) -> Result<Secret, Failure> {
+        if secret.is_empty() {
+            return Err(Failure::usage(format!("the {} is empty", self.what)));
+        }
+        Ok(secret)
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Secret, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Failure::usage(error).while_doing(format_args!("read the {} from {}", self.what, path.display()))
+        })?;
+        Ok(first_line(text))
+    }
+
+    fn run_command(&self, command: &str) -> Result<Secret, Failure> {
+        let run = Command::new("sh").arg("-c").arg(command).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output();
+        let doing = format!("get the {} from the command set for it", self.what);
+        let output = run.map_err(|error| Failure::usage(error).while_doing(&doing))?;
+        if !output.status.success() {
+            return Err(Failure::usage(format!("it ended with {}", output.status)).while_doing(doing));
+        }
+        let text = String::from_utf8(output.stdout);
+        text.map(first_line).map_err(|_| Failure::usage("what it printed is not text").while_doing(doing))
+    }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The text up to its first line's end: editors and commands add one.
+fn first_line(text: String) -> Secret {
+    let text = Zeroizing::new(text);
+    Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Opens an archive with a passphrase from its sources or with a recovery key.
+pub(crate) struct Keyring {
+    passphrase: Source,
+    recovery_key: Option<PathBuf>,
+    /// Why there was no passphrase: the archive can only be told that there was none.
+    failure: RefCell<Option<Failure>>,
+}
+
+impl Keyring {
+    /// A keyring of a passphrase's sources and, if one was named, a recovery key.
+    pub(crate) fn new(passphrase: Source, recovery_key: Option<PathBuf>) -> Keyring {
+        Keyring { passphrase, recovery_key, failure: RefCell::default() }
+    }
+
+    /// What a person should read when opening failed.
+    pub(crate) fn explain(&self, error: Error) -> Failure {
+        self.failure.take().unwrap_or_else(|| error.into())
+    }
+}
+
+impl Unlock for Keyring {
+    fn passphrase(&self) -> Result<Secret, Error> {
+        self.passphrase.read_or_ask().map_err(|failure| {
+            self.failure.replace(Some(failure));
+            Error::WrongKey
+        })
+    }
+
+    fn identity_file(&self) -> Option<PathBuf> {
+        self.recovery_key.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    fn source() -> Source {
+        Source { what: "passphrase", variable: "PDBAK_TEST_OF_SECRETS", ..Source::default() }
+    }
+
+    #[test]
+    fn the_end_of_the_line_is_no_part_of_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "correct horse \r\n").unwrap();
+        let read = Source { file: Some(path), ..source() }.read().unwrap().unwrap();
+        assert_eq!(*read, "correct horse ");
+    }
+
+    #[test]
+    fn a_command_may_print_the_secret_and_its_failure_is_told_without_naming_it() {
+        let read = |command: &str| Source { command: Some(command.to_owned()), ..source() }.read();
+        assert_eq!(**read("echo horse").unwrap().as_ref().unwrap(), "horse");
+        let text = read("echo horse; false").unwrap_err().text();
+        assert!(text.contains("from the command set for it") && !text.contains("horse"), "{text}");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flag");
+        std::fs::write(&path, "flag").unwrap();
+        let read = Source { flag: Some(path), command: Some("echo profile".into()), ..source() }.read().unwrap();
+        assert_eq!(read.as_deref().map(String::as_str), Some("flag"));
+    }
+
+    #[test]
+    fn without_any_source_there_is_no_secret() {
+        assert!(source().read().unwrap().is_none());
+    }
+}

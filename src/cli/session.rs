@@ -1,0 +1,165 @@
+//! What every command starts from: the settings, and what they open.
+//!
+//! A command asks for the archive or the account when it needs it, so a command
+//! that needs neither runs without any configuration.
+
+use std::future::Future;
+use std::io::{BufWriter, Write, stderr, stdout};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tokio::runtime::Builder;
+
+use crate::account::{Account, Allowance, Endpoint, Token};
+use crate::archive::Archive;
+use crate::cli::complain::Failure;
+use crate::cli::config::{self, Flags, Profile};
+use crate::cli::exit::Exit;
+use crate::cli::secret::{Keyring, Source};
+use crate::cli::show::View;
+use crate::cli::terminal::Terminal;
+use crate::clock::Clock;
+
+/// How much of the tokens left today a run spends when nobody says otherwise.
+const USUAL_SHARE: f64 = 0.5;
+
+/// The settings of one run, and where its words go.
+pub(crate) struct Session {
+    flags: Flags,
+    profile: Profile,
+    clock: Clock,
+}
+
+impl Session {
+    /// Reads the configuration.
+    pub(crate) fn new(flags: Flags) -> Result<Session, Failure> {
+        let profile = config::profile(&flags)?;
+        Ok(Session { flags, profile, clock: Clock::System })
+    }
+
+    /// What time it is.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Whether stdout gets JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.flags.json
+    }
+
+    /// The folder of the archive.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        let folder = self.flags.archive.clone().or_else(|| self.profile.archive.clone());
+        folder.ok_or_else(|| {
+            Failure::usage("no archive was named")
+                .hint("set PDBAK_ARCHIVE or give --archive DIR; \"pdbak init --archive DIR\" makes a new one")
+        })
+    }
+
+    /// Where the archive's passphrase comes from.
+    pub(crate) fn passphrase(&self) -> Source {
+        Source::passphrase(&self.flags, &self.profile)
+    }
+
+    /// What opens the archive.
+    pub(crate) fn keyring(&self) -> Keyring {
+        Keyring::new(self.passphrase(), self.flags.key_file.clone())
+    }
+
+    /// Opens the archive.
+    pub(crate) fn archive(&self) -> Result<Archive, Failure> {
+        let keyring = self.keyring();
+        Archive::open(&self.folder()?, &keyring, self.clock).map_err(|error| keyring.explain(error))
+    }
+
+    /// Connects to the account; this costs two tokens.
+    pub(crate) async fn account(&self, budget: Option<Allowance>) -> Result<Account, Failure> {
+        let address = self.flags.base_url.as_ref().or(self.profile.base_url.as_ref()).ok_or_else(|| {
+            Failure::usage("no account was named").hint(
+                "set PDBAK_BASE_URL or give --base-url https://YOURCOMPANY.pipedrive.com; \"pdbak demo\" needs none",
+            )
+        })?;
+        let token = Source::token(&self.flags, &self.profile).read_or_ask()?;
+        let endpoint = Endpoint::parse(address)?;
+        Ok(Account::connect(endpoint, Token::new(token.to_string()), self.allowance(budget)?, self.clock).await?)
+    }
+
+    fn allowance(&self, budget: Option<Allowance>) -> Result<Allowance, Failure> {
+        match (budget, &self.profile.budget) {
+            (Some(budget), _) => Ok(budget),
+            (None, Some(text)) => config::allowance(text).map_err(Failure::usage),
+            (None, None) => Ok(Allowance::Share(USUAL_SHARE)),
+        }
+    }
+
+    /// Whoever hears of progress.
+    pub(crate) fn monitor(&self) -> Terminal {
+        Terminal::new(self.flags.quiet)
+    }
+
+    /// Talks to the person, on stderr.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.flags.quiet {
+            // When stderr is gone there is nobody left to talk to.
+            let _unheard = writeln!(stderr(), "{text}");
+        }
+    }
+
+    /// Puts a line on stdout.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        Ok(writeln!(stdout().lock(), "{text}")?)
+    }
+
+    /// Puts a value on stdout, as text or as one JSON document.
+    pub(crate) fn show(&self, view: &impl View) -> Result<(), Failure> {
+        let mut out = BufWriter::new(stdout().lock());
+        if self.json() {
+            serde_json::to_writer(&mut out, view)?;
+            writeln!(out)?;
+        } else {
+            view.text(&mut out)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Tells a value on stderr, when stdout is for something else.
+    pub(crate) fn tell(&self, view: &impl View) -> Result<(), Failure> {
+        if !self.flags.quiet {
+            view.text(&mut stderr().lock())?;
+        }
+        Ok(())
+    }
+
+    /// Puts many values on stdout one by one, as text or as one JSON document a line.
+    pub(crate) fn stream<V: View>(&self, views: impl IntoIterator<Item = Result<V, Failure>>) -> Result<u64, Failure> {
+        let mut out = BufWriter::new(stdout().lock());
+        let mut count = 0;
+        for view in views {
+            let view = view?;
+            if self.json() {
+                serde_json::to_writer(&mut out, &view)?;
+                writeln!(out)?;
+            } else {
+                view.text(&mut out)?;
+            }
+            count += 1;
+        }
+        out.flush()?;
+        Ok(count)
+    }
+
+    /// Puts one JSON document on stdout, whatever the settings are.
+    pub(crate) fn document(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut out = stdout().lock();
+        serde_json::to_writer(&mut out, value)?;
+        writeln!(out)?;
+        Ok(out.flush()?)
+    }
+}
+
+/// Runs work that waits for the network.
+pub(crate) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::from_error(Exit::Failed, &error).while_doing("start working"))?;
+    runtime.block_on(work)
+}

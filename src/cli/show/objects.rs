@@ -1,0 +1,89 @@
+//! How the catalogue looks: what is read, how, at which price, and what a restore may do.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::catalogue::{Dml, Listing, Object, Paging, Restore, Version};
+use crate::cli::show::{View, print, table};
+
+/// One object of the catalogue.
+#[derive(Serialize)]
+pub(crate) struct ObjectView {
+    pub(crate) object: &'static str,
+    pub(crate) title: String,
+    pub(crate) path: String,
+    pub(crate) listing: String,
+    pub(crate) price: u32,
+    pub(crate) incremental: &'static str,
+    pub(crate) restore: String,
+    pub(crate) limits: &'static str,
+}
+
+/// The whole catalogue.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Catalogue(pub(crate) Vec<ObjectView>);
+
+impl From<&'static Object> for ObjectView {
+    fn from(object: &'static Object) -> ObjectView {
+        let version = match object.version {
+            Version::V1 => "v1",
+            Version::V2 => "v2",
+        };
+        ObjectView {
+            object: object.name,
+            title: crate::catalogue::ObjectName::known(object.name).title(),
+            path: format!("{version} {}", object.path),
+            listing: listing(&object.listing),
+            price: object.price,
+            incremental: if object.since.is_some() { "changes since" } else { "whole list" },
+            restore: restore(object),
+            limits: object.limits,
+        }
+    }
+}
+
+fn listing(listing: &Listing) -> String {
+    let paged = |paging: &Paging| match paging {
+        Paging::Whole => "in one answer".to_owned(),
+        Paging::Cursor { limit } => format!("by cursor, {limit} a page"),
+        Paging::Offset { limit } => format!("by offset, {limit} a page"),
+    };
+    match listing {
+        Listing::Flat(paging) => paged(paging),
+        Listing::Under { parents, paging, .. } => format!("under each of {}, {}", parents.join(" and "), paged(paging)),
+        Listing::Derived { from } => format!("made by pdbak, one for each of {from}"),
+        Listing::Bulk { parents, batch, .. } => format!("under {batch} of {} at a time", parents.join(" and ")),
+    }
+}
+
+/// What a restore may do: `create, update, delete`, or why nothing.
+fn restore(object: &Object) -> String {
+    let Dml { insert, update, delete } = object.dml;
+    let allowed = [(insert, "create"), (update, "update"), (delete, "delete")];
+    let words: Vec<&str> = allowed.iter().filter(|(allowed, _)| *allowed).map(|(_, word)| *word).collect();
+    match object.restore {
+        Restore::ByHand(reason) if words.is_empty() => format!("by hand: {reason}"),
+        Restore::MatchBy(field) if words.is_empty() => format!("matched by {field}"),
+        Restore::MatchBy(field) => format!("matched by {field}; {}", words.join(", ")),
+        _ if words.is_empty() => "read only".to_owned(),
+        _ => words.join(", "),
+    }
+}
+
+impl View for Catalogue {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut lines = table(&["object", "read from", "tokens a page", "next time", "a restore may"], &[2]);
+        for one in &self.0 {
+            lines.add_row([
+                one.title.as_str(),
+                one.path.as_str(),
+                &one.price.to_string(),
+                one.incremental,
+                one.restore.as_str(),
+            ]);
+        }
+        print(&lines, out)
+    }
+}

@@ -1,0 +1,244 @@
+//! How snapshots look: the list, one of them, and the line at the end of a capture.
+
+use std::io::{self, Write};
+
+use chrono::{DateTime, Utc};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::archive::{Contents, Coverage, Manifest, Source};
+use crate::catalogue::{self, ObjectName};
+use crate::cli::show::{View, count, moment, number, print, size, table};
+
+/// One object of a snapshot.
+#[derive(Serialize)]
+pub(crate) struct ObjectLine {
+    #[serde(skip)]
+    title: String,
+    records: u64,
+    new: u64,
+    changed: u64,
+    deleted: u64,
+    coverage: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<String>,
+}
+
+/// One snapshot with all its objects.
+#[derive(Serialize)]
+pub(crate) struct SnapshotView {
+    snapshot: String,
+    parent: Option<String>,
+    sequence: u64,
+    account: Source,
+    started: DateTime<Utc>,
+    finished: DateTime<Utc>,
+    requests: u64,
+    tokens: u64,
+    bytes_added: u64,
+    records: u64,
+    complete: bool,
+    #[serde(serialize_with = "by_title")]
+    objects: Vec<ObjectLine>,
+    #[serde(skip)]
+    whole_page: bool,
+}
+
+/// All snapshots of an archive, oldest first.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct SnapshotList(pub(crate) Vec<SnapshotView>);
+
+/// How much of an object was seen, in words that scripts may rely on, and why not more.
+fn coverage(coverage: &Coverage) -> (String, Option<String>) {
+    match coverage {
+        Coverage::Whole => ("whole".to_owned(), None),
+        Coverage::Part { reason } => (format!("part: {reason}"), Some(reason.clone())),
+        Coverage::NotOffered { reason } => ("not offered".to_owned(), Some(reason.clone())),
+        Coverage::LeftOut { reason } => ("left out".to_owned(), Some(reason.clone())),
+    }
+}
+
+fn by_title<S: Serializer>(objects: &[ObjectLine], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(objects.len()))?;
+    for object in objects {
+        map.serialize_entry(&object.title, object)?;
+    }
+    map.end()
+}
+
+impl From<&Contents> for ObjectLine {
+    fn from(contents: &Contents) -> ObjectLine {
+        let (coverage, reason) = coverage(&contents.coverage);
+        ObjectLine {
+            title: contents.object.title(),
+            records: contents.records,
+            new: contents.new,
+            changed: contents.changed,
+            deleted: contents.deleted,
+            coverage,
+            reason,
+            gaps: contents.gaps.clone(),
+        }
+    }
+}
+
+impl ObjectLine {
+    /// What happened to it since the snapshot before: `312 changed, 4 gone`.
+    fn news(&self) -> String {
+        let parts = [(self.new, "new"), (self.changed, "changed"), (self.deleted, "gone")];
+        let told =
+            parts.iter().filter(|(amount, _)| *amount > 0).map(|(amount, word)| format!("{} {word}", number(*amount)));
+        told.collect::<Vec<_>>().join(", ")
+    }
+
+    fn coverage(&self) -> String {
+        match (&self.reason, self.gaps.len()) {
+            (Some(reason), _) if !self.is_part() => format!("{} ({reason})", self.coverage),
+            (_, 0) | (Some(_), _) => self.coverage.clone(),
+            (None, gaps) => format!("{}, {}", self.coverage, count(gaps as u64, "gap", "gaps")),
+        }
+    }
+
+    fn is_part(&self) -> bool {
+        self.coverage.starts_with("part")
+    }
+
+    /// Whether a person should hear of it.
+    fn is_remarkable(&self) -> bool {
+        self.coverage != "whole" || !self.gaps.is_empty()
+    }
+}
+
+impl SnapshotView {
+    /// The page that `pdbak show` prints.
+    pub(crate) fn page(manifest: &Manifest) -> SnapshotView {
+        let mut contents: Vec<&Contents> = manifest.contents.iter().collect();
+        contents.sort_by_key(|contents| place(&contents.object));
+        SnapshotView {
+            snapshot: manifest.id.0.clone(),
+            parent: manifest.parent.as_ref().map(|parent| parent.0.clone()),
+            sequence: manifest.sequence,
+            account: manifest.source.clone(),
+            started: manifest.started,
+            finished: manifest.finished,
+            requests: manifest.requests,
+            tokens: manifest.tokens,
+            bytes_added: manifest.bytes_added,
+            records: manifest.contents.iter().map(|contents| contents.records).sum(),
+            complete: !has_gaps(manifest),
+            objects: contents.into_iter().map(ObjectLine::from).collect(),
+            whole_page: true,
+        }
+    }
+
+    /// The closing lines of a capture.
+    pub(crate) fn closing(manifest: &Manifest) -> SnapshotView {
+        SnapshotView { whole_page: false, ..SnapshotView::page(manifest) }
+    }
+
+    fn short(&self) -> &str {
+        &self.snapshot[..self.snapshot.len().min(8)]
+    }
+
+    fn whose(&self) -> String {
+        let Source { company_id, company_name, user_name, is_admin, kind, .. } = &self.account;
+        match kind.as_str() {
+            "import" => "imported from files".to_owned(),
+            _ => {
+                let rank = if *is_admin { "admin" } else { "not an admin: sees only what this user may see" };
+                format!("{company_name} (company {company_id}) as {user_name}, {rank}")
+            }
+        }
+    }
+
+    fn closing_lines(&self, out: &mut dyn Write) -> io::Result<()> {
+        let seen = self.objects.iter().filter(|object| object.coverage == "whole" || object.is_part()).count();
+        writeln!(
+            out,
+            "snapshot {} {}  ·  {} in {}  ·  {} in {}  ·  {} added",
+            self.short(),
+            if self.complete { "complete" } else { "done with gaps" },
+            count(self.records, "record", "records"),
+            count(seen as u64, "object", "objects"),
+            count(self.tokens, "token", "tokens"),
+            count(self.requests, "request", "requests"),
+            size(self.bytes_added)
+        )?;
+        for object in self.objects.iter().filter(|object| object.is_remarkable()) {
+            writeln!(out, "  {}: {}", object.title, object.coverage())?;
+            for gap in &object.gaps {
+                writeln!(out, "    {gap}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The object's place in the catalogue; objects that it does not know come last.
+fn place(object: &ObjectName) -> usize {
+    catalogue::ALL.iter().position(|known| known.name == object.as_str()).unwrap_or(usize::MAX)
+}
+
+/// Whether something could not be read that should have been.
+pub(crate) fn has_gaps(manifest: &Manifest) -> bool {
+    manifest
+        .contents
+        .iter()
+        .any(|contents| matches!(contents.coverage, Coverage::Part { .. }) || !contents.gaps.is_empty())
+}
+
+impl View for SnapshotView {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        if !self.whole_page {
+            return self.closing_lines(out);
+        }
+        let seconds = (self.finished - self.started).num_seconds().max(0) as u64;
+        writeln!(out, "snapshot {}", self.snapshot)?;
+        writeln!(out, "of       {}", self.whose())?;
+        writeln!(out, "taken    {} UTC, in {}", moment(self.started), count(seconds, "second", "seconds"))?;
+        let cost = (count(self.tokens, "token", "tokens"), count(self.requests, "request", "requests"));
+        writeln!(out, "cost     {} in {}, {} added to the archive", cost.0, cost.1, size(self.bytes_added))?;
+        writeln!(out, "holds    {}\n", count(self.records, "record", "records"))?;
+        let mut lines = table(&["object", "records", "since the snapshot before", "coverage"], &[1]);
+        for object in &self.objects {
+            lines.add_row([object.title.clone(), number(object.records), object.news(), object.coverage()]);
+        }
+        print(&lines, out)?;
+        for object in &self.objects {
+            for gap in &object.gaps {
+                writeln!(out, "gap in {}: {gap}", object.title)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View for SnapshotList {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.0.is_empty() {
+            return writeln!(out, "no snapshots yet; \"pdbak snapshot\" takes the first one");
+        }
+        let header = ["snapshot", "taken (UTC)", "records", "new", "changed", "gone", "added", "tokens", "account"];
+        let mut lines = table(&header, &[2, 3, 4, 5, 6, 7]);
+        for one in &self.0 {
+            let sum = |of: fn(&ObjectLine) -> u64| number(one.objects.iter().map(of).sum());
+            let whose = if one.account.kind == "import" { "(imported)" } else { one.account.company_name.as_str() };
+            let gaps = if one.complete { "" } else { "  with gaps" };
+            lines.add_row([
+                one.short().to_owned(),
+                moment(one.started),
+                number(one.records),
+                sum(|object| object.new),
+                sum(|object| object.changed),
+                sum(|object| object.deleted),
+                size(one.bytes_added),
+                number(one.tokens),
+                format!("{whose}{gaps}"),
+            ]);
+        }
+        print(&lines, out)
+    }
+}
