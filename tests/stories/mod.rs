@@ -1,0 +1,12 @@
+//! Stories: what a user would tell, through the library or the program, against a sandbox over the wire.
+
+mod account;
+mod assumptions;
+mod capture;
+mod capture_faults;
+mod capture_increment;
+mod capture_program;
+mod cli;
+mod restore;
+mod restore_files;
+mod restore_settings;
