@@ -166,7 +166,7 @@ impl<'a> Links<'a> {
         let mut wanted: BTreeMap<ObjectName, BTreeSet<Key>> = BTreeMap::new();
         for pointer in pointers {
             for id in candidates(pointer.objects, &pointer.key) {
-                for now in std::iter::once(&id).chain(lineage.after(&id)) {
+                for now in std::iter::once(&id).chain(lineage.after(&id)).flat_map(places) {
                     wanted.entry(now.object.clone()).or_default().insert(now.key.clone());
                 }
             }
@@ -222,7 +222,8 @@ impl<'a> Links<'a> {
             return Link::Live(key.clone());
         }
         for id in &candidates {
-            if let Some(now) = self.lineage.after(id).filter(|now| is_live(now)).last() {
+            // Made again, it may stand in the twin's list by now: an archived lead is made as a lead.
+            if let Some(now) = self.lineage.after(id).filter(|now| places(now).iter().any(is_live)).last() {
                 return Link::Live(now.key.clone());
             }
             if let Some(key) = self.matched.get(id) {

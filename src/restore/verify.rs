@@ -13,6 +13,7 @@ use crate::restore::plan::{Action, Plan};
 use crate::restore::planner::home;
 use crate::restore::report::{Difference, Verdict};
 use crate::restore::same::{plain_text, same};
+use crate::restore::stamp::is_custom_part;
 
 /// Stamps that every write sets: a record that differs in nothing else is equal.
 const STAMPS: &[&str] = &["update_time", "last_update_user_id", "modified"];
@@ -116,7 +117,7 @@ fn difference(
         return None;
     }
     let home = home(one.object);
-    let custom = field.starts_with("custom_fields.") || is_custom(field.get(..40).unwrap_or_default());
+    let custom = field.starts_with("custom_fields.") || is_custom_part(field);
     let writable = custom || home.writable().any(|name| name == field);
     let sanitised = matches!((&wanted, &found), (Value::String(wanted), Value::String(found))
         if plain_text(wanted) == plain_text(found) && wanted.contains('<'));
@@ -196,5 +197,28 @@ fn renew(value: &mut Value, path: &[&str], now: &dyn Fn(&Key) -> Option<Key>) {
 pub(super) fn count_nature(nature: &mut BTreeMap<String, u64>, differences: &[Difference]) {
     for difference in differences.iter().filter(|difference| difference.by_nature) {
         *nature.entry(difference.field.clone()).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalogue::{ObjectName, find};
+
+    #[test]
+    fn parts_of_a_flat_value_that_the_service_derives_differ_by_nature() {
+        let leads = find(&ObjectName::known("leads")).expect("leads");
+        let (record, row) = (RecordId::parse("leads/a").expect("an id"), Map::new());
+        let one = Compared { object: leads, record: &record, goal: &row, row: &row };
+        let expected = Expected { bodies: HashMap::new(), announced: BTreeSet::new(), kept: BTreeSet::new() };
+        let code = "0123456789abcdef0123456789abcdef01234567";
+        let by_nature = |part: &str| {
+            let found = difference(&one, &format!("{code}{part}"), json!("then"), Value::Null, &expected);
+            found.expect("a difference").by_nature
+        };
+        assert!(by_nature("_formatted_address") && by_nature("_timezone_id"));
+        assert!(!by_nature("") && !by_nature("_locality"));
     }
 }
