@@ -5,6 +5,22 @@ use super::object::{
     Call, Custom, Dml, Listing, Method, Object, Paging, Reference, Shape, Single, Undelete, Version, Write,
 };
 
+/// What a product takes, made or changed.
+const FIELDS: &[&str] = &[
+    "name",
+    "code",
+    "description",
+    "unit",
+    "tax",
+    "category",
+    "owner_id",
+    "is_linkable",
+    "visible_to",
+    "prices",
+    "billing_frequency",
+    "billing_frequency_cycles",
+];
+
 /// Products; prices are part of the record and are always written as a whole.
 pub(super) static PRODUCTS: Object = Object {
     name: "products",
@@ -23,42 +39,8 @@ pub(super) static PRODUCTS: Object = Object {
         Reference::named("prices[].currency", "currencies", "code"),
     ],
     custom: Some(Custom { fields: "productFields", shape: Shape::Nested }),
-    create: Write::json(
-        Call::v2(Method::Post, "/products", 5),
-        &[
-            "name",
-            "code",
-            "description",
-            "unit",
-            "tax",
-            "category",
-            "owner_id",
-            "is_linkable",
-            "visible_to",
-            "prices",
-            "billing_frequency",
-            "billing_frequency_cycles",
-        ],
-        &["name"],
-    ),
-    update: Write::json(
-        Call::v2(Method::Patch, "/products/{id}", 5),
-        &[
-            "name",
-            "code",
-            "description",
-            "unit",
-            "tax",
-            "category",
-            "owner_id",
-            "is_linkable",
-            "visible_to",
-            "prices",
-            "billing_frequency",
-            "billing_frequency_cycles",
-        ],
-        &[],
-    ),
+    create: Write::json(Call::v2(Method::Post, "/products", 5), FIELDS, &["name"]),
+    update: Write::json(Call::v2(Method::Patch, "/products/{id}", 5), FIELDS, &[]),
     delete: Some(Call::v2(Method::Delete, "/products/{id}", 3)),
     // UNCONFIRMED: v1 PUT had a writable active_flag, and v1 products are out of support: api/restore-hazards.md 1.
     undelete: &[Undelete { call: Call::v1(Method::Put, "/products/{id}", 10), body: ("active_flag", "true") }],
