@@ -4,6 +4,7 @@ mod basics;
 mod damage;
 mod faults;
 mod opening;
+mod power;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,150 @@
+//! A disk that forgets, when the power is cut, every name whose folder was not synced.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::archive::disk::{Input, Output};
+
+/// Works until its n-th operation that names, syncs or removes something.
+struct ForgetfulDisk {
+    cut_at: u64,
+    done: AtomicU64,
+    /// Names that are not on disk yet.
+    unsettled: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl ForgetfulDisk {
+    fn new(cut_at: u64) -> Arc<ForgetfulDisk> {
+        Arc::new(ForgetfulDisk { cut_at, done: AtomicU64::new(0), unsettled: Mutex::default() })
+    }
+
+    fn step(&self) -> io::Result<()> {
+        let now = self.done.fetch_add(1, Ordering::SeqCst) + 1;
+        if now >= self.cut_at { Err(io::Error::other("there is no power")) } else { Ok(()) }
+    }
+
+    /// What the machine finds when it is on again.
+    fn forget(&self) {
+        for path in self.unsettled.lock().unwrap().iter().filter(|path| path.exists()) {
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap();
+            } else {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+}
+
+impl Disk for ForgetfulDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Output>> {
+        self.step()?;
+        LocalDisk.create(path)
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Output>> {
+        self.step()?;
+        LocalDisk.append(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Input>> {
+        LocalDisk.open(path)
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        LocalDisk.length(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        LocalDisk.list(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.rename(from, to)?;
+        self.unsettled.lock().unwrap().insert(to.to_owned());
+        Ok(())
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<bool> {
+        self.step()?;
+        let created = LocalDisk.create_folder(path)?;
+        if created {
+            self.unsettled.lock().unwrap().insert(path.to_owned());
+        }
+        Ok(created)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.step()?;
+        self.unsettled.lock().unwrap().retain(|path| path.parent() != Some(folder));
+        Ok(())
+    }
+
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.protect(path)
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.truncate(path, length)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.remove(path)
+    }
+}
+
+const CONTENTS: [&[u8]; 3] = [b"before a checkpoint", b"after it", b"right before the end"];
+
+/// A capture whose contents lie before and after a checkpoint.
+fn capture(archive: &Archive) -> Result<Manifest, Error> {
+    let mut writer = archive.begin(source())?;
+    writer.take(&[deal(1, "a"), deal(2, "b")])?;
+    writer.blob(&mut &CONTENTS[0][..])?;
+    writer.checkpoint(&Value::Null)?;
+    writer.blob(&mut &CONTENTS[1][..])?;
+    writer.close(&deals(), whole())?;
+    writer.blob(&mut &CONTENTS[2][..])?;
+    writer.finish(tally())
+}
+
+/// Everything that a finished snapshot names is there.
+fn expect_whole(archive: &Archive, cut_at: u64) {
+    archive.check(true, &mut |problem| panic!("power cut at operation {cut_at}: {problem:?}")).unwrap();
+    for manifest in archive.snapshots().unwrap() {
+        let line = archive.inner.line(&manifest.id).unwrap();
+        assert_eq!(line.blobs.len(), CONTENTS.len(), "power cut at operation {cut_at}");
+        for blob in &line.blobs {
+            archive.read_blob(blob, &mut io::sink()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_operation_leaves_no_manifest_whose_contents_are_gone() {
+    for cut_at in 1.. {
+        let (world, archive) = World::clear();
+        drop(archive);
+        let open =
+            |disk: Arc<dyn Disk>| Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
+        let disk = ForgetfulDisk::new(cut_at);
+        let outcome = capture(&open(Arc::clone(&disk) as Arc<dyn Disk>));
+        disk.forget();
+        let archive = open(Arc::new(LocalDisk));
+        expect_whole(&archive, cut_at);
+        if let Ok(finished) = &outcome {
+            assert!(archive.snapshots().unwrap().iter().any(|manifest| manifest.id == finished.id));
+        }
+        capture(&archive).unwrap_or_else(|error| panic!("the run after a cut at operation {cut_at}: {error}"));
+        expect_whole(&archive, cut_at);
+        if disk.done.load(Ordering::SeqCst) < cut_at {
+            assert!(outcome.is_ok() && cut_at > 40, "{cut_at} operations");
+            return;
+        }
+    }
+}
