@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::blob::BlobPacker;
 use super::error::Error;
 use super::manifest::{AliveRuns, ChangedRuns, Line, MapLine, SNAPSHOTS};
 use super::map::{Map, to_runs};
@@ -59,6 +60,7 @@ impl Archive {
             objects: HashMap::new(),
             order: Vec::new(),
             blobs: BTreeMap::new(),
+            blob_packer: BlobPacker::default(),
             resumed: None,
             bytes_added: 0,
             packing,
@@ -139,7 +141,7 @@ impl SnapshotWriter<'_> {
     /// Takes up the unfinished capture in the index, if it is of the same source and stands on the same parent.
     fn take_up(&mut self) -> Result<(), Error> {
         let state = self.archive.inner.index().unfinished()?;
-        let state = state.and_then(|state| serde_json::from_str::<Unfinished>(&state).ok());
+        let state = state.and_then(|state| serde_json::from_str::<Unfinished<serde_json::Value>>(&state).ok());
         let parent = self.head.parent.as_ref().map(|parent| &parent.manifest().id);
         let Some(state) = state.filter(|state| state.source == self.source && state.parent.as_ref() == parent) else {
             return Ok(());

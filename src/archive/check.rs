@@ -398,7 +398,9 @@ impl Check<'_> {
                     .inner
                     .store
                     .open(&file)
-                    .and_then(|input| self.inner.copy_blob(input, &path, &mut std::io::sink()))
+                    .and_then(|input| {
+                        self.inner.copy_blob(input, &path, &mut std::io::sink(), &mut zstd::zstd_safe::DCtx::create())
+                    })
                     .map(|(read, _)| read);
                 let read = self.damage(&file, read, &snapshots)?;
                 if read.zip(blob).is_some_and(|(read, blob)| read != (blob.bytes, blob.blake3)) {

@@ -129,6 +129,8 @@ pub(super) fn read_header(
 /// A segment growing in memory: at most about 10 MiB of compressed blocks.
 pub(super) struct Growing {
     body: Vec<u8>,
+    /// Of the body, so that storing it once more does not hash it anew.
+    hasher: blake3::Hasher,
     header_bytes: usize,
     directory: Directory,
     compressor: zstd::bulk::Compressor<'static>,
@@ -145,6 +147,7 @@ impl Growing {
         let decompressor = zstd::bulk::Decompressor::new().map_err(refused)?;
         let body = header_frame(archive, "segment");
         Ok(Growing {
+            hasher: hasher_of(&body),
             header_bytes: body.len(),
             body,
             directory: Directory { blocks: Vec::new() },
@@ -160,6 +163,7 @@ impl Growing {
 
     pub(super) fn clear(&mut self) {
         self.body.truncate(self.header_bytes);
+        self.hasher = hasher_of(&self.body);
         self.directory.blocks.clear();
     }
 
@@ -187,6 +191,7 @@ impl Growing {
             last: block.last.to_string(),
             blake3: hash.to_hex().to_string(),
         });
+        self.hasher.update(&stored);
         self.body.extend_from_slice(&stored);
         Ok(())
     }
@@ -208,14 +213,14 @@ impl Growing {
         let mut sealing = Sealing::new(recipient, store.draft()?).map_err(refused())?;
         sealing.write_all(&self.body).and_then(|()| sealing.write_all(&tail)).map_err(refused())?;
         let draft = sealing.finish().map_err(refused())?;
-        let expected = blake3::Hasher::new().update(&self.body).update(&tail).finalize();
+        let expected = self.hasher.clone().update(&tail).finalize();
         let placed = draft.place(SEGMENTS, |input| {
             if recipient.is_some() && identity.is_none() {
                 return Ok(());
             }
+            let opened = Opened::new(identity, input).map_err(refused())?;
             let mut hasher = blake3::Hasher::new();
-            let mut opened = Opened::new(identity, input).map_err(refused())?;
-            std::io::copy(&mut opened, &mut hasher).map_err(refused())?;
+            hasher.update_reader(opened).map_err(refused())?;
             if hasher.finalize() == expected {
                 Ok(())
             } else {
@@ -224,6 +229,12 @@ impl Growing {
         })?;
         Ok((placed, self.directory.clone()))
     }
+}
+
+fn hasher_of(bytes: &[u8]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(bytes);
+    hasher
 }
 
 /// A stored segment, open for reading blocks.

@@ -9,7 +9,7 @@
 //! that names them is written.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -245,8 +245,7 @@ impl Draft {
         let target = store.path(&name);
         let mut output = self.output.take().expect("a draft has its file until it is placed");
         output.flush().map_err(Error::file("write", &target))?;
-        self.read_back(&hash, &target)?;
-        decode(store.disk.open(&self.path).map_err(Error::file("write", &target))?)?;
+        self.read_back(&hash, &target, decode)?;
         output.sync().map_err(Error::file("write", &target))?;
         drop(output);
         store.create_folder(Path::new(&name).parent().and_then(Path::to_str).unwrap_or_default())?;
@@ -264,16 +263,72 @@ impl Draft {
         Ok((Placed { name: hash, bytes: self.bytes }, target))
     }
 
-    fn read_back(&self, hash: &str, target: &Path) -> Result<(), Error> {
+    /// Reads what was written once: whoever decodes it sees the bytes that are hashed.
+    fn read_back(
+        &self,
+        hash: &str,
+        target: &Path,
+        decode: impl FnOnce(Box<dyn Input>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let length = self.store.disk.length(&self.path).map_err(Error::file("write", target))?;
         if length != self.bytes {
             return Err(Error::damaged(target, format!("{} bytes written, {length} found", self.bytes)));
         }
         let input = self.store.disk.open(&self.path).map_err(Error::file("write", target))?;
-        if hash_of(input, target)? != hash {
+        let read = Witnessed::new(input);
+        let decoded = decode(Box::new(Witnessed(Arc::clone(&read.0))));
+        // Bytes that changed are the reason why they do not decode, so they are told first.
+        if read.hash().map_err(Error::file("write", target))? != hash {
             return Err(Error::damaged(target, "what was written does not read back the same"));
         }
-        Ok(())
+        decoded
+    }
+}
+
+/// A file from its begin to its end, hashed while somebody decodes it.
+struct Witnessed(Arc<Mutex<Witness>>);
+
+struct Witness {
+    input: Box<dyn Input>,
+    hasher: blake3::Hasher,
+}
+
+impl Witnessed {
+    fn new(input: Box<dyn Input>) -> Witnessed {
+        Witnessed(Arc::new(Mutex::new(Witness { input, hasher: blake3::Hasher::new() })))
+    }
+
+    /// Reads what nobody asked for, and returns the hex BLAKE3 of all.
+    fn hash(&self) -> io::Result<String> {
+        let mut witness = self.witness();
+        let mut rest = vec![0; 64 * 1024];
+        while witness.read(&mut rest)? > 0 {}
+        Ok(witness.hasher.finalize().to_hex().to_string())
+    }
+
+    fn witness(&self) -> MutexGuard<'_, Witness> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Witness {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl Read for Witnessed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.witness().read(buffer)
+    }
+}
+
+impl Seek for Witnessed {
+    /// Bytes that were skipped or read twice would make another hash.
+    fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -290,13 +345,8 @@ fn folder_of(file: &Path) -> &Path {
 }
 
 /// Hex BLAKE3 of all that is left to read.
-pub(super) fn hash_of(mut input: Box<dyn Input>, path: &Path) -> Result<String, Error> {
+pub(super) fn hash_of(input: Box<dyn Input>, path: &Path) -> Result<String, Error> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match input.read(&mut buffer).map_err(Error::file("read", path))? {
-            0 => return Ok(hasher.finalize().to_hex().to_string()),
-            read => hasher.update(&buffer[..read]),
-        };
-    }
+    hasher.update_reader(input).map_err(Error::file("read", path))?;
+    Ok(hasher.finalize().to_hex().to_string())
 }

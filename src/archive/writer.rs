@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::blob::BlobPacker;
 use super::error::Error;
 use super::index::Row;
 use super::manifest::Manifest;
@@ -75,6 +76,7 @@ pub struct SnapshotWriter<'a> {
     pub(super) order: Vec<ObjectName>,
     /// Contents of this snapshot, by the names of their files.
     pub(super) blobs: BTreeMap<String, BlobRef>,
+    pub(super) blob_packer: BlobPacker,
     pub(super) resumed: Option<Value>,
     pub(super) bytes_added: u64,
     pub(super) packing: Packing,
@@ -110,10 +112,10 @@ pub(super) struct Packing {
 
 /// The state of an unfinished capture, as the index keeps it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Unfinished {
+pub(super) struct Unfinished<Notes> {
     pub(super) source: Source,
     pub(super) parent: Option<super::SnapshotId>,
-    pub(super) notes: Value,
+    pub(super) notes: Notes,
     pub(super) bytes_added: u64,
     pub(super) blobs: Vec<BlobRef>,
     pub(super) objects: Vec<UnfinishedObject>,
@@ -285,7 +287,7 @@ impl<'a> SnapshotWriter<'a> {
     }
 
     /// Puts everything so far on disk together with the capture's notes, so that a killed run can be taken up here.
-    pub fn checkpoint(&mut self, notes: &Value) -> Result<(), Error> {
+    pub fn checkpoint(&mut self, notes: &impl Serialize) -> Result<(), Error> {
         let go_on = self.packing.packer.growing_bytes < FINISH_AT_CHECKPOINT;
         self.store_segments(go_on)?;
         let state = serde_json::to_string(&self.unfinished(notes)).expect("the state always serialises");
@@ -293,7 +295,7 @@ impl<'a> SnapshotWriter<'a> {
         self.archive.inner.index().begin()
     }
 
-    fn unfinished(&self, notes: &Value) -> Unfinished {
+    fn unfinished<'n, Notes>(&self, notes: &'n Notes) -> Unfinished<&'n Notes> {
         let objects = self.order.iter().map(|object| {
             let Progress { settled, seen, new, changed, closed, parent: _ } = &self.objects[object];
             let hex = |map: &Map| hex::encode(map.to_bytes());
@@ -309,7 +311,7 @@ impl<'a> SnapshotWriter<'a> {
         Unfinished {
             source: self.source.clone(),
             parent: self.head.parent.as_ref().map(|parent| parent.manifest().id.clone()),
-            notes: notes.clone(),
+            notes,
             bytes_added: self.bytes_added,
             blobs: self.blobs.values().cloned().collect(),
             objects: objects.collect(),
