@@ -14,10 +14,11 @@ use crate::account::Spent;
 use crate::archive::{SnapshotWriter, Took};
 use crate::record::{Record, RecordId};
 
-/// What a kill may cost at most, roughly.
+/// What a kill may cost at most, roughly. A checkpoint stores the growing segment again, so one every few requests
+/// would cost more than the pages; the tokens are a fifteenth of the least that an account may spend a day.
 const BYTES_AT_RISK: u64 = 8 << 20;
 const TIME_AT_RISK: Duration = Duration::from_secs(30);
-const TOKENS_AT_RISK: u64 = 500;
+const TOKENS_AT_RISK: u64 = 2_000;
 
 /// Writer and notes.
 pub(super) struct Desk<'a> {
@@ -71,10 +72,10 @@ impl<'a> Desk<'a> {
         self.notes.requests += spent.requests;
         self.notes.tokens += spent.tokens;
         self.notes.saved = now;
-        let notes = serde_json::to_value(&self.notes).expect("notes are plain data");
+        let saved = self.writer.checkpoint(&self.notes);
         // In memory the notes count earlier runs only; this run's share is known to the account.
         (self.notes.requests, self.notes.tokens) = before;
-        self.writer.checkpoint(&notes)?;
+        saved?;
         self.bytes = 0;
         self.saved = Instant::now();
         self.tokens = spent.tokens;
