@@ -23,4 +23,11 @@ impl Clock {
             Clock::Fixed(now) => *now,
         }
     }
+
+    /// Waits until it shows this time. A fixed one never will, and does not keep anybody waiting.
+    pub async fn wait_until(&self, time: DateTime<Utc>) {
+        if let (Clock::System, Ok(left)) = (self, (time - self.now()).to_std()) {
+            tokio::time::sleep(left).await;
+        }
+    }
 }

@@ -6,9 +6,16 @@
 //! behind writes by seconds (api/wire.md). A row counts as the lost one when it
 //! shows everything that was sent, was not there when the plan was made, and was
 //! not claimed by another step.
+//!
+//! A request whose answer is lost may still be on its way: what is not there now
+//! may be there in a moment. So a creation that was not found is looked for again
+//! once it has had [time to settle](SETTLING), and only then sent again. Should it
+//! take place later still there are twins: whatever was sent twice is looked for
+//! once more when all is done, and a twin is told ([`twins`]).
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -19,6 +26,13 @@ use crate::record::{Key, RecordId};
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
 use crate::restore::state::State;
+
+/// How long a request can take place after its answer was given up. UNCONFIRMED: nothing says how long the service goes on
+/// with a request whose connection is gone; gateways in front of such services give up after 30 seconds.
+pub(super) const SETTLING: TimeDelta = TimeDelta::seconds(30);
+
+/// How long an answer is waited for before it counts as lost: of a request of a dead process only its beginning is known.
+pub(super) const WAITED: TimeDelta = TimeDelta::seconds(60);
 
 /// What looking has shown.
 pub(super) enum Truth {
@@ -45,17 +59,10 @@ pub(super) async fn truth(
                 None => Truth::NotTaken,
             })
         }
-        Verb::Create { under, upload } => {
-            let mut sent = request.body.clone();
-            if let Some(upload) = upload {
-                sent.insert("name".to_owned(), Value::String(upload.name.clone()));
-                sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
-            }
-            twin(request.object, under.as_ref(), &sent, (account, journal, seen)).await
-        }
         // Reviving reads before it writes; only making the record anew must not happen twice.
-        Verb::Revive { under, .. } => {
-            twin(request.object, under.as_ref(), &request.body, (account, journal, seen)).await
+        Verb::Create { .. } | Verb::Revive { .. } => {
+            let found = twins(request, account, journal, seen).await?.into_iter().next();
+            Ok(found.map_or(Truth::NotTaken, |(id, row)| Truth::Took(Was::Adopted, id, row)))
         }
     }
 }
@@ -86,13 +93,23 @@ pub(super) async fn under(
     list(account, object, Some(parent), &mut |_| true).await
 }
 
-/// Looks for a row that shows what was sent and that nobody knew before.
-async fn twin(
-    object: &'static Object,
-    parent: Option<&Key>,
-    sent: &Map<String, Value>,
-    (account, journal, seen): (&Account, &Journal, &Snapshot<'_>),
-) -> Result<Truth, Error> {
+/// Looks for rows that show what a request sends to make a record, and that nobody knew before or claims now.
+pub(super) async fn twins(
+    request: &Request,
+    account: &Account,
+    journal: &Journal,
+    seen: &Snapshot<'_>,
+) -> Result<Vec<(RecordId, Map<String, Value>)>, Error> {
+    let (parent, upload) = match &request.verb {
+        Verb::Create { under, upload } => (under.as_ref(), upload.as_ref()),
+        Verb::Revive { under, .. } => (under.as_ref(), None),
+        Verb::Update { .. } | Verb::Delete { .. } | Verb::Expel { .. } => return Ok(Vec::new()),
+    };
+    let (object, mut sent) = (request.object, request.body.clone());
+    if let Some(upload) = upload {
+        sent.insert("name".to_owned(), Value::String(upload.name.clone()));
+        sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
+    }
     let name = ObjectName::known(object.name);
     let known: HashSet<Key> = match State::contents(seen, &name) {
         Some(_) => {
@@ -107,12 +124,12 @@ async fn twin(
     let rows = list(account, object, parent, &mut more).await?;
     let mut found: Vec<(RecordId, Map<String, Value>)> = rows
         .into_iter()
-        .filter(|row| !is_deleted(row) && shows(row, sent))
+        .filter(|row| !is_deleted(row) && shows(row, &sent))
         .filter_map(|row| Some((id(&row)?, row)))
         .filter(|(id, _)| !known.contains(&id.key) && !journal.claims(id))
         .collect();
     found.sort_by(|one, other| one.0.cmp(&other.0));
-    Ok(found.into_iter().next().map_or(Truth::NotTaken, |(id, row)| Truth::Took(Was::Adopted, id, row)))
+    Ok(found)
 }
 
 /// Whether the pages after this one are wanted.

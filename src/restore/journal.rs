@@ -7,7 +7,7 @@
 //! Each intent holds the row as it was before: what a restore changed can be told,
 //! and taken back, from its journal alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,9 @@ pub struct Journal {
     digest: String,
     ended: BTreeMap<StepNumber, Outcome>,
     doubt: BTreeMap<StepNumber, (DateTime<Utc>, Intent)>,
+    /// Steps whose request left more than once: the first may yet take place.
+    again: BTreeSet<StepNumber>,
+    sent: BTreeSet<StepNumber>,
     now: HashMap<RecordId, Key>,
     rows: HashMap<RecordId, Map<String, Value>>,
     report: Option<Report>,
@@ -163,6 +166,8 @@ impl Journal {
             digest,
             ended: BTreeMap::new(),
             doubt: BTreeMap::new(),
+            again: BTreeSet::new(),
+            sent: BTreeSet::new(),
             now: HashMap::new(),
             rows: HashMap::new(),
             report: None,
@@ -203,8 +208,14 @@ impl Journal {
         self.ended.get(&step)
     }
 
-    pub(super) fn in_doubt(&self) -> Vec<Intent> {
-        self.doubt.values().map(|(_, intent)| intent.clone()).collect()
+    /// Requests whose outcome is not known, and when they were about to leave.
+    pub(super) fn in_doubt(&self) -> Vec<(DateTime<Utc>, Intent)> {
+        self.doubt.values().cloned().collect()
+    }
+
+    /// Steps whose request left more than once.
+    pub(super) fn sent_again(&self) -> impl Iterator<Item = StepNumber> {
+        self.again.iter().copied()
     }
 
     /// The last row the service answered for a record.
@@ -225,7 +236,7 @@ impl Journal {
         }
         let at = self.clock.now();
         self.log.append(&json!({"entry": "intents", "at": at, "intents": intents}))?;
-        self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
+        self.expect(at, intents);
         Ok(())
     }
 
@@ -244,6 +255,11 @@ impl Journal {
         self.clock.now()
     }
 
+    /// The clock that times are written by.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Ends the journal.
     pub(super) fn seal(&mut self, report: &Report) -> Result<(), archive::Error> {
         self.log.append(&json!({"entry": "report", "report": report}))?;
@@ -257,7 +273,7 @@ impl Journal {
             Some("intents") => {
                 let at: DateTime<Utc> = serde_json::from_value(field("at"))?;
                 let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
-                self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
+                self.expect(at, intents);
             }
             Some("outcomes") => {
                 let outcomes: Vec<Outcome> = serde_json::from_value(field("outcomes"))?;
@@ -267,6 +283,15 @@ impl Journal {
             _ => {}
         }
         Ok(())
+    }
+
+    fn expect(&mut self, at: DateTime<Utc>, intents: Vec<Intent>) {
+        for intent in intents {
+            if !self.sent.insert(intent.step) {
+                self.again.insert(intent.step);
+            }
+            self.doubt.insert(intent.step, (at, intent));
+        }
     }
 
     fn take(&mut self, outcome: Outcome) {

@@ -51,6 +51,7 @@ pub(super) fn report(
     journal: &Journal,
     goal: &Snapshot<'_>,
     rows: &HashMap<RecordId, Map<String, Value>>,
+    twins: &BTreeMap<RecordId, Vec<RecordId>>,
 ) -> Result<Report, Error> {
     let mut report = Report {
         journal: journal.name().to_owned(),
@@ -71,6 +72,10 @@ pub(super) fn report(
             Some(finding) => finding,
             None => judged(&record, goal, rows, &expected, (journal, &definitions))?,
         };
+        for twin in twins.get(&record).into_iter().flatten() {
+            finding.verdict = Verdict::Failed;
+            finding.words.push(format!("{twin} shows the same and was not made by an answered request: it is a twin"));
+        }
         let title = record.object.title();
         report.objects.entry(title.clone()).or_default().count(finding.verdict);
         report.total.count(finding.verdict);

@@ -6,6 +6,7 @@
 //! goes on; what depended on it is skipped and said so.
 
 mod look;
+mod lost;
 mod send;
 
 use std::collections::HashMap;
@@ -112,9 +113,10 @@ pub async fn replay(
     }
     let mut report = journal.report().cloned();
     if stopped.is_none() && report.is_none() {
-        match run.read_back(journal, &goal).await {
-            Ok(rows) => {
-                let made = readback::report(plan, journal, &goal, &rows)?;
+        let read = async { Ok((run.read_back(journal, &goal).await?, run.twins(journal).await?)) };
+        match read.await {
+            Ok((rows, twins)) => {
+                let made = readback::report(plan, journal, &goal, &rows, &twins)?;
                 journal.seal(&made)?;
                 report = Some(made);
             }
@@ -171,12 +173,13 @@ impl<'r> Run<'r> {
 
     /// Requests of an earlier run whose outcome is not known.
     async fn settle_doubts(&mut self, journal: &mut Journal) -> Result<Option<Stop>, Error> {
-        for intent in journal.in_doubt() {
+        for (at, intent) in journal.in_doubt() {
             let Some(step) = self.plan.steps.get(intent.step as usize) else { continue };
             let known: &Journal = journal;
             let Some(mut request) = request(step, known, intent.before.clone()) else { continue };
             request.body = intent.sent;
-            match doubt::truth(&request, self.site.account, journal, self.seen).await {
+            let settled = at + doubt::WAITED + doubt::SETTLING;
+            match self.truth(journal, &request, settled).await {
                 Ok(Truth::Took(was, live, row)) => journal.conclude(vec![request.done(was, live, row)])?,
                 Ok(Truth::NotTaken) => journal.conclude(vec![request.ended(Was::Unsent, "")])?,
                 Err(error) => match stop(&error) {
@@ -234,9 +237,9 @@ impl<'r> Run<'r> {
             }
         }
         self.conclude(journal, ended)?;
-        let mut again = Vec::new();
+        let (mut again, settled) = (Vec::new(), journal.now() + doubt::SETTLING);
         for request in lost {
-            match doubt::truth(&request, self.site.account, journal, self.seen).await {
+            match self.truth(journal, &request, settled).await {
                 Ok(Truth::Took(was, live, row)) => self.conclude(journal, vec![request.done(was, live, row)])?,
                 Ok(Truth::NotTaken) => again.push(request),
                 // Stays in doubt.

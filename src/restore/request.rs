@@ -50,6 +50,11 @@ pub(super) enum Verb {
 }
 
 impl Request {
+    /// Whether sending it twice may make a record twice.
+    pub(super) fn makes(&self) -> bool {
+        matches!(self.verb, Verb::Create { .. } | Verb::Revive { .. })
+    }
+
     /// What the journal holds of it before it leaves.
     pub(super) fn intent(&self) -> Intent {
         let under = match &self.verb {

@@ -24,6 +24,8 @@ pub enum Fault {
     Cut(usize),
     /// `lose-answer`: the write takes place, the connection ends without an answer.
     LoseAnswer,
+    /// `late=REQUESTS`: the connection ends without an answer, and the write takes place once so many more requests were answered.
+    Late(u64),
     /// `drop`: the connection ends and nothing took place.
     Drop,
     /// `slow=MILLISECONDS`: the answer waits.
@@ -124,6 +126,7 @@ impl FromStr for FaultOrder {
                 }
                 "cut" => fault = Some(Fault::Cut(number()? as usize)),
                 "slow" => fault = Some(Fault::Slow(number()?)),
+                "late" => fault = Some(Fault::Late(number()?)),
                 "lose-answer" => fault = Some(Fault::LoseAnswer),
                 "drop" => fault = Some(Fault::Drop),
                 "html" => fault = Some(Fault::Html),
@@ -149,6 +152,7 @@ impl fmt::Display for Fault {
             Self::Status { code, retry_after: Some(wait) } => write!(f, "status={code} retry-after={wait}"),
             Self::Cut(bytes) => write!(f, "cut={bytes}"),
             Self::Slow(milliseconds) => write!(f, "slow={milliseconds}"),
+            Self::Late(requests) => write!(f, "late={requests}"),
             Self::LoseAnswer => f.write_str("lose-answer"),
             Self::Drop => f.write_str("drop"),
             Self::Html => f.write_str("html"),

@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) account: Mutex<Account>,
     pub(super) meter: Mutex<Meter>,
     pub(super) faults: Mutex<Faults>,
+    /// Requests that take place once so many more were answered.
+    pub(super) late: Mutex<Vec<(u64, Asked)>>,
     pub(super) log: Mutex<VecDeque<Value>>,
     pub(super) token: String,
     pub(super) bearer: Option<String>,
@@ -89,17 +91,38 @@ async fn undated(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Repl
             log(&shared, &asked, 0);
             return Err(Dropped);
         }
+        if let Fault::Late(requests) = fault {
+            log(&shared, &asked, 0);
+            locked(&shared.late).push((*requests, asked));
+            return Err(Dropped);
+        }
     }
     let answer = match struck.as_ref().and_then(fault::in_place) {
         Some(answer) => metered(&shared, answer),
         None => answer(&shared, &asked).await,
     };
     log(&shared, &asked, answer.status);
+    arrive_late(&shared).await;
     match struck {
         Some(Fault::LoseAnswer) => Err(Dropped),
         Some(Fault::Cut(bytes)) => Ok(written(answer, Some(bytes))),
         Some(fault) => Ok(written(fault::spoil(&fault, answer), None)),
         None => Ok(written(answer, None)),
+    }
+}
+
+/// Serves the requests whose time has come; nobody waits for their answers.
+async fn arrive_late(shared: &Shared) {
+    let mut due = Vec::new();
+    {
+        let mut late = locked(&shared.late);
+        for (requests, asked) in std::mem::take(&mut *late) {
+            if requests > 1 { late.push((requests - 1, asked)) } else { due.push(asked) }
+        }
+    }
+    for asked in due {
+        let answer = answer(shared, &asked).await;
+        log(shared, &asked, answer.status);
     }
 }
 

@@ -227,6 +227,7 @@ fn shared(options: Options, url: String) -> http::Shared {
         meter: Mutex::new(meter::Meter::new(options.daily_tokens, options.burst, now)),
         account: Mutex::new(account),
         faults: Mutex::new(fault::Faults { orders: options.faults }),
+        late: Mutex::default(),
         log: Mutex::new(VecDeque::new()),
         token: options.token,
         bearer: options.bearer,

@@ -9,4 +9,6 @@ mod capture_program;
 mod cli;
 mod restore;
 mod restore_files;
+mod restore_killed;
+mod restore_late;
 mod restore_settings;

@@ -72,7 +72,7 @@ pub(super) fn unsettle(world: &World) {
             assert!(status < 300 || kind == "Stages", "{kind} {id}: {answer}");
         }
     }
-    // The activities of the types that are gone, and the pipeline that is used least.
+    // Activities, some of them of the types that are gone.
     let activities = rows(&judge, "Activities", "id").into_values().step_by(5);
     for activity in activities {
         world.call("DELETE", &at("/api/v2/activities", &activity["id"]), None);
@@ -80,7 +80,7 @@ pub(super) fn unsettle(world: &World) {
 }
 
 /// What a row says, without what the service sets by itself and with names in place of ids.
-fn said(judge: &Value, kind: &str, fields: &[&str]) -> Vec<String> {
+pub(super) fn said(judge: &Value, kind: &str, fields: &[&str]) -> Vec<String> {
     let name = |kind: &str, id: &Value, by: &str| {
         let rows = judge[kind].as_array().expect("rows").iter();
         rows.clone().find(|row| row["id"] == *id).map_or(Value::Null, |row| row[by].clone())
@@ -121,7 +121,7 @@ fn said(judge: &Value, kind: &str, fields: &[&str]) -> Vec<String> {
 }
 
 /// What is compared of each kind.
-const COMPARED: &[(&str, &[&str])] = &[
+pub(super) const COMPARED: &[(&str, &[&str])] = &[
     ("Filters", &["name", "type"]),
     ("Webhooks", &["name", "subscription_url", "event_action", "event_object", "user_id", "version"]),
     ("LeadLabels", &["name", "color"]),

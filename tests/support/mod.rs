@@ -6,12 +6,13 @@
 //! nothing is left to chance: the company follows from its seed.
 
 mod killer;
+mod tap;
 mod truth;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pdbak::account::{Account, Allowance, Endpoint, Token};
+use pdbak::account::{self, Account, Allowance, Endpoint, Token};
 use pdbak::archive::{Archive, Contents, Manifest, Protection, Snapshot, Unlock};
 use pdbak::capture::{self, Outcome, Wanted};
 use pdbak::catalogue::ObjectName;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 pub(crate) use killer::Killer;
+pub(crate) use tap::Tap;
 pub(crate) use truth::assert_holds_the_truth;
 
 /// What the program answered.
@@ -97,9 +99,14 @@ impl World {
 
     /// The live account; one that may spend so much.
     pub(crate) fn account_with(&self, allowance: Allowance) -> Account {
-        let endpoint = Endpoint::parse(&self.url()).expect("the sandbox's address");
+        self.run(self.connect(&self.url(), allowance)).expect("an account")
+    }
+
+    /// The live account, met at some address.
+    pub(crate) async fn connect(&self, url: &str, allowance: Allowance) -> Result<Account, account::Error> {
+        let endpoint = Endpoint::parse(url).expect("the sandbox's address");
         let token = Token::new(self.sandbox.as_ref().expect("it runs").token().to_owned());
-        self.run(Account::connect(endpoint, token, allowance, Clock::System)).expect("an account")
+        Account::connect(endpoint, token, allowance, Clock::System).await
     }
 
     /// The archive, without encryption; made when there is none.

@@ -37,7 +37,7 @@ pub(crate) struct Sandbox {
     /// How many records its company has; 0 is an account that was just made
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     records: u64,
-    /// Order a fault: 'METHOD PATH [after=N] [times=N] FAULT', FAULT one of status=CODE, cut=BYTES, lose-answer, drop,
+    /// Order a fault: 'METHOD PATH [after=N] [times=N] FAULT', FAULT one of status=CODE, cut=BYTES, lose-answer, late=REQUESTS, drop,
     /// slow=MILLISECONDS, html, malformed, repeat-page, no-id, wrong-type; may be repeated
     #[arg(long, value_name = "FAULT")]
     fault: Vec<FaultOrder>,

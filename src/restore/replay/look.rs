@@ -1,6 +1,6 @@
 //! Looks at what is there before a step is sent, and after all of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -211,7 +211,8 @@ impl<'r> Run<'r> {
         for (name, records) in readback::touched(self.plan, journal) {
             let Some(object) = entry(name) else { continue };
             if object.bulk_ids.is_some() {
-                let goals: HashMap<Key, RecordId> = records.into_iter().map(|(record, now)| (now, record)).collect();
+                // In order: the same restore asks the same questions each time.
+                let goals: BTreeMap<Key, RecordId> = records.into_iter().map(|(record, now)| (now, record)).collect();
                 let keys: Vec<Key> = goals.keys().cloned().collect();
                 for row in self.site.account.many(object, &keys).await.or_else(unseen)? {
                     let row = doubt::fields(&row).unwrap_or_default();

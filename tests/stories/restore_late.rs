@@ -1,0 +1,79 @@
+//! Requests that take place after everybody has given them up.
+
+use std::sync::Mutex;
+
+use pdbak::account::Consent;
+use pdbak::catalogue::ObjectName;
+use pdbak::monitor::Monitor;
+use pdbak::restore::{self, Journal, Policy, Report, Site, Verdict};
+use serde_json::json;
+
+use super::capture::ids;
+use super::restore::{clock, left, living, planned};
+use crate::support::World;
+
+/// Keeps what is said.
+#[derive(Default)]
+struct Listening(Mutex<Vec<String>>);
+
+impl Monitor for Listening {
+    fn began(&self, _object: &ObjectName, _expected: Option<u64>) {}
+
+    fn advanced(&self, _object: &ObjectName, _records: u64, _tokens: u64) {}
+
+    fn ended(&self, _object: &ObjectName, _outcome: &str) {}
+
+    fn warned(&self, text: &str) {
+        self.0.lock().expect("nobody panics with it").push(text.to_owned());
+    }
+}
+
+/// Deletes a note and brings it back while its POST comes late: after so many more requests.
+fn late(requests: u64) -> (Report, Vec<String>, World, Vec<(String, usize)>) {
+    let world = World::of(200);
+    let goal = world.snapshot();
+    let before = living(&world);
+    let note = ids(&world, "Notes")[0];
+    world.call("DELETE", &format!("/v1/notes/{note}"), None);
+    let plan = planned(&world, &goal, &Policy::default());
+    assert_eq!(plan.steps.len(), 1);
+    world.order(&[&format!("POST * late={requests}")]);
+    let (account, archive, listening) = (world.account(), world.archive(), Listening::default());
+    let mut journal = Journal::create(&archive, &plan, clock()).expect("a journal");
+    let writer = account.writer(&Consent::given());
+    let site = Site { account: &account, writer: &writer, archive: &archive };
+    let replayed = world.run(restore::replay(&plan, &mut journal, &site, &listening)).expect("a replay");
+    if requests < 3 {
+        assert_eq!(left(&world, &goal, &Policy { delete_added: true, ..Policy::default() }), Vec::<String>::new());
+    }
+    let said = listening.0.into_inner().expect("nobody panics with it");
+    (replayed.report.expect("a report"), said, world, before)
+}
+
+#[test]
+fn a_request_that_takes_place_after_it_was_looked_for_is_waited_for_and_not_sent_again() {
+    // Looking costs one request: the write takes place right after it.
+    let (report, said, world, before) = late(1);
+    assert!(report.total.is_clean(), "{report:?}");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].ends_with("no answer came; looking again in 30 s before it is sent again"), "{said:?}");
+    assert_eq!(living(&world), before);
+}
+
+#[test]
+fn a_request_that_takes_place_after_it_was_sent_again_is_told_as_a_twin() {
+    // Two looks and the second try: the first write takes place behind them all, and before the last look.
+    let (report, _, world, before) = late(3);
+    assert_eq!(living(&world).len(), before.len());
+    let notes = |rows: &[(String, usize)]| rows.iter().find(|(kind, _)| kind == "Notes").map(|(_, many)| *many);
+    assert_eq!(notes(&living(&world)), notes(&before).map(|many| many + 1));
+    assert_eq!((report.total.failed, report.findings.len()), (1, 1), "{report:?}");
+    let finding = &report.findings[0];
+    assert_eq!(finding.verdict, Verdict::Failed);
+    let made = finding.live.as_ref().expect("it was made").0.to_string();
+    let judge = world.judge();
+    let rows = judge["Notes"].as_array().expect("notes").iter().filter(|row| row["active_flag"] == json!(true));
+    let newest = rows.filter_map(|row| row["id"].as_u64()).max().expect("a note");
+    assert_ne!(made, format!("notes/{newest}"));
+    assert!(finding.words[0].starts_with(&format!("notes/{newest} shows the same")), "{finding:?}");
+}
