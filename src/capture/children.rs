@@ -7,7 +7,8 @@
 //! 3. A parent whose counter differs from what the snapshot below holds is asked.
 //! 4. Every other parent's children are carried over, and the snapshot says how many were not looked at again.
 //!
-//! If asking all parents that have children is cheap (`way.rs`), all are asked.
+//! If asking all parents that have children is cheap (`way.rs`), all are asked. Parents that could not be read the last
+//! time are asked again, whatever their counter says.
 
 use std::collections::HashSet;
 
@@ -46,9 +47,17 @@ struct Family {
     carried: u64,
 }
 
+/// What one call showed.
+struct Shown {
+    /// The keys of all its rows, be they stored or not.
+    keys: Vec<Key>,
+    rows: Vec<Row>,
+}
+
 /// Rows that wait to be stored, and the parents they complete.
 #[derive(Default)]
 struct Batch {
+    shown: HashSet<Key>,
     rows: Vec<Row>,
     parents: Vec<Key>,
 }
@@ -73,7 +82,7 @@ impl Run<'_> {
         let Family { ask, held, gone, carried } = family;
         let after = {
             let mut desk = self.desk();
-            for key in gone.iter().filter(|_| self.same_eyes) {
+            for key in gone.iter().filter(|_| self.sees(object)) {
                 desk.gone(&RecordId::new(ObjectName::known(object.name), key.clone()))?;
             }
             let progress = desk.notes.progress(object.name);
@@ -82,16 +91,16 @@ impl Run<'_> {
         };
         let ask: Vec<Key> = ask.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
         let lists = ask.chunks(parents_a_call(object)).map(|parents| async move {
-            let rows = self.judged_rows(object, parents).await;
-            (parents, rows)
+            let shown = self.shown(object, parents).await;
+            (parents, shown)
         });
         let mut lists = stream::iter(lists).buffered(AT_ONCE);
         let mut batch = Batch::default();
-        while let Some((parents, rows)) = lists.next().await {
-            match rows {
-                Ok(rows) => {
-                    let parent = parents.first().filter(|_| matches!(object.listing, Listing::Under { .. }));
-                    batch.rows.extend(self.read_rows(object, parent, &rows));
+        while let Some((parents, shown)) = lists.next().await {
+            match shown {
+                Ok(Shown { keys, rows }) => {
+                    batch.shown.extend(keys);
+                    batch.rows.extend(rows);
                     batch.parents.extend_from_slice(parents);
                 }
                 Err(Trouble::Stop(stop)) => {
@@ -110,15 +119,14 @@ impl Run<'_> {
 
     /// Stores what came for a number of parents; what they held before and do not show any more is gone.
     fn settle(&self, object: &'static Object, batch: Batch, held: &Held) -> Result<(), Trouble> {
-        let Batch { rows, parents } = batch;
+        let Batch { shown, rows, parents } = batch;
         let Some(last) = parents.last().cloned() else { return Ok(()) };
         let count = rows.len();
-        let shown: HashSet<Key> = rows.iter().map(|row| row.record.id().key.clone()).collect();
         self.store(object, rows)?;
         {
             let mut desk = self.desk();
             // A row that was no record may be any of those that seem to be missing.
-            let sure = self.same_eyes && desk.notes.progress(object.name).bad == 0;
+            let sure = self.sees(object) && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
                 if !shown.contains(&key) {
                     desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
@@ -127,6 +135,16 @@ impl Run<'_> {
             desk.notes.progress(object.name).after = Some(last.to_string());
         }
         self.turn_page(object, None, count)
+    }
+
+    /// The records of one call's list, with what only a request for each of them brings.
+    async fn shown(&self, object: &'static Object, parents: &[Key]) -> Result<Shown, Trouble> {
+        let rows = self.judged_rows(object, parents).await?;
+        let parent = parents.first().filter(|_| matches!(object.listing, Listing::Under { .. }));
+        let rows = self.read_rows(object, parent, &rows);
+        let keys = rows.iter().map(|row| row.record.id().key.clone()).collect();
+        let rows = if object.extended.is_empty() { rows } else { self.extend(object, rows).await? };
+        Ok(Shown { keys, rows })
     }
 
     /// All rows of one call's list.
@@ -160,6 +178,7 @@ impl Run<'_> {
         let mut desk = self.desk();
         let progress = desk.notes.progress(object.name);
         progress.unread += parents.len() as u64;
+        progress.unread_parents.extend(parents.iter().map(Key::to_string));
         let under = match parents {
             [only] => format!("{only}"),
             [first, .., last] => format!("{} parents from {first} to {last}", parents.len()),
@@ -172,13 +191,15 @@ impl Run<'_> {
     /// Decides which parents are asked and what becomes of the children held.
     fn family(&self, object: &'static Object) -> Result<Family, Error> {
         let (heads, complete) = self.heads(object);
-        let stands = self.held(object.name).is_some_and(|base| way::stands(base, &self.without(object)));
+        let unread = self.unread_last_time(object);
+        let foreign = self.foreign_parents(object)?;
         let mut held = Held::default();
         let (mut orphans, mut strays) = (Vec::new(), 0);
         if let Some(base) = self.base.as_ref().filter(|base| base.contents(&ObjectName::known(object.name)).is_some()) {
             for key in base.keys(&ObjectName::known(object.name))? {
                 let key = key?;
                 match parent_of(&key) {
+                    Some(parent) if foreign.contains(&parent) => strays += 1,
                     Some(parent) if heads.find(&parent).is_some() => held.note(parent, key),
                     Some(_) if complete => orphans.push(key),
                     _ => strays += 1,
@@ -191,20 +212,32 @@ impl Run<'_> {
             Listing::Bulk { .. } => way::cheap(price, self.spendable()),
             _ => way::negligible(price, self.spendable()),
         };
-        let all = !stands || self.wanted.full || again;
+        let all = unread.is_none() || self.wanted.full || again;
+        let unread = unread.unwrap_or_default();
         held.settle();
         let mut family = Family { ask: Vec::new(), held, gone: orphans, carried: strays };
         for head in heads.iter() {
             let children = family.held.count(&head.key);
             if head.count == Some(0) {
                 family.gone.extend(family.held.under(&head.key));
-            } else if all || must_ask(&head, children) {
+            } else if all || must_ask(&head, children) || unread.contains(&head.key) {
                 family.ask.push(head.key);
             } else {
                 family.carried += children as u64;
             }
         }
         Ok(family)
+    }
+
+    /// The parents under which the snapshot below is not what the service showed; `None` when it cannot be stood on.
+    fn unread_last_time(&self, object: &Object) -> Option<HashSet<Key>> {
+        let (base, without) = (self.held(object.name)?, self.without(object));
+        if way::stands(base, &without) {
+            return Some(HashSet::new());
+        }
+        let told = &self.base.as_ref()?.manifest().notes["unread"][object.name];
+        let keys = told.as_array().filter(|_| base.without == without)?;
+        Some(keys.iter().filter_map(|key| key.as_str().map(Key::parse)).collect())
     }
 
     /// What is known of the parents, and whether that is all of them.
@@ -238,7 +271,7 @@ fn parents_a_call(object: &Object) -> usize {
 }
 
 /// The parent that a child's key names.
-fn parent_of(key: &Key) -> Option<Key> {
+pub(super) fn parent_of(key: &Key) -> Option<Key> {
     match key {
         Key::Pair(parent, _) => Some(Key::Number(*parent)),
         Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),

@@ -68,6 +68,14 @@ pub struct Object {
     pub query: &'static [(&'static str, &'static str)],
     /// How all records are found.
     pub listing: Listing,
+    /// The parts in which the list comes, each read for itself.
+    pub parts: Option<Parts>,
+    /// What changed last stands first, and nothing can be asked for by time.
+    pub newest_first: bool,
+    /// The member of a row in which the record stands; a row is the record itself otherwise.
+    pub wrapped: Option<&'static str>,
+    /// The list shows nothing but what belongs to the token's own user.
+    pub own: Option<Own>,
     /// Tokens of one page.
     pub price: u32,
     /// Where a row keeps its identity.
@@ -122,6 +130,10 @@ impl Object {
         path: "",
         query: &[],
         listing: Listing::Flat(Paging::Whole),
+        parts: None,
+        newest_first: false,
+        wrapped: None,
+        own: None,
         price: 0,
         key: KeyIn::Field("id"),
         since: None,
@@ -194,6 +206,26 @@ pub enum Listing {
         /// The object whose records have contents.
         from: &'static str,
     },
+}
+
+/// A list that comes in parts; a record may stand in several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parts {
+    /// The query parameter that names the part.
+    pub parameter: &'static str,
+    /// All parts; together they show every record.
+    pub values: &'static [&'static str],
+    /// The field in which a row lists the parts it stands in.
+    pub field: &'static str,
+}
+
+/// Whose records a list shows when it shows those of the token's own user only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// The field with the user's id.
+    pub field: &'static str,
+    /// What a snapshot says of the object.
+    pub words: &'static str,
 }
 
 /// How a list is cut into pages.
@@ -462,6 +494,8 @@ impl Dml {
     pub(super) const ALL: Dml = Dml { insert: true, update: true, delete: true };
     /// INSERT, DELETE.
     pub(super) const INSERT_DELETE: Dml = Dml { insert: true, update: false, delete: true };
+    /// UPDATE, DELETE.
+    pub(super) const UPDATE_DELETE: Dml = Dml { insert: false, update: true, delete: true };
     /// INSERT, UPDATE.
     pub(super) const INSERT_UPDATE: Dml = Dml { insert: true, update: true, delete: false };
 }

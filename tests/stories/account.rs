@@ -160,7 +160,7 @@ fn a_file_goes_up_and_comes_down_byte_for_byte() {
         // Conditions come with an extended request; a filter that was deleted has none.
         let filters = object("filters");
         let filter = walk(&account, filters, &[]).await[0].id().key.clone();
-        let fields = account.extended(&filters.extended[0], &filter).await.expect("conditions");
+        let fields = account.extended(filters, &filters.extended[0], &filter).await.expect("conditions");
         assert!(fields["conditions"].is_object());
     });
 }
