@@ -7,7 +7,8 @@
 //! 3. A parent whose counter differs from what the snapshot below holds is asked.
 //! 4. Every other parent's children are carried over, and the snapshot says how many were not looked at again.
 //!
-//! If asking all parents that have children is cheap (`way.rs`), all are asked. Parents that could not be read the last
+//! If asking all parents that have children is cheap (`way.rs`), all are asked, unless nobody can write such
+//! children: mails. Parents that could not be read the last
 //! time are asked again, whatever their counter says.
 
 use std::collections::HashSet;
@@ -23,7 +24,7 @@ use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
 use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
-use crate::catalogue::{Listing, Object, ObjectName};
+use crate::catalogue::{Dml, Listing, Object, ObjectName};
 use crate::record::{Key, RecordId};
 
 /// Parents asked at once.
@@ -210,6 +211,8 @@ impl Run<'_> {
         let price = with_children.div_ceil(parents_a_call(object) as u64) * u64::from(object.price);
         let again = match object.listing {
             Listing::Bulk { .. } => way::cheap(price, self.spendable()),
+            // What nobody can write is not swapped behind an equal counter.
+            _ if object.dml == Dml::NOTHING => false,
             _ => way::negligible(price, self.spendable()),
         };
         let all = unread.is_none() || self.wanted.full || again;

@@ -230,8 +230,13 @@ impl Run<'_> {
         let took = desk.take(object.name, &records)?;
         for ((record, took), (counts, contents)) in records.iter().zip(&took).zip(rest) {
             let key = &record.id().key;
-            // What is met again was new, or has changed since it was first met.
-            let touched = *took != Took::Same;
+            let touched = match took {
+                Took::Same => false,
+                // In one of several parts, the same row is met again in the next.
+                Took::Again if object.parts.is_some() => !self.is_as_below(record)?,
+                // What is met again was new, or has changed since it was first met.
+                Took::New | Took::Changed | Took::Again => true,
+            };
             for ((child, _), count) in watch.children.iter().zip(counts) {
                 let heads = desk.notes.heads.entry((*child).to_owned()).or_default();
                 heads.entry(object.name.to_owned()).or_default().note(key, count, touched);
@@ -245,6 +250,13 @@ impl Run<'_> {
             }
         }
         Ok(took)
+    }
+
+    /// Whether the snapshot below has just this version of a record.
+    fn is_as_below(&self, record: &Record) -> Result<bool, Trouble> {
+        let Some(base) = &self.base else { return Ok(false) };
+        let below = base.find(record.id()).map_err(super::Error::from)?;
+        Ok(below.is_some_and(|below| below.text() == record.text()))
     }
 
     /// True when a record that is new in this list may still stand in the twin.

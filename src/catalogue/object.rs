@@ -489,7 +489,7 @@ pub struct Dml {
 
 impl Dml {
     /// Read only.
-    pub(super) const NOTHING: Dml = Dml { insert: false, update: false, delete: false };
+    pub const NOTHING: Dml = Dml { insert: false, update: false, delete: false };
     /// INSERT, UPDATE, DELETE.
     pub(super) const ALL: Dml = Dml { insert: true, update: true, delete: true };
     /// INSERT, DELETE.

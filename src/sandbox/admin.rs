@@ -10,6 +10,7 @@ use hyper::body::Frame;
 use serde_json::{Value, json};
 
 use crate::sandbox::clock;
+use crate::sandbox::delivery;
 use crate::sandbox::fault::{FaultError, FaultOrder};
 use crate::sandbox::http::{Asked, Reply, Shared, locked};
 use crate::sandbox::judge::Telling;
@@ -37,6 +38,7 @@ pub(super) fn reply(shared: &Arc<Shared>, asked: &Asked) -> Reply {
         }
         ("GET", "/clock") => (200, json!({"now": locked(&shared.account).clock.now().to_rfc3339()})),
         ("POST", "/clock") => set_clock(shared, &asked.body),
+        ("POST", "/mail") => deliver(shared, &asked.body),
         ("POST", "/user") => set_user(shared, &asked.body),
         _ => (404, json!({"error": "no such endpoint of the sandbox"})),
     };
@@ -75,6 +77,14 @@ fn order(shared: &Shared, body: &[u8]) -> (u16, Value) {
             (200, left(shared))
         }
         Err(error) => (400, json!({"error": error.to_string()})),
+    }
+}
+
+fn deliver(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+    match delivery::deliver(&mut locked(&shared.account), &sent) {
+        Ok(threads) => (200, threads),
+        Err(error) => (400, json!({"error": error})),
     }
 }
 

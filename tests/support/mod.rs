@@ -6,6 +6,7 @@
 //! nothing is left to chance: the company follows from its seed.
 
 mod killer;
+mod mail;
 mod truth;
 
 use std::path::{Path, PathBuf};
