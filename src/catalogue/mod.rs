@@ -18,6 +18,7 @@ mod mail;
 mod notes;
 mod object;
 mod order;
+mod parts;
 mod pipelines;
 mod products;
 mod workplace;

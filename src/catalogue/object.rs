@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub use super::parts::{Own, Parts};
+
 /// The word by which an object is known on disk and on the command line; never reused.
 ///
 /// On disk it is written as in the service's paths (`dealProducts`); people read
@@ -206,26 +208,6 @@ pub enum Listing {
         /// The object whose records have contents.
         from: &'static str,
     },
-}
-
-/// A list that comes in parts; a record may stand in several.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Parts {
-    /// The query parameter that names the part.
-    pub parameter: &'static str,
-    /// All parts; together they show every record.
-    pub values: &'static [&'static str],
-    /// The field in which a row lists the parts it stands in.
-    pub field: &'static str,
-}
-
-/// Whose records a list shows when it shows those of the token's own user only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Own {
-    /// The field with the user's id.
-    pub field: &'static str,
-    /// What a snapshot says of the object.
-    pub words: &'static str,
 }
 
 /// How a list is cut into pages.

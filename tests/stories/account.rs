@@ -21,7 +21,9 @@ fn body(value: Value) -> Map<String, Value> {
 
 /// All records of a list.
 async fn walk(account: &Account, object: &'static Object, parents: &[Key]) -> Vec<Record> {
-    let mut ask = Ask { parents, ..Ask::first(object) };
+    let first = object.parts.map(|parts| (parts.parameter, parts.values[0].to_owned()));
+    let extra: Vec<(&str, String)> = first.into_iter().collect();
+    let mut ask = Ask { parents, extra: &extra, ..Ask::first(object) };
     let mut records = Vec::new();
     loop {
         let page = account.page(&ask).await.unwrap_or_else(|error| panic!("{}: {error}", object.name));
