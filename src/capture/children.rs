@@ -3,7 +3,8 @@
 //! The parents' counters, noted while they were listed (`heads.rs`), decide:
 //!
 //! 1. A parent that counts no children is not asked; what was held under it is gone.
-//! 2. A parent that is new or changed is asked.
+//! 2. A parent that is new or changed is asked, unless its children are such that nobody can write (mails of a deal) and
+//!    the counter stands beside the record: an edit of the deal says nothing about them, the counter does.
 //! 3. A parent whose counter differs from what the snapshot below holds is asked.
 //! 4. Every other parent's children are carried over, and the snapshot says how many were not looked at again.
 //!
@@ -24,7 +25,7 @@ use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
 use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
-use crate::catalogue::{Dml, Listing, Object, ObjectName};
+use crate::catalogue::{self, Dml, Listing, Object, ObjectName};
 use crate::record::{Key, RecordId};
 
 /// Parents asked at once.
@@ -217,13 +218,14 @@ impl Run<'_> {
         };
         let all = unread.is_none() || self.wanted.full || again;
         let unread = unread.unwrap_or_default();
+        let counter_alone = counter_alone(object);
         held.settle();
         let mut family = Family { ask: Vec::new(), held, gone: orphans, carried: strays };
         for head in heads.iter() {
             let children = family.held.count(&head.key);
             if head.count == Some(0) {
                 family.gone.extend(family.held.under(&head.key));
-            } else if all || must_ask(&head, children) || unread.contains(&head.key) {
+            } else if all || must_ask(&head, children, counter_alone) || unread.contains(&head.key) {
                 family.ask.push(head.key);
             } else {
                 family.carried += children as u64;
@@ -260,9 +262,18 @@ impl Run<'_> {
     }
 }
 
+/// True when a change of the parent itself says nothing about its children.
+fn counter_alone(object: &Object) -> bool {
+    let Listing::Under { parents, counter: Some(counter), .. } = object.listing else { return false };
+    let parents = parents.iter().filter_map(|name| catalogue::find(&ObjectName::known(name)));
+    let in_record = |parent: &Object| parent.computed.contains(&counter);
+    object.dml == Dml::NOTHING && !parents.into_iter().any(in_record)
+}
+
 /// True when a parent's children may be others than those held.
-fn must_ask(head: &Head, held: usize) -> bool {
-    head.touched || head.count.is_some_and(|count| u64::from(count) != held as u64)
+fn must_ask(head: &Head, held: usize, counter_alone: bool) -> bool {
+    let told = counter_alone && head.count.is_some();
+    head.touched && !told || head.count.is_some_and(|count| u64::from(count) != held as u64)
 }
 
 /// How many parents one call takes.
@@ -285,15 +296,25 @@ pub(super) fn parent_of(key: &Key) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::specimen;
 
     #[test]
     fn a_parent_is_asked_when_it_changed_or_its_counter_differs() {
         let head = |count, touched| Head { key: Key::Number(1), count, touched };
-        assert!(must_ask(&head(Some(2), true), 2));
-        assert!(must_ask(&head(Some(3), false), 2));
-        assert!(!must_ask(&head(Some(2), false), 2));
-        assert!(must_ask(&head(None, true), 0));
-        assert!(!must_ask(&head(None, false), 5));
+        assert!(must_ask(&head(Some(2), true), 2, false));
+        assert!(must_ask(&head(Some(3), false), 2, false));
+        assert!(!must_ask(&head(Some(2), false), 2, false));
+        assert!(must_ask(&head(None, true), 0, false));
+        assert!(!must_ask(&head(None, false), 5, false));
+    }
+
+    #[test]
+    fn an_edit_of_a_deal_says_nothing_about_its_mails_and_one_of_a_thread_does() {
+        let head = |count, touched| Head { key: Key::Number(1), count, touched };
+        assert!(!must_ask(&head(Some(2), true), 2, true));
+        assert!(must_ask(&head(Some(3), true), 2, true) && must_ask(&head(None, true), 2, true));
+        let alone = |name: &'static str| counter_alone(specimen::object(name));
+        assert!(alone("dealMailMessages") && !alone("mailMessages") && !alone("dealFollowers"));
     }
 
     #[test]

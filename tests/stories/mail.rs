@@ -85,6 +85,22 @@ fn a_reply_and_a_new_thread_cost_their_messages_and_no_others() {
 }
 
 #[test]
+fn an_edited_deal_is_not_asked_for_its_mails_and_one_with_more_of_them_is() {
+    let world = world("");
+    let first = world.snapshot();
+    for deal in ids(&world, "Deals") {
+        world.call("PATCH", &format!("/api/v2/deals/{deal}"), Some(&json!({"expected_close_date": "2027-01-01"})));
+    }
+    let linked = threads(&world).into_iter().find(|thread| thread["deal_id"].is_number()).expect("a linked thread");
+    world.call("POST", "/sandbox/mail", Some(&json!({"thread_id": linked["id"]})));
+    world.call("DELETE", "/sandbox/meter", None);
+    let second = world.snapshot();
+    assert!(contents(&second, "deals").changed > 50 && contents(&first, "dealMailMessages").records > 5);
+    assert_eq!((news(&second, "dealMailMessages"), asked(&world, "deals/{id}/mailMessages")), ((1, 0, 0), 1));
+    assert_holds_the_truth(&world, &second);
+}
+
+#[test]
 fn a_thread_that_moves_is_changed_and_one_that_is_deleted_is_gone_with_its_messages() {
     let world = world("");
     world.snapshot();
