@@ -58,6 +58,7 @@ fn reads(object: &'static Object) -> Vec<(&'static str, Version, &'static str, u
     let mut listed: Vec<&str> = object.query.iter().map(|(name, _)| *name).collect();
     listed.extend(object.since);
     listed.extend(object.bulk_ids);
+    listed.extend(object.parts.map(|parts| parts.parameter));
     let paging = match object.listing {
         Listing::Flat(paging) | Listing::Under { paging, .. } => paging,
         Listing::Bulk { paging, parameter, .. } => {
@@ -110,6 +111,18 @@ fn every_read_is_described_at_its_price_and_with_its_parameters() {
             for name in query.into_iter().filter(|name| operation["query"].get(name).is_none()) {
                 breaches.push(format!("{}: {what} does not know the parameter {name}", object.name));
             }
+        }
+    });
+}
+
+#[test]
+fn the_parts_of_a_list_are_all_its_parts() {
+    each(|contract, object, breaches| {
+        let Some(parts) = object.parts else { return };
+        let described =
+            contract.find("GET", object.version, object.path).map(|one| &one["query"][parts.parameter]["enum"]);
+        if described != Some(&serde_json::json!(parts.values)) {
+            breaches.push(format!("{}: {} are not all of {}", object.name, parts.values.join(", "), parts.parameter));
         }
     });
 }
@@ -198,6 +211,13 @@ fn every_field_that_the_service_takes_is_one_a_restore_may_send() {
 fn every_field_that_the_service_returns_has_its_place() {
     each(|contract, object, breaches| {
         let Some(operation) = contract.find("GET", object.version, object.path) else { return };
+        if let Some(member) = object.wrapped {
+            // The description names the wrapping only; what is within is a mail message like others.
+            if operation["returned"].get(member).is_none() {
+                breaches.push(format!("{}: rows have no {member}", object.name));
+            }
+            return;
+        }
         let returned = operation["returned"].as_object().into_iter().flat_map(|fields| fields.keys());
         let keys = match object.key {
             KeyIn::Field(field) | KeyIn::ParentAnd(field) => [field, field],

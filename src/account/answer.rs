@@ -45,6 +45,8 @@ pub(super) struct Envelope<T> {
 pub(super) struct Additional {
     pub(super) next_cursor: Option<String>,
     pub(super) pagination: Option<Pagination>,
+    /// Stands here and not within `pagination` where records show their mails: openapi v1.
+    pub(super) more_items_in_collection: Option<bool>,
 }
 
 /// v1's paging.

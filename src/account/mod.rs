@@ -191,13 +191,24 @@ impl Account {
     }
 
     /// The fields an extended request brings; [`Error::Gone`] when the record is not there any more.
-    pub async fn extended(&self, extended: &'static Extended, key: &Key) -> Result<Map<String, Value>, Error> {
-        let segments = address::segments(extended.path, None, Some(&key.to_string())).ok_or(Error::Gone)?;
+    ///
+    /// What the answer leaves out is null: it was asked for, and there is nothing.
+    pub async fn extended(
+        &self,
+        object: &Object,
+        extended: &'static Extended,
+        key: &Key,
+    ) -> Result<Map<String, Value>, Error> {
+        let (_, own) = address::split(object, key);
+        let segments = address::segments(extended.path, None, Some(&own)).ok_or(Error::Gone)?;
         let query = extended.query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = reading(extended.version, segments, query, extended.price);
         let envelope: Envelope<Map<String, Value>> = self.fetch(&request, Asked::One).await?;
         let mut fields = envelope.data.flatten().ok_or(Error::Gone)?;
         fields.retain(|name, _| extended.fields.contains(&name.as_str()));
+        for field in extended.fields {
+            fields.entry(*field).or_insert(Value::Null);
+        }
         Ok(fields)
     }
 

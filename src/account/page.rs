@@ -13,7 +13,10 @@ use super::address::{joined, segments};
 use super::answer::{Additional, Asked, Envelope};
 use super::exchange::{Payload, Request};
 use crate::catalogue::{Listing, Object, Paging};
-use crate::record::Key;
+use crate::record::{Key, peek};
+
+/// The smallest limit of any list (api/objects.md: call logs): a service that cuts ours may cut it to this.
+const SMALLEST_LIMIT: usize = 50;
 
 /// Where in a list a page begins.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -107,6 +110,10 @@ impl Ask<'_> {
         // v1 writes null for an empty list: api/wire.md, Irregular shapes.
         let rows = data.unwrap_or_default();
         let next = self.next(envelope.additional_data, rows.len())?;
+        let rows = match self.object.wrapped {
+            Some(member) => rows.into_iter().map(|row| unwrapped(row, member)).collect(),
+            None => rows,
+        };
         Ok(Page { rows, next })
     }
 
@@ -115,15 +122,22 @@ impl Ask<'_> {
             Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
             Listing::Derived { .. } => Paging::Whole,
         };
-        let silent = |limit: u16| match rows >= usize::from(limit) {
-            true => Err(Error::Garbled("a full page does not say whether there is more".to_owned())),
-            false => Ok(None),
-        };
         let start = if let Position::Offset(start) = self.position { start } else { 0 };
+        let following = (rows > 0).then(|| Position::Offset(start + rows as u64));
         match (paging, told) {
-            (Paging::Cursor { limit }, None) => silent(limit),
+            (Paging::Cursor { limit }, None) if rows >= usize::from(limit) => {
+                Err(Error::Garbled("a full page does not say whether there is more".to_owned()))
+            }
+            (Paging::Cursor { .. }, None) => Ok(None),
             (Paging::Cursor { .. }, Some(told)) => self.next_cursor(told.next_cursor),
-            (Paging::Offset { limit }, Some(Additional { pagination: None, .. }) | None) => silent(limit),
+            (
+                Paging::Offset { .. },
+                Some(Additional { pagination: None, more_items_in_collection: Some(more), .. }),
+            ) => Ok(following.filter(|_| more)),
+            // Nothing is said: unless the page is shorter than any limit the service may have, the next one tells.
+            (Paging::Offset { .. }, Some(Additional { pagination: None, .. }) | None) => {
+                Ok(following.filter(|_| rows >= SMALLEST_LIMIT))
+            }
             (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
             // A list that came whole in the descriptions may yet have pages in an account.
             (Paging::Offset { .. } | Paging::Whole, Some(Additional { pagination: Some(told), .. })) => {
@@ -140,6 +154,14 @@ impl Ask<'_> {
             return Err(Error::Garbled("the page names itself as the next one".to_owned()));
         }
         Ok(next)
+    }
+}
+
+/// The record in a row; a row that has none is left as it is, and is found to be no record later.
+fn unwrapped(row: Box<RawValue>, member: &str) -> Box<RawValue> {
+    match peek(row.get(), &[member])[0] {
+        Some(record) => record.to_owned(),
+        None => row,
     }
 }
 
@@ -248,11 +270,33 @@ mod tests {
     #[test]
     fn a_full_page_that_does_not_say_whether_there_is_more_is_garbled() {
         let rows = vec![r#"{"id":1}"#; 500].join(",");
-        for object in ["notes", "deals"] {
-            let full = page(&ask(object, Position::Start), &format!(r#"{{"data":[{rows}]}}"#));
-            assert!(matches!(full, Err(Error::Garbled(_))), "{object}");
-        }
-        assert_eq!(next(&ask("notes", Position::Start), r#"{"data":[{"id":1}]}"#), None);
+        let full = page(&ask("deals", Position::Start), &format!(r#"{{"data":[{rows}]}}"#));
+        assert!(matches!(full, Err(Error::Garbled(_))));
+    }
+
+    #[test]
+    fn an_offset_list_that_says_nothing_is_asked_for_its_next_page_unless_the_page_is_short() {
+        let of = |rows: usize, more: &str| {
+            let rows = vec![r#"{"id":1}"#; rows].join(",");
+            next(&ask("mailThreads", Position::Offset(500)), &format!(r#"{{"data":[{rows}]{more}}}"#))
+        };
+        assert_eq!(of(500, ""), Some(Position::Offset(1_000)));
+        assert_eq!(of(50, ""), Some(Position::Offset(550)));
+        assert_eq!((of(49, ""), of(0, "")), (None, None));
+        let bare =
+            |more| format!(r#","additional_data":{{"start":500,"limit":100,"more_items_in_collection":{more}}}"#);
+        assert_eq!(of(30, &bare(true)), Some(Position::Offset(530)));
+        assert_eq!(of(500, &bare(false)), None);
+    }
+
+    #[test]
+    fn a_wrapped_row_is_the_record_within() {
+        let mails = Ask { parents: &[Key::Number(7)], ..ask("dealMailMessages", Position::Start) };
+        assert_eq!(query(&mails), "deals/7/mailMessages include_body=1 limit=500");
+        let body = r#"{"data":[{"object":"mailMessage","timestamp":"x","data":{"id":3}},{"id":4}]}"#;
+        let texts: Vec<String> =
+            page(&mails, body).expect("a page").rows.iter().map(|row| row.get().to_owned()).collect();
+        assert_eq!(texts, [r#"{"id":3}"#, r#"{"id":4}"#]);
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! The parents' counters, noted while they were listed (`heads.rs`), decide:
 //!
 //! 1. A parent that counts no children is not asked; what was held under it is gone.
-//! 2. A parent that is new or changed is asked.
+//! 2. A parent that is new or changed is asked, unless its children are such that nobody can write (mails of a deal) and
+//!    the counter stands beside the record: an edit of the deal says nothing about them, the counter does.
 //! 3. A parent whose counter differs from what the snapshot below holds is asked.
 //! 4. Every other parent's children are carried over, and the snapshot says how many were not looked at again.
 //!
-//! If asking all parents that have children is cheap (`way.rs`), all are asked.
+//! If asking all parents that have children is cheap (`way.rs`), all are asked, unless nobody can write such
+//! children: mails. Parents that could not be read the last
+//! time are asked again, whatever their counter says.
 
 use std::collections::HashSet;
 
@@ -22,7 +25,7 @@ use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
 use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
-use crate::catalogue::{Listing, Object, ObjectName};
+use crate::catalogue::{self, Dml, Listing, Object, ObjectName};
 use crate::record::{Key, RecordId};
 
 /// Parents asked at once.
@@ -46,9 +49,17 @@ struct Family {
     carried: u64,
 }
 
+/// What one call showed.
+struct Shown {
+    /// The keys of all its rows, be they stored or not.
+    keys: Vec<Key>,
+    rows: Vec<Row>,
+}
+
 /// Rows that wait to be stored, and the parents they complete.
 #[derive(Default)]
 struct Batch {
+    shown: HashSet<Key>,
     rows: Vec<Row>,
     parents: Vec<Key>,
 }
@@ -73,7 +84,7 @@ impl Run<'_> {
         let Family { ask, held, gone, carried } = family;
         let after = {
             let mut desk = self.desk();
-            for key in gone.iter().filter(|_| self.same_eyes) {
+            for key in gone.iter().filter(|_| self.sees(object)) {
                 desk.gone(&RecordId::new(ObjectName::known(object.name), key.clone()))?;
             }
             let progress = desk.notes.progress(object.name);
@@ -82,16 +93,16 @@ impl Run<'_> {
         };
         let ask: Vec<Key> = ask.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
         let lists = ask.chunks(parents_a_call(object)).map(|parents| async move {
-            let rows = self.judged_rows(object, parents).await;
-            (parents, rows)
+            let shown = self.shown(object, parents).await;
+            (parents, shown)
         });
         let mut lists = stream::iter(lists).buffered(AT_ONCE);
         let mut batch = Batch::default();
-        while let Some((parents, rows)) = lists.next().await {
-            match rows {
-                Ok(rows) => {
-                    let parent = parents.first().filter(|_| matches!(object.listing, Listing::Under { .. }));
-                    batch.rows.extend(self.read_rows(object, parent, &rows));
+        while let Some((parents, shown)) = lists.next().await {
+            match shown {
+                Ok(Shown { keys, rows }) => {
+                    batch.shown.extend(keys);
+                    batch.rows.extend(rows);
                     batch.parents.extend_from_slice(parents);
                 }
                 Err(Trouble::Stop(stop)) => {
@@ -110,15 +121,14 @@ impl Run<'_> {
 
     /// Stores what came for a number of parents; what they held before and do not show any more is gone.
     fn settle(&self, object: &'static Object, batch: Batch, held: &Held) -> Result<(), Trouble> {
-        let Batch { rows, parents } = batch;
+        let Batch { shown, rows, parents } = batch;
         let Some(last) = parents.last().cloned() else { return Ok(()) };
         let count = rows.len();
-        let shown: HashSet<Key> = rows.iter().map(|row| row.record.id().key.clone()).collect();
         self.store(object, rows)?;
         {
             let mut desk = self.desk();
             // A row that was no record may be any of those that seem to be missing.
-            let sure = self.same_eyes && desk.notes.progress(object.name).bad == 0;
+            let sure = self.sees(object) && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
                 if !shown.contains(&key) {
                     desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
@@ -127,6 +137,16 @@ impl Run<'_> {
             desk.notes.progress(object.name).after = Some(last.to_string());
         }
         self.turn_page(object, None, count)
+    }
+
+    /// The records of one call's list, with what only a request for each of them brings.
+    async fn shown(&self, object: &'static Object, parents: &[Key]) -> Result<Shown, Trouble> {
+        let rows = self.judged_rows(object, parents).await?;
+        let parent = parents.first().filter(|_| matches!(object.listing, Listing::Under { .. }));
+        let rows = self.read_rows(object, parent, &rows);
+        let keys = rows.iter().map(|row| row.record.id().key.clone()).collect();
+        let rows = if object.extended.is_empty() { rows } else { self.extend(object, rows).await? };
+        Ok(Shown { keys, rows })
     }
 
     /// All rows of one call's list.
@@ -160,6 +180,7 @@ impl Run<'_> {
         let mut desk = self.desk();
         let progress = desk.notes.progress(object.name);
         progress.unread += parents.len() as u64;
+        progress.unread_parents.extend(parents.iter().map(Key::to_string));
         let under = match parents {
             [only] => format!("{only}"),
             [first, .., last] => format!("{} parents from {first} to {last}", parents.len()),
@@ -172,13 +193,15 @@ impl Run<'_> {
     /// Decides which parents are asked and what becomes of the children held.
     fn family(&self, object: &'static Object) -> Result<Family, Error> {
         let (heads, complete) = self.heads(object);
-        let stands = self.held(object.name).is_some_and(|base| way::stands(base, &self.without(object)));
+        let unread = self.unread_last_time(object);
+        let foreign = self.foreign_parents(object)?;
         let mut held = Held::default();
         let (mut orphans, mut strays) = (Vec::new(), 0);
         if let Some(base) = self.base.as_ref().filter(|base| base.contents(&ObjectName::known(object.name)).is_some()) {
             for key in base.keys(&ObjectName::known(object.name))? {
                 let key = key?;
                 match parent_of(&key) {
+                    Some(parent) if foreign.contains(&parent) => strays += 1,
                     Some(parent) if heads.find(&parent).is_some() => held.note(parent, key),
                     Some(_) if complete => orphans.push(key),
                     _ => strays += 1,
@@ -189,22 +212,37 @@ impl Run<'_> {
         let price = with_children.div_ceil(parents_a_call(object) as u64) * u64::from(object.price);
         let again = match object.listing {
             Listing::Bulk { .. } => way::cheap(price, self.spendable()),
+            // What nobody can write is not swapped behind an equal counter.
+            _ if object.dml == Dml::NOTHING => false,
             _ => way::negligible(price, self.spendable()),
         };
-        let all = !stands || self.wanted.full || again;
+        let all = unread.is_none() || self.wanted.full || again;
+        let unread = unread.unwrap_or_default();
+        let counter_alone = counter_alone(object);
         held.settle();
         let mut family = Family { ask: Vec::new(), held, gone: orphans, carried: strays };
         for head in heads.iter() {
             let children = family.held.count(&head.key);
             if head.count == Some(0) {
                 family.gone.extend(family.held.under(&head.key));
-            } else if all || must_ask(&head, children) {
+            } else if all || must_ask(&head, children, counter_alone) || unread.contains(&head.key) {
                 family.ask.push(head.key);
             } else {
                 family.carried += children as u64;
             }
         }
         Ok(family)
+    }
+
+    /// The parents under which the snapshot below is not what the service showed; `None` when it cannot be stood on.
+    fn unread_last_time(&self, object: &Object) -> Option<HashSet<Key>> {
+        let (base, without) = (self.held(object.name)?, self.without(object));
+        if way::stands(base, &without) {
+            return Some(HashSet::new());
+        }
+        let told = &self.base.as_ref()?.manifest().notes["unread"][object.name];
+        let keys = told.as_array().filter(|_| base.without == without)?;
+        Some(keys.iter().filter_map(|key| key.as_str().map(Key::parse)).collect())
     }
 
     /// What is known of the parents, and whether that is all of them.
@@ -224,9 +262,18 @@ impl Run<'_> {
     }
 }
 
+/// True when a change of the parent itself says nothing about its children.
+fn counter_alone(object: &Object) -> bool {
+    let Listing::Under { parents, counter: Some(counter), .. } = object.listing else { return false };
+    let parents = parents.iter().filter_map(|name| catalogue::find(&ObjectName::known(name)));
+    let in_record = |parent: &Object| parent.computed.contains(&counter);
+    object.dml == Dml::NOTHING && !parents.into_iter().any(in_record)
+}
+
 /// True when a parent's children may be others than those held.
-fn must_ask(head: &Head, held: usize) -> bool {
-    head.touched || head.count.is_some_and(|count| u64::from(count) != held as u64)
+fn must_ask(head: &Head, held: usize, counter_alone: bool) -> bool {
+    let told = counter_alone && head.count.is_some();
+    head.touched && !told || head.count.is_some_and(|count| u64::from(count) != held as u64)
 }
 
 /// How many parents one call takes.
@@ -238,7 +285,7 @@ fn parents_a_call(object: &Object) -> usize {
 }
 
 /// The parent that a child's key names.
-fn parent_of(key: &Key) -> Option<Key> {
+pub(super) fn parent_of(key: &Key) -> Option<Key> {
     match key {
         Key::Pair(parent, _) => Some(Key::Number(*parent)),
         Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
@@ -249,15 +296,25 @@ fn parent_of(key: &Key) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::specimen;
 
     #[test]
     fn a_parent_is_asked_when_it_changed_or_its_counter_differs() {
         let head = |count, touched| Head { key: Key::Number(1), count, touched };
-        assert!(must_ask(&head(Some(2), true), 2));
-        assert!(must_ask(&head(Some(3), false), 2));
-        assert!(!must_ask(&head(Some(2), false), 2));
-        assert!(must_ask(&head(None, true), 0));
-        assert!(!must_ask(&head(None, false), 5));
+        assert!(must_ask(&head(Some(2), true), 2, false));
+        assert!(must_ask(&head(Some(3), false), 2, false));
+        assert!(!must_ask(&head(Some(2), false), 2, false));
+        assert!(must_ask(&head(None, true), 0, false));
+        assert!(!must_ask(&head(None, false), 5, false));
+    }
+
+    #[test]
+    fn an_edit_of_a_deal_says_nothing_about_its_mails_and_one_of_a_thread_does() {
+        let head = |count, touched| Head { key: Key::Number(1), count, touched };
+        assert!(!must_ask(&head(Some(2), true), 2, true));
+        assert!(must_ask(&head(Some(3), true), 2, true) && must_ask(&head(None, true), 2, true));
+        let alone = |name: &'static str| counter_alone(specimen::object(name));
+        assert!(alone("dealMailMessages") && !alone("mailMessages") && !alone("dealFollowers"));
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Run<'_> {
             let exact = ending.unseen_is_deleted && object.twin.is_none();
             let contents = desk.writer.close(&ObjectName::known(object.name), ending)?;
             counts.add(object, &progress, &contents, exact)?;
+            counts.bounds(object, &progress, &contents);
         }
         for (name, ending) in foreign {
             desk.writer.close(&name, ending)?;
@@ -61,10 +62,10 @@ impl Run<'_> {
             // What stands for a file is gone when its file is.
             Listing::Derived { .. } => owner.is_some_and(walked_whole) && progress.failure.is_none(),
         };
-        let unseen_is_deleted = complete && self.same_eyes && (whole || owner.is_some());
+        let unseen_is_deleted = complete && self.sees(object) && (whole || owner.is_some());
         let looked_at_all = match object.listing {
             Listing::Flat(_) => unseen_is_deleted,
-            _ => whole && self.same_eyes && progress.carried == 0,
+            _ => whole && self.sees(object) && progress.carried == 0,
         };
         let started = progress.started.unwrap_or_else(|| self.now());
         let below = base.and_then(|base| base.watermark);
@@ -141,18 +142,25 @@ fn part(count: u64, one: &str, many: &str) -> Coverage {
     Coverage::Part { reason: format!("{count} {}", if count == 1 { one } else { many }) }
 }
 
+/// More parents than this are not listed: then all of them are asked again.
+const UNREAD_LISTED: usize = 1_000;
+
 /// What was listed and what was carried over, for the notes of the snapshot.
 #[derive(Default)]
 struct Counts {
     listed: BTreeMap<&'static str, u64>,
     carried: BTreeMap<&'static str, u64>,
+    /// Parents under which something could not be read, where that is all that is missing.
+    unread: BTreeMap<&'static str, Vec<String>>,
+    /// What an object is limited to, however complete it is.
+    only: BTreeMap<&'static str, &'static str>,
 }
 
 impl Counts {
     /// Counts an object; `exact` when the snapshot must hold what was listed and nothing else.
     fn add(&mut self, object: &Object, progress: &Progress, contents: &Contents, exact: bool) -> Result<(), Error> {
         let flat = matches!(object.listing, Listing::Flat(_));
-        if exact && flat && contents.records != progress.listed {
+        if exact && flat && contents.records != progress.listed + progress.carried {
             let (object, listed, stored) = (object.name.to_owned(), progress.listed, contents.records);
             return Err(Error::Miscounted { object, listed, stored });
         }
@@ -166,7 +174,32 @@ impl Counts {
         Ok(())
     }
 
+    /// Notes what the coverage of an object cannot say.
+    fn bounds(&mut self, object: &Object, progress: &Progress, contents: &Contents) {
+        let asked = matches!(contents.coverage, Coverage::Whole | Coverage::Part { .. });
+        if let Some(own) = object.own.filter(|_| asked) {
+            self.only.insert(object.name, own.words);
+        }
+        let all_known = progress.unread_parents.len() as u64 == progress.unread;
+        let few = (1..=UNREAD_LISTED).contains(&progress.unread_parents.len());
+        if progress.failure.is_none() && progress.bad == 0 && all_known && few {
+            let mut parents = progress.unread_parents.clone();
+            parents.sort_unstable();
+            parents.dedup();
+            self.unread.insert(object.name, parents);
+        }
+    }
+
     fn notes(self, sight: Value) -> Value {
-        json!({"listed": self.listed, "carried": self.carried, "sight": sight})
+        let Counts { listed, carried, unread, only } = self;
+        let mut notes = json!({"listed": listed, "carried": carried, "sight": sight});
+        // Absent where there is nothing to say: most snapshots.
+        if !unread.is_empty() {
+            notes["unread"] = json!(unread);
+        }
+        if !only.is_empty() {
+            notes["only"] = json!(only);
+        }
+        notes
     }
 }

@@ -8,6 +8,7 @@
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
+use super::children::parent_of;
 use super::lists::Row;
 use super::run::{Run, Trouble};
 use super::shape;
@@ -34,12 +35,14 @@ impl Run<'_> {
                 Fate::Store(row) => complete.push(row),
                 Fate::Keep(record, reason) => {
                     let mut desk = self.desk();
+                    let parent = parent_of(&record.id().key).map(|parent| parent.to_string());
                     if !desk.writer.keep(record.id()).map_err(super::Error::from)? {
                         // Better without these fields than not at all; the next increment asks for them.
                         desk.take(object.name, std::slice::from_ref(&record))?;
                     }
                     let progress = desk.notes.progress(object.name);
                     progress.unread += 1;
+                    progress.unread_parents.extend(parent);
                     progress.gap(format!("{} without its extended fields: {reason}", record.id().key));
                 }
             }
@@ -84,7 +87,7 @@ impl Run<'_> {
     ) -> Result<Result<Map<String, Value>, String>, Trouble> {
         let mut fields = Map::new();
         for extended in object.extended {
-            match self.judged(self.account.extended(extended, &record.id().key).await) {
+            match self.judged(self.account.extended(object, extended, &record.id().key).await) {
                 Ok(found) => fields.extend(found),
                 Err(Trouble::Stop(stop)) => return Err(Trouble::Stop(stop)),
                 Err(Trouble::Gone) => return Ok(Err("it is gone".into())),

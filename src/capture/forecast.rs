@@ -61,5 +61,7 @@ fn list_requests(object: &Object, below: Option<&crate::archive::Contents>, term
         Way::Walk => way::pages(object, below.map_or(0, |below| below.records)),
         Way::Since(_) if matches!(object.deletions, Deletions::Listed(..)) => 2,
         Way::Since(_) => 1,
+        // Top and tail of each part.
+        Way::Top => 2 * object.parts.map_or(1, |parts| parts.values.len()) as u64,
     }
 }

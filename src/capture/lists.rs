@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::contents;
+use super::newest::Part;
 use super::notes::{Download, Failure, Phase};
 use super::run::{Run, Stop, Trouble, follows_twin};
 use super::shape;
@@ -16,7 +17,7 @@ use chrono::{DateTime, Utc};
 
 /// What the rows of a list are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rows {
+pub(super) enum Rows {
     /// Records.
     Records,
     /// Records that were deleted.
@@ -38,6 +39,16 @@ impl Row {
     }
 }
 
+/// What a page of records was.
+pub(super) struct Listed {
+    pub(super) keys: Vec<Key>,
+    /// Those of them that are as the snapshot below has them and were not met before.
+    pub(super) same: Vec<Key>,
+    /// How many of them this capture had not met.
+    pub(super) fresh: usize,
+    pub(super) next: Option<crate::account::Position>,
+}
+
 /// What is looked up in the rows of an object besides its records.
 struct Watch {
     /// The objects that are listed under its records, and the counter of each.
@@ -52,7 +63,10 @@ impl Run<'_> {
         if !self.set_out(object) {
             return Ok(());
         }
-        let end = self.walk(object).await;
+        let end = match self.walk(object).await {
+            Ok(()) => self.keep_foreign(object),
+            trouble => trouble,
+        };
         self.arrive(object, end)
     }
 
@@ -63,15 +77,18 @@ impl Run<'_> {
             (progress.way.unwrap_or(Way::Walk), progress.phase)
         };
         let since = match way {
-            Way::Walk => None,
+            Way::Walk | Way::Top => None,
             Way::Since(since) => Some(since),
         };
         if phase == Phase::Rows {
-            self.read_pages(object, since, Rows::Records).await?;
+            match object.parts {
+                Some(_) => self.read_newest(object, way).await?,
+                None => drop(self.read_pages(object, since, Rows::Records, None).await?),
+            }
         }
         if since.is_some() && matches!(object.deletions, Deletions::Listed(..)) {
             self.desk().notes.progress(object.name).phase = Phase::Deleted;
-            self.read_pages(object, since, Rows::Deleted).await?;
+            self.read_pages(object, since, Rows::Deleted, None).await?;
         }
         Ok(())
     }
@@ -83,8 +100,8 @@ impl Run<'_> {
         since: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), Stop> {
-        match self.read_pages(object, Some(since), Rows::Records).await {
-            Ok(()) => {
+        match self.read_pages(object, Some(since), Rows::Records, None).await {
+            Ok(_) => {
                 self.desk().notes.progress(object.name).started = Some(now);
                 Ok(())
             }
@@ -94,29 +111,51 @@ impl Run<'_> {
         }
     }
 
-    async fn read_pages(
+    /// Reads a list, or one part of it, from where it was left to its end; answers how many pages that took.
+    pub(super) async fn read_pages(
         &self,
         object: &'static Object,
         since: Option<DateTime<Utc>>,
         rows: Rows,
-    ) -> Result<(), Trouble> {
-        let extra = match (rows, object.deletions) {
+        part: Part,
+    ) -> Result<usize, Trouble> {
+        let extra: Vec<(&str, String)> = match (rows, object.deletions) {
             (Rows::Deleted, Deletions::Listed(name, value)) => vec![(name, value.to_owned())],
-            _ => Vec::new(),
+            _ => part.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         };
+        let mut pages = 0;
         let left = self.desk().notes.progress(object.name).position.clone();
         let mut trail = Trail::from(left.as_ref(), limit(object));
         while let Some(position) = trail.position().cloned() {
             let ask = Ask { object, parents: &[], since, extra: &extra, position };
             let Page { rows: found, next } = self.judged(self.account.page(&ask).await)?;
             let (keys, fresh) = match rows {
-                Rows::Records => self.absorb(object, &found).await?,
+                Rows::Records => {
+                    let Listed { keys, fresh, .. } = self.absorb(object, &found).await?;
+                    (keys, fresh)
+                }
                 Rows::Deleted => self.forget(object, &found)?,
             };
             trail.learn(keys, fresh, next).map_err(|reason| Trouble::Object(Failure::Part(reason.into())))?;
             self.turn_page(object, trail.position().cloned(), found.len())?;
+            pages += 1;
         }
-        Ok(())
+        Ok(pages)
+    }
+
+    /// Reads one page of a part of a list and stores what it shows.
+    pub(super) async fn read_page(
+        &self,
+        object: &'static Object,
+        part: Part,
+        position: crate::account::Position,
+    ) -> Result<Listed, Trouble> {
+        let extra: Vec<(&str, String)> = part.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let ask = Ask { extra: &extra, position, ..Ask::first(object) };
+        let Page { rows, next } = self.judged(self.account.page(&ask).await)?;
+        let listed = self.absorb(object, &rows).await?;
+        self.turn_page(object, None, rows.len())?;
+        Ok(Listed { next, ..listed })
     }
 
     /// Notes that a page is done.
@@ -136,13 +175,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Stores the rows of one page; answers their keys and how many of them this capture had not met.
-    async fn absorb(&self, object: &'static Object, rows: &[Box<RawValue>]) -> Result<(Vec<Key>, usize), Trouble> {
+    /// Stores the rows of one page.
+    async fn absorb(&self, object: &'static Object, rows: &[Box<RawValue>]) -> Result<Listed, Trouble> {
         let read = self.read_rows(object, None, rows);
-        let keys = read.iter().map(|row| row.record.id().key.clone()).collect();
+        let keys: Vec<Key> = read.iter().map(|row| row.record.id().key.clone()).collect();
         let read = if object.extended.is_empty() { read } else { self.extend(object, read).await? };
+        let stored: Vec<Key> = read.iter().map(|row| row.record.id().key.clone()).collect();
         let took = self.store(object, read)?;
-        Ok((keys, took.iter().filter(|took| **took != Took::Again).count()))
+        let fresh = took.iter().filter(|took| **took != Took::Again).count();
+        let same = stored.into_iter().zip(took).filter(|(_, took)| *took == Took::Same).map(|(key, _)| key);
+        Ok(Listed { keys, same: same.collect(), fresh, next: None })
     }
 
     /// Reads rows as records; what is none becomes a gap.
@@ -188,8 +230,13 @@ impl Run<'_> {
         let took = desk.take(object.name, &records)?;
         for ((record, took), (counts, contents)) in records.iter().zip(&took).zip(rest) {
             let key = &record.id().key;
-            // What is met again was new, or has changed since it was first met.
-            let touched = *took != Took::Same;
+            let touched = match took {
+                Took::Same => false,
+                // In one of several parts, the same row is met again in the next.
+                Took::Again if object.parts.is_some() => !self.is_as_below(record)?,
+                // What is met again was new, or has changed since it was first met.
+                Took::New | Took::Changed | Took::Again => true,
+            };
             for ((child, _), count) in watch.children.iter().zip(counts) {
                 let heads = desk.notes.heads.entry((*child).to_owned()).or_default();
                 heads.entry(object.name.to_owned()).or_default().note(key, count, touched);
@@ -203,6 +250,13 @@ impl Run<'_> {
             }
         }
         Ok(took)
+    }
+
+    /// Whether the snapshot below has just this version of a record.
+    fn is_as_below(&self, record: &Record) -> Result<bool, Trouble> {
+        let Some(base) = &self.base else { return Ok(false) };
+        let below = base.find(record.id()).map_err(super::Error::from)?;
+        Ok(below.is_some_and(|below| below.text() == record.text()))
     }
 
     /// True when a record that is new in this list may still stand in the twin.

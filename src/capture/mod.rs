@@ -26,7 +26,9 @@ mod forecast;
 mod heads;
 mod held;
 mod lists;
+mod newest;
 mod notes;
+mod own;
 mod run;
 mod shape;
 #[cfg(test)]

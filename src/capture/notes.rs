@@ -94,6 +94,9 @@ pub(super) struct Progress {
     pub(super) started: Option<DateTime<Utc>>,
     /// The next page, if the list was left in the middle.
     pub(super) position: Option<Position>,
+    /// The part of the list that is being read.
+    #[serde(default)]
+    pub(super) part: usize,
     pub(super) pages: u64,
     /// Records met, each once.
     pub(super) listed: u64,
@@ -101,8 +104,11 @@ pub(super) struct Progress {
     pub(super) carried: u64,
     /// Rows that were no records.
     pub(super) bad: u64,
-    /// Parents whose lists could not be read.
+    /// Parents whose lists could not be read, and records whose extended fields could not.
     pub(super) unread: u64,
+    /// The parents concerned, as far as they are known: the next increment asks them again.
+    #[serde(default)]
+    pub(super) unread_parents: Vec<String>,
     /// The last parent whose children were read.
     pub(super) after: Option<String>,
     pub(super) gaps: Vec<String>,

@@ -6,7 +6,8 @@
 //! - walk when there is nothing to stand on, when everything is wanted, when the
 //!   service cannot be asked for changes, or when the last walk is over a week old;
 //! - walk when its price is at most 200 tokens or 2 % of what may be spent today;
-//! - else ask for what changed since the watermark, and carry the rest over.
+//! - else ask for what changed since the watermark, and carry the rest over;
+//! - or, of a list that shows the newest first and cannot be asked, look at its top and its tail (`newest.rs`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub(super) enum Way {
     Walk,
     /// Only what changed since; the rest is carried over unseen.
     Since(DateTime<Utc>),
+    /// From the newest down to what is known; the rest is carried over if the tail is where it was.
+    Top,
 }
 
 /// What the choice depends on besides the object.
@@ -48,14 +51,16 @@ pub(super) struct Terms {
 /// Chooses the way for one object, given what the snapshot below says of it.
 pub(super) fn choose(object: &Object, base: Option<&Contents>, without: &[String], terms: Terms) -> Way {
     let Some(base) = base.filter(|base| stands(base, without)) else { return Way::Walk };
-    let (Some(_), Some(watermark), Some(walked)) = (object.since, base.watermark, base.deletions_seen_at) else {
-        return Way::Walk;
-    };
+    let Some(walked) = base.deletions_seen_at else { return Way::Walk };
     let stale = terms.now - walked > WALKED_AT_LEAST_EVERY;
     if terms.full || stale || cheap(list_price(object, base.records), terms.spendable) {
         return Way::Walk;
     }
-    Way::Since(watermark)
+    match (object.since, base.watermark) {
+        (Some(_), Some(watermark)) => Way::Since(watermark),
+        _ if object.newest_first => Way::Top,
+        _ => Way::Walk,
+    }
 }
 
 /// True when an increment can stand on what the snapshot below has: all of it, with the same fields left out.
@@ -80,11 +85,14 @@ pub(super) fn list_price(object: &Object, records: u64) -> u64 {
     pages(object, records) * u64::from(object.price)
 }
 
-/// Pages of a list of so many records, the empty one included.
+/// Pages of a list of so many records, the empty one included; of a list in parts, each part has at least one.
 pub(super) fn pages(object: &Object, records: u64) -> u64 {
+    let further = object.parts.map_or(0, |parts| parts.values.len().saturating_sub(1)) as u64;
     match paging(object) {
-        Paging::Whole => 1,
-        Paging::Cursor { limit } | Paging::Offset { limit } => records.div_ceil(u64::from(limit).max(1)).max(1),
+        Paging::Whole => 1 + further,
+        Paging::Cursor { limit } | Paging::Offset { limit } => {
+            records.div_ceil(u64::from(limit).max(1)).max(1) + further
+        }
     }
 }
 
@@ -159,6 +167,16 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_asked_for_changes_is_always_walked() {
         assert_eq!(choose(specimen::object("files"), Some(&base(2_000_000)), &[], terms()), Way::Walk);
+    }
+
+    #[test]
+    fn a_dear_list_of_the_newest_first_is_looked_at_from_both_ends_and_walked_once_a_week() {
+        let threads = specimen::object("mailThreads");
+        assert_eq!(choose(threads, Some(&base(3_000)), &[], terms()), Way::Walk);
+        assert_eq!(choose(threads, Some(&base(20_000)), &[], terms()), Way::Top);
+        let later = Terms { now: at("2026-11-08T02:00:01Z"), ..terms() };
+        assert_eq!(choose(threads, Some(&base(20_000)), &[], later), Way::Walk);
+        assert_eq!(list_price(threads, 900), 5 * 20);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(super) static ORGANIZATIONS: Object = Object {
     name: "organizations",
     version: Version::V2,
     path: "/organizations",
-    query: &[("sort_by", "id"), ("sort_direction", "asc"), ("include_fields", "followers_count")],
+    query: &[("sort_by", "id"), ("sort_direction", "asc"), ("include_fields", "followers_count,email_messages_count")],
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
     price: 10,
     since: Some("updated_since"),
@@ -95,7 +95,7 @@ pub(super) static PERSONS: Object = Object {
     query: &[
         ("sort_by", "id"),
         ("sort_direction", "asc"),
-        ("include_fields", "followers_count,marketing_status,doi_status"),
+        ("include_fields", "followers_count,email_messages_count,marketing_status,doi_status"),
     ],
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
     price: 10,

@@ -10,7 +10,10 @@ use super::object::{
 const QUERY: &[(&str, &str)] = &[
     ("sort_by", "id"),
     ("sort_direction", "asc"),
-    ("include_fields", "products_count,participants_count,followers_count,first_won_time,source_lead_id"),
+    (
+        "include_fields",
+        "products_count,participants_count,followers_count,email_messages_count,first_won_time,source_lead_id",
+    ),
 ];
 
 // is_deleted stands in both schemas, yet the guide says that POST cannot make a deleted deal and PATCH cannot

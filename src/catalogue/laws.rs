@@ -270,9 +270,30 @@ fn a_parent_s_counter_is_asked_for_and_left_out_of_the_archive() {
                 .query
                 .iter()
                 .any(|(name, value)| *name == "include_fields" && value.split(',').any(|field| field == counter));
-            if !asked || !parent.volatile.contains(&counter) {
+            // One that every row shows is a field like others: mail threads.
+            let shown = parent.computed.contains(&counter);
+            if !shown && (!asked || !parent.volatile.contains(&counter)) {
                 breaches.push(format!("{}: `{}` must be asked for {counter} and drop it", object.name, parent.name));
             }
+        }
+    });
+}
+
+#[test]
+fn parts_and_owners_are_fields_of_the_record_and_only_flat_lists_have_parts() {
+    each(|object, breaches| {
+        let named = object.parts.map(|parts| parts.field).into_iter().chain(object.own.map(|own| own.field));
+        for field in named.filter(|field| !object.computed.contains(field)) {
+            breaches.push(format!("{}.{field} is not a field of the record", object.name));
+        }
+        let flat = matches!(object.listing, Listing::Flat(Paging::Offset { .. }));
+        if (object.parts.is_some() || object.newest_first) && !(flat && object.since.is_none()) {
+            breaches.push(format!("{} is read in a way that is known of flat offset lists only", object.name));
+        }
+        if object.extended.iter().flat_map(|one| one.fields).any(|field| !object.computed.contains(field))
+            && object.dml == Dml::NOTHING
+        {
+            breaches.push(format!("{} does not name what its extended requests bring", object.name));
         }
     });
 }

@@ -14,16 +14,18 @@ mod fields;
 #[cfg(test)]
 mod laws;
 mod leads;
+mod mail;
 mod notes;
 mod object;
 mod order;
+mod parts;
 mod pipelines;
 mod products;
 mod workplace;
 
 pub use object::{
-    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, KeyIn, Listing, Method, Object, ObjectName, Paging,
-    Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
+    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, KeyIn, Listing, Method, Object, ObjectName, Own,
+    Paging, Parts, Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
 };
 pub use order::in_restore_order;
 
@@ -53,6 +55,7 @@ pub static ALL: &[&Object] = &[
     &activities::ACTIVITIES,
     &notes::NOTES,
     &notes::FILES,
+    &mail::MAIL_THREADS,
     &deals::ARCHIVED_DEALS,
     &leads::ARCHIVED_LEADS,
     &contacts::ORGANIZATION_FOLLOWERS,
@@ -61,6 +64,10 @@ pub static ALL: &[&Object] = &[
     &deals::DEAL_PRODUCTS,
     &deals::DEAL_FOLLOWERS,
     &deals::DEAL_PARTICIPANTS,
+    &mail::MAIL_MESSAGES,
+    &mail::DEAL_MAIL_MESSAGES,
+    &mail::PERSON_MAIL_MESSAGES,
+    &mail::ORGANIZATION_MAIL_MESSAGES,
     &notes::FILE_CONTENTS,
     &workplace::FILTERS,
     &workplace::WEBHOOKS,

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub use super::parts::{Own, Parts};
+
 /// The word by which an object is known on disk and on the command line; never reused.
 ///
 /// On disk it is written as in the service's paths (`dealProducts`); people read
@@ -68,6 +70,14 @@ pub struct Object {
     pub query: &'static [(&'static str, &'static str)],
     /// How all records are found.
     pub listing: Listing,
+    /// The parts in which the list comes, each read for itself.
+    pub parts: Option<Parts>,
+    /// What changed last stands first, and nothing can be asked for by time.
+    pub newest_first: bool,
+    /// The member of a row in which the record stands; a row is the record itself otherwise.
+    pub wrapped: Option<&'static str>,
+    /// The list shows nothing but what belongs to the token's own user.
+    pub own: Option<Own>,
     /// Tokens of one page.
     pub price: u32,
     /// Where a row keeps its identity.
@@ -122,6 +132,10 @@ impl Object {
         path: "",
         query: &[],
         listing: Listing::Flat(Paging::Whole),
+        parts: None,
+        newest_first: false,
+        wrapped: None,
+        own: None,
         price: 0,
         key: KeyIn::Field("id"),
         since: None,
@@ -457,11 +471,13 @@ pub struct Dml {
 
 impl Dml {
     /// Read only.
-    pub(super) const NOTHING: Dml = Dml { insert: false, update: false, delete: false };
+    pub const NOTHING: Dml = Dml { insert: false, update: false, delete: false };
     /// INSERT, UPDATE, DELETE.
     pub(super) const ALL: Dml = Dml { insert: true, update: true, delete: true };
     /// INSERT, DELETE.
     pub(super) const INSERT_DELETE: Dml = Dml { insert: true, update: false, delete: true };
+    /// UPDATE, DELETE.
+    pub(super) const UPDATE_DELETE: Dml = Dml { insert: false, update: true, delete: true };
     /// INSERT, UPDATE.
     pub(super) const INSERT_UPDATE: Dml = Dml { insert: true, update: true, delete: false };
 }

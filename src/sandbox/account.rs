@@ -200,7 +200,7 @@ impl Account {
 
 /// Whether rows of the kind go with the row they hang on (their first link).
 pub(super) fn dies_with_parent(kind: &str) -> bool {
-    ["dealProducts", "dealParticipants"].contains(&kind) || kind.ends_with("Followers")
+    ["dealProducts", "dealParticipants", "mailMessages"].contains(&kind) || kind.ends_with("Followers")
 }
 
 /// The facts of a kind that is known to exist.

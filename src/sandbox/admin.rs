@@ -10,9 +10,11 @@ use hyper::body::Frame;
 use serde_json::{Value, json};
 
 use crate::sandbox::clock;
+use crate::sandbox::delivery;
 use crate::sandbox::fault::{FaultError, FaultOrder};
 use crate::sandbox::http::{Asked, Reply, Shared, locked};
 use crate::sandbox::judge::Telling;
+use crate::sandbox::row::Id;
 
 /// Answers a request below `/sandbox`.
 pub(super) fn reply(shared: &Arc<Shared>, asked: &Asked) -> Reply {
@@ -36,6 +38,8 @@ pub(super) fn reply(shared: &Arc<Shared>, asked: &Asked) -> Reply {
         }
         ("GET", "/clock") => (200, json!({"now": locked(&shared.account).clock.now().to_rfc3339()})),
         ("POST", "/clock") => set_clock(shared, &asked.body),
+        ("POST", "/mail") => deliver(shared, &asked.body),
+        ("POST", "/user") => set_user(shared, &asked.body),
         _ => (404, json!({"error": "no such endpoint of the sandbox"})),
     };
     let body = Full::new(Bytes::from(told.1.to_string())).map_err(|never| match never {}).boxed_unsync();
@@ -73,6 +77,27 @@ fn order(shared: &Shared, body: &[u8]) -> (u16, Value) {
             (200, left(shared))
         }
         Err(error) => (400, json!({"error": error.to_string()})),
+    }
+}
+
+fn deliver(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+    match delivery::deliver(&mut locked(&shared.account), &sent) {
+        Ok(threads) => (200, threads),
+        Err(error) => (400, json!({"error": error})),
+    }
+}
+
+/// Makes the token another user's.
+fn set_user(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut account = locked(&shared.account);
+    match sent.get("id").and_then(Value::as_u64).filter(|id| account.is_live("users", &Id::Number(*id))) {
+        Some(id) => {
+            account.me = id;
+            (200, json!({"id": id}))
+        }
+        None => (400, json!({"error": "send {\"id\":N} with the id of a user"})),
     }
 }
 

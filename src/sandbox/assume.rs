@@ -56,6 +56,10 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     ask("last-page", &["honest", "odd"], "does the last v1 page claim more items with a null next_start"),
     ask("fair-use-patch", &["no", "yes"], "do PATCH and DELETE count against the 10,000 writes a day"),
     ask("query-token", &["no", "yes"], "is ?api_token= still taken"),
+    ask("mail-links", &["clear", "keep"], "do mail threads lose the id of a deleted deal or lead, or keep it"),
+    ask("mail-unlink", &["empty", "no"], "does an empty deal_id or lead_id take a mail thread's link away"),
+    ask("mail-pages", &["told", "silent"], "does a page of mail threads say whether there is more"),
+    ask("record-mail-pages", &["bare", "wrapped"], "does a record's page of mails wrap its pagination as others do"),
     ask("odd", &["yes", "no"], "turned key order, an unknown member now and then, pages shorter than asked"),
 ];
 

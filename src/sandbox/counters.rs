@@ -1,12 +1,14 @@
 //! Counters and sums that the service keeps on deals, persons and organizations.
 //!
 //! They are counted anew from the rows each time a child changes: slower than adding one, but a counter can then never drift from the
-//! truth that the judge tells. `related_*` and `email_messages_count` stay as the company generator wrote them; nothing described says
-//! how the service derives them.
+//! truth that the judge tells. `related_*` stay as the company generator wrote them; nothing described says how the service derives them.
 
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::account::Account;
+use crate::sandbox::clock;
+use crate::sandbox::kinds::Times;
+use crate::sandbox::mail;
 use crate::sandbox::row::Id;
 use crate::sandbox::store::Row;
 
@@ -29,6 +31,7 @@ pub(super) fn recount(account: &mut Account, kind: &'static str, id: &Id, child_
         ("deals" | "persons" | "organizations", "files") => {
             set(&mut row, "files_count", count(account, "files", link_to(kind), id))
         }
+        ("deals" | "persons" | "organizations", "mailMessages") => mails(account, kind, id, &mut row),
         ("persons" | "organizations", "deals") => deals(account, link_to(kind), id, &mut row),
         ("organizations", "persons") => set(&mut row, "people_count", count(account, "persons", "org_id", id)),
         ("deals" | "persons" | "organizations", followers) if followers.ends_with("Followers") => {
@@ -109,6 +112,25 @@ fn deals(account: &Account, member: &str, id: &Id, row: &mut Map<String, Value>)
     set(row, "won_deals_count", won);
     set(row, "lost_deals_count", lost);
     set(row, "closed_deals_count", won + lost);
+}
+
+fn mails(account: &Account, kind: &str, id: &Id, row: &mut Map<String, Value>) {
+    let under = mail::under(account, kind, id);
+    set(row, "email_messages_count", under.len());
+    let rows = &account.store.table("mailMessages").rows;
+    let last = |sent: &str| {
+        let sent_so = under
+            .iter()
+            .map(|id| &rows[id])
+            .filter(|one| one.member("sent_flag") == Some(sent) && one.member("draft_flag") == Some("0"));
+        sent_so.filter_map(|one| one.word("message_time").and_then(clock::read)).max()
+    };
+    for (member, sent) in [("last_incoming_mail_time", "0"), ("last_outgoing_mail_time", "1")] {
+        if row.contains_key(member) {
+            let time = last(sent).map(|time| clock::written(time, Times::Zoned));
+            row.insert(member.to_owned(), json!(time));
+        }
+    }
 }
 
 fn participations(account: &Account, id: &Id, row: &mut Map<String, Value>) {

@@ -10,7 +10,7 @@ pub(super) enum Times {
     Zoned,
     /// `2024-01-01 00:00:00`: kinds with a v1 home.
     Plain,
-    /// `2024-01-01T00:00:00.000Z`: leads, lead labels, webhooks.
+    /// `2024-01-01T00:00:00.000Z`: leads, lead labels, webhooks, mail.
     Millis,
 }
 
@@ -141,6 +141,25 @@ pub(super) static KINDS: &[Kind] = &[
             ("lead_id", "leads"),
             ("product_id", "products"),
             ("activity_id", "activities"),
+        ],
+    ),
+    kind(
+        ("mailThreads", "MailThreads", "Mail thread"),
+        Millis,
+        Hidden,
+        None,
+        &[("deal_id", "deals"), ("lead_id", "leads")],
+    ),
+    kind(
+        ("mailMessages", "MailMessages", "Mail message"),
+        Millis,
+        Hidden,
+        None,
+        &[
+            ("mail_thread_id", "mailThreads"),
+            ("deal_id", "deals"),
+            ("person_id", "persons"),
+            ("org_id", "organizations"),
         ],
     ),
     kind(("filters", "Filters", "Filter"), Plain, Inactive, None, &[]),

@@ -9,6 +9,7 @@ use crate::sandbox::check;
 use crate::sandbox::clock;
 use crate::sandbox::custom;
 use crate::sandbox::filters::Condition;
+use crate::sandbox::mail;
 use crate::sandbox::offset::{self, List};
 use crate::sandbox::row::Id;
 use crate::sandbox::show;
@@ -153,5 +154,6 @@ fn delete(account: &mut Account, id: &Id, mut row: Map<String, Value>) -> Outcom
     row.insert("is_deleted".into(), json!(true));
     row.insert("update_time".into(), account.stamp(KIND).into());
     account.write(KIND, id, &row);
+    mail::unlink(account, KIND, id);
     single(200, json!({"id": row["id"]}))
 }

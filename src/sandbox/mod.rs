@@ -13,11 +13,13 @@
 //! | `GET /sandbox/log`, `DELETE` | the last 10,000 requests: method, path, query, status (0: connection dropped); no secrets |
 //! | `POST /sandbox/faults` | orders faults: `{"method","path","after","times","fault":"status=503"}`, the text form of [`FaultOrder`] as a string, or an array of either |
 //! | `GET /sandbox/faults`, `DELETE` | what is left of them; `DELETE` clears |
+//! | `POST /sandbox/mail` | `{"count":N}` delivers so many new threads to the mailbox of the token's user, `{"thread_id":N}` one more message |
+//! | `POST /sandbox/user` | `{"id":N}` makes the token that user's: another mailbox, another author |
 //! | `POST /sandbox/clock` | `{"advance_seconds":N}` or `{"now":"2026-01-01T00:00:00Z"}` moves its clock; `GET` reads it |
 //!
 //! # Limits
 //!
-//! Objects outside the kinds of `kinds.rs` answer 501. `related_*` and `email_messages_count` stay as the company was made; search, mail,
+//! Objects outside the kinds of `kinds.rs` answer 501. `related_*` counters stay as the company was made; search,
 //! goals, projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
 
 use std::collections::VecDeque;
@@ -47,6 +49,7 @@ mod counters;
 mod cursor;
 mod custom;
 mod deals;
+mod delivery;
 mod fault;
 mod fields;
 mod files;
@@ -58,6 +61,7 @@ mod kinds;
 mod leads;
 mod lines;
 mod list;
+mod mail;
 mod merge;
 mod meter;
 mod notes;

@@ -23,6 +23,11 @@ impl Window {
         Ok(Self { start, limit: limit.clamp(1, largest) })
     }
 
+    /// The first row after the window.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.limit
+    }
+
     /// The rows in the window.
     pub(super) fn of<'a, T>(&self, rows: &'a [T]) -> &'a [T] {
         let from = self.start.min(rows.len());
@@ -53,6 +58,18 @@ pub(super) fn page(
     list: &List<'_>,
     write: &dyn Fn(&mut String, &Id, &Row),
 ) -> Outcome {
+    let (rows, pagination) = rows(account, call, kind, list, write)?;
+    offset_page(&rows, Some(pagination), None)
+}
+
+/// The rows of such a page as text, and its pagination.
+pub(super) fn rows(
+    account: &Account,
+    call: &Call<'_>,
+    kind: &'static str,
+    list: &List<'_>,
+    write: &dyn Fn(&mut String, &Id, &Row),
+) -> Result<(String, Value), Answer> {
     let window = Window::read(call, list.largest)?;
     let table = account.store.table(kind);
     let order = Order::read(call.asked("sort").unwrap_or(list.sort), list.sortable)?;
@@ -66,7 +83,7 @@ pub(super) fn page(
         }
         write(&mut text, id, row);
     }
-    offset_page(&text, Some(window.pagination(account, window.start + found.len())), None)
+    Ok((text, window.pagination(account, window.start + found.len())))
 }
 
 /// What a v1 list holds and in which order.

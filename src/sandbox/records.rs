@@ -12,7 +12,7 @@ use crate::sandbox::answer::{Answer, Outcome, invalid, refusal, single};
 use crate::sandbox::call::Call;
 use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::row::Id;
-use crate::sandbox::{activities, check, contacts, custom, deals, followers, pipelines, products, show};
+use crate::sandbox::{activities, check, contacts, custom, deals, followers, mail, pipelines, products, show};
 
 /// Kinds that share these operations.
 pub(super) const RECORDS: &[&str] =
@@ -125,6 +125,9 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>, kind: &'static str)
     account.write(kind, &id, &row);
     if ["persons", "organizations"].contains(&kind) {
         contacts::orphan(account, kind, &id);
+    }
+    if kind == "deals" {
+        mail::unlink(account, kind, &id);
     }
     single(200, json!({"id": row["id"]}))
 }

@@ -10,7 +10,7 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    check, deals, fields, files, filters, followers, leads, lines, merge, notes, participants, settings, webhooks,
+    check, deals, fields, files, filters, followers, leads, lines, mail, merge, notes, participants, settings, webhooks,
 };
 
 /// Serves one call.
@@ -58,6 +58,8 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         }
         ("GET", [_, "{id}", "files"], Some(kind)) => files::of_parent(account, call, kind),
         (_, ["files"] | ["files", "{id}"] | ["files", "{id}", "download"], _) => files::serve(account, call),
+        ("GET", [_, "{id}", "mailMessages"], Some(kind)) => mail::of_parent(account, call, kind),
+        (_, ["mailbox", ..], _) => mail::serve(account, call),
         (_, ["notes"] | ["notes", "{id}"], _) => notes::serve(account, call),
         (_, ["leads"] | ["leads", "{id}"] | ["leads", "archived"], _) => leads::serve(account, call),
         (_, ["leadLabels", ..], _) => settings::lead_labels(account, call),

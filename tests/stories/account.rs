@@ -21,7 +21,9 @@ fn body(value: Value) -> Map<String, Value> {
 
 /// All records of a list.
 async fn walk(account: &Account, object: &'static Object, parents: &[Key]) -> Vec<Record> {
-    let mut ask = Ask { parents, ..Ask::first(object) };
+    let first = object.parts.map(|parts| (parts.parameter, parts.values[0].to_owned()));
+    let extra: Vec<(&str, String)> = first.into_iter().collect();
+    let mut ask = Ask { parents, extra: &extra, ..Ask::first(object) };
     let mut records = Vec::new();
     loop {
         let page = account.page(&ask).await.unwrap_or_else(|error| panic!("{}: {error}", object.name));
@@ -160,7 +162,7 @@ fn a_file_goes_up_and_comes_down_byte_for_byte() {
         // Conditions come with an extended request; a filter that was deleted has none.
         let filters = object("filters");
         let filter = walk(&account, filters, &[]).await[0].id().key.clone();
-        let fields = account.extended(&filters.extended[0], &filter).await.expect("conditions");
+        let fields = account.extended(filters, &filters.extended[0], &filter).await.expect("conditions");
         assert!(fields["conditions"].is_object());
     });
 }

@@ -7,6 +7,7 @@
 
 mod killer;
 mod tap;
+mod mail;
 mod truth;
 
 use std::path::{Path, PathBuf};

@@ -253,10 +253,19 @@ async fn a_list_under_a_parent_that_vanished_is_gone_and_not_unoffered() {
 async fn an_extended_request_brings_its_fields_and_no_others() {
     let filter = r#"{"success":true,"data":{"id":3,"name":"x","conditions":{"glue":"and"}}}"#;
     let (service, account) = account([Reply::good(filter)]).await;
-    let conditions = &object("filters").extended[0];
-    let fields = account.extended(conditions, &Key::Number(3)).await.expect("fields");
+    let filters = object("filters");
+    let fields = account.extended(filters, &filters.extended[0], &Key::Number(3)).await.expect("fields");
     assert_eq!(Value::Object(fields), json!({"conditions": {"glue": "and"}}));
     assert_eq!(service.lines()[1], "GET /api/v1/filters/3?include_field_code=true");
+}
+
+#[tokio::test]
+async fn an_extended_request_under_a_parent_is_asked_by_the_record_s_own_id_and_says_what_is_not_there() {
+    let (service, account) = account([Reply::good(r#"{"success":true,"data":{"id":3,"subject":"x"}}"#)]).await;
+    let messages = object("mailMessages");
+    let fields = account.extended(messages, &messages.extended[0], &Key::Pair(7, 3)).await.expect("fields");
+    assert_eq!(Value::Object(fields), json!({"body": null}));
+    assert_eq!(service.lines()[1], "GET /api/v1/mailbox/mailMessages/3?include_body=1");
 }
 
 #[tokio::test]

@@ -35,13 +35,24 @@ impl From<&'static Object> for ObjectView {
             object: object.name,
             title: crate::catalogue::ObjectName::known(object.name).title(),
             path: format!("{version} {}", object.path),
-            listing: listing(&object.listing),
+            listing: listed(object),
             price: object.price,
-            incremental: if object.since.is_some() { "changes since" } else { "whole list" },
+            incremental: match object {
+                Object { since: Some(_), .. } => "changes since",
+                Object { newest_first: true, .. } => "newest first",
+                _ => "whole list",
+            },
             restore: restore(object),
             limits: object.limits,
         }
     }
+}
+
+/// How the list is read, and whose records it shows.
+fn listed(object: &Object) -> String {
+    let parts = object.parts.map(|parts| format!(", for each {} of {}", parts.parameter, parts.values.join(", ")));
+    let only = object.own.map(|own| format!(", {}", own.words));
+    format!("{}{}{}", listing(&object.listing), parts.unwrap_or_default(), only.unwrap_or_default())
 }
 
 fn listing(listing: &Listing) -> String {

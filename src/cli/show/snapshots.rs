@@ -69,9 +69,13 @@ fn by_title<S: Serializer>(objects: &[ObjectLine], serializer: S) -> Result<S::O
     map.end()
 }
 
-impl From<&Contents> for ObjectLine {
-    fn from(contents: &Contents) -> ObjectLine {
-        let (coverage, reason) = coverage(&contents.coverage);
+impl ObjectLine {
+    /// The line of an object; `only` is what it is limited to, however complete it is.
+    fn of(contents: &Contents, only: Option<&str>) -> ObjectLine {
+        let (coverage, reason) = match (&contents.coverage, only) {
+            (Coverage::Whole, Some(only)) => coverage(&Coverage::Part { reason: only.to_owned() }),
+            (seen, _) => coverage(seen),
+        };
         ObjectLine {
             title: contents.object.title(),
             records: contents.records,
@@ -117,6 +121,7 @@ impl SnapshotView {
     pub(crate) fn page(manifest: &Manifest) -> SnapshotView {
         let mut contents: Vec<&Contents> = manifest.contents.iter().collect();
         contents.sort_by_key(|contents| place(&contents.object));
+        let only = |contents: &Contents| manifest.notes["only"][contents.object.as_str()].as_str();
         SnapshotView {
             snapshot: manifest.id.0.clone(),
             parent: manifest.parent.as_ref().map(|parent| parent.0.clone()),
@@ -129,7 +134,7 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
-            objects: contents.into_iter().map(ObjectLine::from).collect(),
+            objects: contents.into_iter().map(|contents| ObjectLine::of(contents, only(contents))).collect(),
             whole_page: true,
         }
     }

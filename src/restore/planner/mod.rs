@@ -10,6 +10,8 @@ mod archive;
 mod assemble;
 mod bodies;
 mod expel;
+#[cfg(test)]
+mod laws;
 mod makes;
 mod relink;
 #[cfg(test)]

@@ -251,7 +251,7 @@ impl<'r> Run<'r> {
             },
         };
         for extended in object.extended {
-            row.extend(self.site.account.extended(extended, key).await.or_else(unseen)?);
+            row.extend(self.site.account.extended(object, extended, key).await.or_else(unseen)?);
         }
         Ok(Some(row))
     }

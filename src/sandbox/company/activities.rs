@@ -50,7 +50,8 @@ pub(super) fn activities(company: &Company, sink: &mut dyn Sink) {
     }
 }
 
-fn parents(company: &Company, parents: &Parents, row: &mut Map<String, Value>) {
+/// Sets the ids of what the row hangs on.
+pub(super) fn parents(company: &Company, parents: &Parents, row: &mut Map<String, Value>) {
     set(row, "deal_id", parents.deal.map(|deal| company.id_of("deals", deal)));
     set(row, "lead_id", parents.lead.map(|lead| deals::lead_id(company, lead)));
     set(row, "person_id", parents.person.map(|person| company.id_of("persons", person)));

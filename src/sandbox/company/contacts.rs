@@ -25,7 +25,7 @@ pub(super) fn labels(dice: &mut Dice, options: &[u64]) -> Value {
     options.iter().cycle().skip(first).take(count).copied().collect()
 }
 
-/// The counters that activities, notes and files make, and the mail counters: this account has no mailbox.
+/// The counters that activities, notes, files and mails make.
 pub(super) fn counters(company: &Company, row: &mut Map<String, Value>, tally: &Tally, followers: u64) {
     let activity = |index: u64| company.id_of("activities", index);
     set(row, "next_activity_id", tally.next().map(activity));
@@ -36,7 +36,14 @@ pub(super) fn counters(company: &Company, row: &mut Map<String, Value>, tally: &
     set(row, "notes_count", tally.notes);
     set(row, "files_count", tally.files);
     set(row, "followers_count", followers);
-    set(row, "email_messages_count", 0);
+    set(row, "email_messages_count", tally.mails);
+}
+
+/// When the last mail came and went.
+pub(super) fn mail_times(tally: &Tally, row: &mut Map<String, Value>) {
+    let shown = |at: Option<u32>| at.map(|at| time::rfc3339(i64::from(at)));
+    set(row, "last_incoming_mail_time", shown(tally.received));
+    set(row, "last_outgoing_mail_time", shown(tally.sent));
 }
 
 fn standing(row: &mut Map<String, Value>, prefix: &str, standing: &Standing) {
@@ -219,7 +226,6 @@ fn person_counters(company: &Company, tallies: &Tallies, index: u64, row: &mut M
     standing(row, "related_", &firm.without(&tallies.own_at_employer[place]));
     set(row, "participant_open_deals_count", tallies.joined[place].open);
     set(row, "participant_closed_deals_count", tallies.joined[place].closed());
-    set(row, "last_incoming_mail_time", Value::Null);
-    set(row, "last_outgoing_mail_time", Value::Null);
+    mail_times(&tallies.persons[place], row);
     set(row, "smart_bcc_email", bcc(company));
 }

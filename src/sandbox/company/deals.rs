@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::company::contacts::{bcc, counters, follow, labels, reach, visible_to};
+use crate::sandbox::company::contacts::{bcc, counters, follow, labels, mail_times, reach, visible_to};
 use crate::sandbox::company::dice::Dice;
 use crate::sandbox::company::facts::{CURRENCIES, Company};
 use crate::sandbox::company::fields;
@@ -55,8 +55,7 @@ pub(super) fn deals(company: &Company, tallies: &Tallies, sink: &mut dyn Sink) {
         counters(company, &mut row, &tallies.deals[index as usize], deal.followers);
         set(&mut row, "products_count", deal.lines);
         set(&mut row, "participants_count", deal.participants);
-        set(&mut row, "last_incoming_mail_time", Value::Null);
-        set(&mut row, "last_outgoing_mail_time", Value::Null);
+        mail_times(&tallies.deals[index as usize], &mut row);
         set(&mut row, "source_lead_id", Value::Null);
         set(&mut row, "smart_bcc_email", bcc(company));
         fields::values(company, "dealFields", index, &reach(company), inner(&mut row, "custom_fields"));

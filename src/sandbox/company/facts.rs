@@ -18,6 +18,7 @@ pub(super) struct Counts {
     pub(super) activities: u64,
     pub(super) notes: u64,
     pub(super) files: u64,
+    pub(super) threads: u64,
 }
 
 /// A colleague in the company.
@@ -228,6 +229,7 @@ impl Counts {
                 activities: 0,
                 notes: 0,
                 files: 0,
+                threads: 0,
             };
         }
         let share = |permille: u64, least: u64| (records * permille / 1000).max(least);
@@ -239,6 +241,7 @@ impl Counts {
             leads: share(30, 2),
             notes: share(90, 3),
             files: share(15, 1),
+            threads: share(20, 5),
             // What is left once the rows under parents are counted.
             activities: 0,
         }

@@ -243,17 +243,17 @@ impl Company {
         }
     }
 
-    fn of_deal(&self, index: u64) -> Parents {
+    pub(super) fn of_deal(&self, index: u64) -> Parents {
         let deal = self.deal(index);
         Parents { deal: Some(index), person: deal.person, organization: deal.organization, ..Parents::default() }
     }
 
-    fn of_lead(&self, index: u64) -> Parents {
+    pub(super) fn of_lead(&self, index: u64) -> Parents {
         let (person, organization) = self.lead_parents(index);
         Parents { lead: Some(index), person, organization, ..Parents::default() }
     }
 
-    fn of_person(&self, index: u64) -> Parents {
+    pub(super) fn of_person(&self, index: u64) -> Parents {
         Parents { person: Some(index), organization: self.employer(index), ..Parents::default() }
     }
 

@@ -9,7 +9,7 @@
 //! - A line's `sum` is price times quantity less discount, plus tax if the price excludes it; a deal's value is the sum of its enabled
 //!   lines. `products_count` counts lines.
 //! - An activity, note or file of a deal or lead also carries that deal's or lead's person and organization, and counts for all three.
-//! - There is no mailbox: mail counters are 0.
+//! - Mail counters count the messages of the token's user's own threads and of shared ones; mail comes on top of `records` ([`mail`]).
 //!
 //! Rows hold no copy of another row's name (`deal.title` in a note): the server adds those when it answers.
 
@@ -21,6 +21,7 @@ mod dice;
 mod facts;
 mod fields;
 mod links;
+mod mail;
 mod products;
 mod rows;
 mod system;
@@ -56,6 +57,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     activities::activities(&company, sink);
     activities::notes(&company, sink);
     activities::files(&company, sink);
+    mail::mail(&company, sink);
 }
 
 /// How many activities make the company as large as asked: all other rows are counted first.

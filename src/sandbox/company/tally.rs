@@ -4,6 +4,7 @@
 
 use crate::sandbox::company::facts::Company;
 use crate::sandbox::company::links::{Parents, Status};
+use crate::sandbox::company::mail::Thread;
 
 /// Counters that deals, persons, organizations and leads have in common.
 #[derive(Clone, Copy, Default, Debug)]
@@ -12,6 +13,10 @@ pub(super) struct Tally {
     pub(super) done: u32,
     pub(super) notes: u32,
     pub(super) files: u32,
+    pub(super) mails: u32,
+    /// When the last one was received and sent.
+    pub(super) received: Option<u32>,
+    pub(super) sent: Option<u32>,
     /// Due time and position of the next activity to do, and of the last one done.
     next: Option<(u32, u32)>,
     last: Option<(u32, u32)>,
@@ -121,6 +126,9 @@ impl Tallies {
         for index in 0..counts.files {
             tallies.each(&company.file_parents(index), |tally| tally.files += 1);
         }
+        for index in 0..counts.threads {
+            tallies.mail(&company.thread(index));
+        }
         tallies
     }
 
@@ -152,6 +160,21 @@ impl Tallies {
             for person in company.participants(index, &deal) {
                 self.joined[person as usize].add(deal.status);
             }
+        }
+    }
+
+    /// Messages count where the token's user sees them, attachments always.
+    fn mail(&mut self, thread: &Thread) {
+        for letter in &thread.letters {
+            let at = Some(letter.at.max(0) as u32);
+            self.each(&thread.on, |tally| {
+                tally.files += u32::from(letter.attached);
+                if thread.is_seen() {
+                    tally.mails += 1;
+                    let place = if letter.came() { &mut tally.received } else { &mut tally.sent };
+                    *place = (*place).max(at.filter(|_| !letter.draft));
+                }
+            });
         }
     }
 

@@ -14,6 +14,7 @@ mod children;
 mod company;
 mod fields;
 mod lists;
+mod mail;
 mod records;
 mod wire;
 

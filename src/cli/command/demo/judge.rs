@@ -29,6 +29,8 @@ const NATURE: &[&str] = &[
     "smart_bcc_email",
     "last_activity_id",
     "next_activity_id",
+    "last_incoming_mail_time",
+    "last_outgoing_mail_time",
 ];
 
 /// Rows that the service adds by itself: a new record's owner follows it, a deal's person takes part in it.
@@ -47,6 +49,8 @@ pub(super) struct Verdict {
     pub(super) added_by_service: BTreeMap<String, u64>,
     /// Rows that still point to the record that was deleted, beside those that point to the new one, by object.
     pub(super) stale: BTreeMap<String, u64>,
+    /// Mails that stay linked to a person or organization that has another number now, by object.
+    pub(super) unlinked: BTreeMap<String, u64>,
     /// What the plan said would not come back, a line each.
     pub(super) announced: Vec<String>,
     /// What is wrong, a line each.
@@ -180,14 +184,21 @@ impl Verdict {
         let pair = |field: &str| (then.get(field).unwrap_or(&null), now.get(field).unwrap_or(&null));
         let key = name(title, then, &restored.renumbered);
         let (mut nature, mut told) = (BTreeSet::new(), Vec::new());
+        let mut old_link = false;
         let mut announced = false;
         for field in fields {
             let (before, after) = pair(field);
             // A new number of its own is a difference, by nature; in a link it is none.
+            // Mails stay linked to the person who was deleted: they come from elsewhere and cannot be written.
+            let is_old_link = title.starts_with("Mail") && before == after;
             let is_same = match field.as_str() {
                 "id" => before == after,
                 _ => same(field, (before, after), &restored.renumbered),
             };
+            if is_old_link && !is_same {
+                old_link = true;
+                continue;
+            }
             if is_same || self.is_kept_price(field, then, now) {
                 continue;
             }
@@ -199,6 +210,9 @@ impl Verdict {
             } else {
                 told.push(format!("{field}: {before} → {after}"));
             }
+        }
+        if old_link {
+            *self.unlinked.entry(title.to_owned()).or_default() += 1;
         }
         if !told.is_empty() {
             self.wrong.push(format!("{title} {key}: {}", told.join(", ")));

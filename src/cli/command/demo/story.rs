@@ -162,7 +162,7 @@ impl Story<'_> {
 
     /// The verdict, and what to try next.
     fn end(&self, end: End<'_>) -> Result<Exit, Failure> {
-        let Verdict { equal, by_nature, nature, added_by_service, stale, announced, wrong, kept } = end.judge;
+        let Verdict { equal, by_nature, nature, added_by_service, stale, unlinked, announced, wrong, kept } = end.judge;
         let (equal, changed) = (count(*equal, "record is", "records are"), count(*by_nature, "is", "are"));
         self.say("Asked directly, past pdbak, the account says:")?;
         self.say(&format!("  {equal} exactly as before the accident"))?;
@@ -181,6 +181,9 @@ impl Story<'_> {
                 "  {} {title} still point to a deleted record, beside those that point to the new one",
                 number(*rows)
             ))?;
+        }
+        for (title, rows) in unlinked {
+            self.say(&format!("  {} {title} stay linked to a deleted person or organization", number(*rows)))?;
         }
         for line in kept {
             self.say(&format!("  kept on purpose: {line}"))?;

@@ -91,6 +91,29 @@ fn agree(made: &Collected, kind: &str, counted: &[(&str, BTreeMap<u64, u64>)]) {
 }
 
 #[test]
+fn mail_counters_count_what_the_token_s_user_sees() {
+    let made = company(7, 5000);
+    let me = made.kind("users").find(|user| user["is_you"] == true).expect("one of them")["id"].clone();
+    let seen = |message: &Row| {
+        let thread = &made.rows["mailThreads"][&Id::Number(message["mail_thread_id"].as_u64().unwrap())];
+        thread["user_id"] == me || thread["shared_flag"] == 1
+    };
+    for (kind, member) in [("deals", "deal_id"), ("persons", "person_id"), ("organizations", "org_id")] {
+        agree(&made, kind, &[("email_messages_count", tally(&made, "mailMessages", member, seen))]);
+    }
+    let messages: BTreeMap<u64, u64> = tally(&made, "mailMessages", "mail_thread_id", |_| true);
+    agree(&made, "mailThreads", &[("message_count", messages)]);
+    let folders: std::collections::BTreeSet<String> = made
+        .kind("mailThreads")
+        .flat_map(|thread| thread["folders"].as_array().unwrap())
+        .map(Value::to_string)
+        .collect();
+    assert_eq!(folders.len(), 4, "{folders:?}");
+    assert!(made.kind("mailThreads").all(|thread| !thread["folders"].as_array().unwrap().is_empty()));
+    assert!(made.kind("files").any(|file| file["mail_message_id"] != ""));
+}
+
+#[test]
 fn related_deals_are_those_of_the_firm_and_of_its_people() {
     let made = company(7, 2000);
     let deals: Vec<&Row> = made.kind("deals").collect();
