@@ -176,6 +176,7 @@ fn every_field_that_the_service_takes_is_one_a_restore_may_send() {
     let kept_back = [
         ("deals", "is_deleted", "sent by the undelete form alone"),
         ("archivedDeals", "is_deleted", "sent by the undelete form alone"),
+        ("organizationRelationships", "org_id", "only says from which side the answer is seen"),
         ("activities", "person_id", "v2 takes it from the primary participant"),
     ];
     each(|contract, object, breaches| {

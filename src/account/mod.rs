@@ -161,7 +161,8 @@ impl Account {
     pub async fn one(&self, object: &'static Object, key: &Key) -> Result<Option<Box<RawValue>>, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "read one of", object: object.name, why };
         let single = object.single.ok_or_else(|| no_call("it has no call for one record"))?;
-        let Some(segments) = address::segments(single.path, None, Some(&key.to_string())) else { return Ok(None) };
+        let (parent, own) = address::split(object, key);
+        let Some(segments) = address::segments(single.path, parent.as_deref(), Some(&own)) else { return Ok(None) };
         // Of the list's parameters only this one is known to the call for one record.
         let query = object.query.iter().filter(|(name, _)| *name == "include_fields");
         let query = query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -77,7 +77,8 @@ impl Ask<'_> {
         };
         let replaced = |name: &str| self.extra.iter().any(|(extra, _)| *extra == name);
         for (name, value) in object.query.iter().filter(|(name, _)| !replaced(name)) {
-            add(name, (*value).to_owned());
+            let value = if *value == "{parent}" { parent.clone().unwrap_or_default() } else { (*value).to_owned() };
+            add(name, value);
         }
         match (self.since, object.since) {
             // Whole seconds: fractions are refused. api/objects.md, Facts that shape the whole table.

@@ -19,6 +19,7 @@ mod object;
 mod order;
 mod pipelines;
 mod products;
+mod terms;
 mod workplace;
 
 pub use object::{
@@ -57,10 +58,15 @@ pub static ALL: &[&Object] = &[
     &leads::ARCHIVED_LEADS,
     &contacts::ORGANIZATION_FOLLOWERS,
     &contacts::PERSON_FOLLOWERS,
+    &contacts::ORGANIZATION_RELATIONSHIPS,
     &products::PRODUCT_FOLLOWERS,
+    &products::PRODUCT_VARIATIONS,
     &deals::DEAL_PRODUCTS,
+    &terms::DEAL_DISCOUNTS,
+    &terms::DEAL_INSTALLMENTS,
     &deals::DEAL_FOLLOWERS,
     &deals::DEAL_PARTICIPANTS,
+    &notes::NOTE_COMMENTS,
     &notes::FILE_CONTENTS,
     &workplace::FILTERS,
     &workplace::WEBHOOKS,

@@ -64,10 +64,12 @@ pub struct Object {
     pub version: Version,
     /// Where it is listed, as in the service's documentation; `{parent}` stands for the parent's id.
     pub path: &'static str,
-    /// Query parameters sent with every page.
+    /// Query parameters sent with every page; `{parent}` stands for the parent's id.
     pub query: &'static [(&'static str, &'static str)],
     /// How all records are found.
     pub listing: Listing,
+    /// A field of the parent that is empty or 0 when there is nothing to read under it, though it does not count.
+    pub gate: Option<&'static str>,
     /// Tokens of one page.
     pub price: u32,
     /// Where a row keeps its identity.
@@ -122,6 +124,7 @@ impl Object {
         path: "",
         query: &[],
         listing: Listing::Flat(Paging::Whole),
+        gate: None,
         price: 0,
         key: KeyIn::Field("id"),
         since: None,
@@ -152,6 +155,11 @@ impl Object {
             Listing::Flat(_) | Listing::Derived { .. } => &[],
             Listing::Under { parents, .. } | Listing::Bulk { parents, .. } => parents,
         }
+    }
+
+    /// Whether a record belongs to two parents and is listed under both: its own id is its key, and it names them.
+    pub fn is_shared(&self) -> bool {
+        matches!((self.listing, self.key), (Listing::Under { .. }, KeyIn::Field(_)))
     }
 
     /// The fields that a restore may send, at creation or afterwards, custom fields apart.

@@ -9,6 +9,7 @@
 //! - A line's `sum` is price times quantity less discount, plus tax if the price excludes it; a deal's value is the sum of its enabled
 //!   lines. `products_count` counts lines.
 //! - An activity, note or file of a deal or lead also carries that deal's or lead's person and organization, and counts for all three.
+//! - A deal's discount is a share of the sum of its enabled lines.
 //! - There is no mailbox: mail counters are 0.
 //!
 //! Rows hold no copy of another row's name (`deal.title` in a note): the server adds those when it answers.
@@ -18,6 +19,7 @@ mod bytes;
 mod contacts;
 mod deals;
 mod dice;
+mod extras;
 mod facts;
 mod fields;
 mod links;
@@ -50,6 +52,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     let tallies = Tallies::take(&company);
     contacts::organizations(&company, &tallies, sink);
     contacts::persons(&company, &tallies, sink);
+    extras::relationships(&company, sink);
     products::products(&company, sink);
     deals::deals(&company, &tallies, sink);
     deals::leads(&company, &tallies, sink);
