@@ -8,6 +8,7 @@ use super::Error;
 use super::desk::Desk;
 use super::notes::{Failure, Progress};
 use super::run::Run;
+use super::sweep::{self, Looked};
 use super::way::{self, Way};
 use crate::archive::{Contents, Coverage, Ending, Manifest, Tally};
 use crate::catalogue::{self, Listing, Object, ObjectName};
@@ -30,6 +31,8 @@ impl Run<'_> {
         let foreign = self.foreign();
         let spent = self.account.spent();
         let sight = self.sight().clone();
+        let looked = endings.iter().filter_map(|(object, _, progress)| Some((object.name, progress.looked.clone()?)));
+        let looked = sweep::notes(looked.collect(), self.base.as_ref().map(|base| base.manifest()));
         let mut desk = self.into_desk();
         let mut counts = Counts::default();
         for (object, ending, progress) in endings {
@@ -45,7 +48,7 @@ impl Run<'_> {
             started: notes.started,
             requests: notes.requests + spent.requests,
             tokens: notes.tokens + spent.tokens,
-            notes: counts.notes(sight),
+            notes: counts.notes(sight, looked),
         };
         Ok(writer.finish(tally)?)
     }
@@ -62,18 +65,21 @@ impl Run<'_> {
             Listing::Derived { .. } => owner.is_some_and(walked_whole) && progress.failure.is_none(),
         };
         let unseen_is_deleted = complete && self.same_eyes && (whole || owner.is_some());
-        let looked_at_all = match object.listing {
-            Listing::Flat(_) => unseen_is_deleted,
-            _ => whole && self.same_eyes && progress.carried == 0,
-        };
         let started = progress.started.unwrap_or_else(|| self.now());
+        let looked_at_all = match object.listing {
+            Listing::Flat(_) => unseen_is_deleted.then_some(started),
+            _ if !whole || !self.same_eyes => None,
+            _ if progress.carried == 0 => Some(started),
+            // Every parent was looked at then or later.
+            _ => progress.looked.as_ref().and_then(Looked::oldest),
+        };
         let below = base.and_then(|base| base.watermark);
         Ending {
             without: if progress.started.is_some() { self.without(object) } else { held_without(base) },
             gaps: progress.all_gaps(),
             unseen_is_deleted,
             seen_at: if progress.started.is_some() { started } else { base.map_or(started, |base| base.seen_at) },
-            deletions_seen_at: if looked_at_all { Some(started) } else { base.and_then(|base| base.deletions_seen_at) },
+            deletions_seen_at: looked_at_all.or_else(|| base.and_then(|base| base.deletions_seen_at)),
             // Never past a record that failed: the next increment must meet it again.
             watermark: object.since.and_then(|_| if whole { Some(way::watermark(started)) } else { below }),
             coverage,
@@ -166,7 +172,7 @@ impl Counts {
         Ok(())
     }
 
-    fn notes(self, sight: Value) -> Value {
-        json!({"listed": self.listed, "carried": self.carried, "sight": sight})
+    fn notes(self, sight: Value, looked: Value) -> Value {
+        json!({"listed": self.listed, "carried": self.carried, "sight": sight, "looked": looked})
     }
 }

@@ -68,11 +68,21 @@ pub(super) fn cheap(tokens: u64, spendable: Option<u64>) -> bool {
     tokens <= spendable.map_or(CHEAP_TOKENS, |spendable| CHEAP_TOKENS.max(spendable / CHEAP_SHARE))
 }
 
-/// True for lists under single parents whose counters say nothing new, when reading them again is next to nothing.
+/// Tokens that may be spent on looking again at the children of parents that say nothing new.
 ///
-/// Only a swap behind an equal counter can be found there, so what is cheap for a list is not cheap for these.
-pub(super) fn negligible(tokens: u64, spendable: Option<u64>) -> bool {
-    spendable.is_some_and(|spendable| tokens <= spendable / NEGLIGIBLE_SHARE)
+/// `price` is that of all of them. What is next to nothing is paid whole: for lists of many parents at once as for any
+/// list, for lists under single parents only below one in two hundred of today's tokens. Else the sweep takes its share
+/// of the parents, but never more than the same share of what may be spent today.
+pub(super) fn sweep(object: &Object, price: u64, spendable: Option<u64>, percent: u8) -> u64 {
+    let whole = match object.listing {
+        Listing::Bulk { .. } => cheap(price, spendable),
+        _ => spendable.is_some_and(|spendable| price <= spendable / NEGLIGIBLE_SHARE),
+    };
+    if whole {
+        return price;
+    }
+    let share = |tokens: u64| (tokens * u64::from(percent)).div_ceil(100);
+    spendable.map_or(share(price), |spendable| share(price).min(share(spendable)))
 }
 
 /// Tokens of walking a list of so many records.
@@ -159,6 +169,16 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_asked_for_changes_is_always_walked() {
         assert_eq!(choose(specimen::object("files"), Some(&base(2_000_000)), &[], terms()), Way::Walk);
+    }
+
+    #[test]
+    fn a_sweep_takes_its_share_of_the_parents_and_never_more_than_that_share_of_the_day() {
+        let comments = specimen::object("noteComments");
+        assert_eq!(sweep(comments, 400_000, None, 2), 8_000);
+        assert_eq!(sweep(comments, 400_000, Some(15_000), 2), 300);
+        assert_eq!(sweep(comments, 60, Some(15_000), 2), 60, "next to nothing is paid whole");
+        assert_eq!(sweep(comments, 400_000, Some(15_000), 0), 0);
+        assert_eq!(sweep(specimen::object("dealProducts"), 200, Some(1_000), 2), 200);
     }
 
     #[test]

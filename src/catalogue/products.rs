@@ -2,8 +2,8 @@
 
 use super::contacts::FOLLOWERS;
 use super::object::{
-    Call, Custom, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Shape, Single, Target, Undelete, Version, When,
-    Write,
+    Call, Custom, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Shape, Single, Target, Undelete, Version,
+    When, Write,
 };
 
 /// What a product takes, made or changed.

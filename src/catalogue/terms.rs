@@ -2,9 +2,7 @@
 //!
 //! Both hang on the products of a deal, and a deal without products has neither.
 
-use super::object::{
-    Call, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Target, Version, When, Write,
-};
+use super::object::{Call, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Target, Version, When, Write};
 
 const DISCOUNT: &[&str] = &["description", "amount", "type"];
 

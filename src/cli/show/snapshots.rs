@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::archive::{Contents, Coverage, Manifest, Source};
+use crate::capture::{self, Carried};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::show::{View, count, moment, number, print, size, table};
 
@@ -24,6 +25,10 @@ pub(crate) struct ObjectLine {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<Carried>,
+    #[serde(skip)]
+    taken: DateTime<Utc>,
 }
 
 /// One snapshot with all its objects.
@@ -69,8 +74,8 @@ fn by_title<S: Serializer>(objects: &[ObjectLine], serializer: S) -> Result<S::O
     map.end()
 }
 
-impl From<&Contents> for ObjectLine {
-    fn from(contents: &Contents) -> ObjectLine {
+impl ObjectLine {
+    fn of(manifest: &Manifest, contents: &Contents) -> ObjectLine {
         let (coverage, reason) = coverage(&contents.coverage);
         ObjectLine {
             title: contents.object.title(),
@@ -81,17 +86,29 @@ impl From<&Contents> for ObjectLine {
             coverage,
             reason,
             gaps: contents.gaps.clone(),
+            carried: capture::carried(manifest, &contents.object),
+            taken: manifest.started,
         }
     }
-}
 
-impl ObjectLine {
     /// What happened to it since the snapshot before: `312 changed, 4 gone`.
     fn news(&self) -> String {
         let parts = [(self.new, "new"), (self.changed, "changed"), (self.deleted, "gone")];
         let told =
             parts.iter().filter(|(amount, _)| *amount > 0).map(|(amount, word)| format!("{} {word}", number(*amount)));
         told.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What was not looked at again, and how old that look is: `340 carried over, oldest looked at 3 days ago`.
+    fn age(&self) -> Option<String> {
+        let carried = self.carried.as_ref()?;
+        let ago = carried.oldest_looked_at.map(|at| format!(", oldest looked at {}", ago(self.taken - at)));
+        Some(format!("{} carried over{}", number(carried.records), ago.unwrap_or_default()))
+    }
+
+    fn seen(&self) -> String {
+        let age = self.age().map(|age| format!("; {age}")).unwrap_or_default();
+        format!("{}{age}", self.coverage())
     }
 
     fn coverage(&self) -> String {
@@ -108,7 +125,12 @@ impl ObjectLine {
 
     /// Whether a person should hear of it.
     fn is_remarkable(&self) -> bool {
-        self.coverage != "whole" || !self.gaps.is_empty()
+        self.coverage != "whole" || !self.gaps.is_empty() || self.is_swept()
+    }
+
+    /// Whether its records are looked at by turns.
+    fn is_swept(&self) -> bool {
+        self.carried.as_ref().is_some_and(|carried| carried.oldest_looked_at.is_some())
     }
 }
 
@@ -129,7 +151,7 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
-            objects: contents.into_iter().map(ObjectLine::from).collect(),
+            objects: contents.into_iter().map(|contents| ObjectLine::of(manifest, contents)).collect(),
             whole_page: true,
         }
     }
@@ -168,12 +190,22 @@ impl SnapshotView {
             size(self.bytes_added)
         )?;
         for object in self.objects.iter().filter(|object| object.is_remarkable()) {
-            writeln!(out, "  {}: {}", object.title, object.coverage())?;
+            writeln!(out, "  {}: {}", object.title, object.seen())?;
             for gap in &object.gaps {
                 writeln!(out, "    {gap}")?;
             }
         }
         Ok(())
+    }
+}
+
+/// How long ago, in the largest unit that tells.
+fn ago(time: TimeDelta) -> String {
+    match (time.num_days(), time.num_hours(), time.num_minutes()) {
+        (days @ 1.., ..) => format!("{} ago", count(days.unsigned_abs(), "day", "days")),
+        (_, hours @ 1.., _) => format!("{} ago", count(hours.unsigned_abs(), "hour", "hours")),
+        (_, _, minutes @ 1..) => format!("{} ago", count(minutes.unsigned_abs(), "minute", "minutes")),
+        _ => "less than a minute ago".to_owned(),
     }
 }
 
@@ -204,7 +236,7 @@ impl View for SnapshotView {
         writeln!(out, "holds    {}\n", count(self.records, "record", "records"))?;
         let mut lines = table(&["object", "records", "since the snapshot before", "coverage"], &[1]);
         for object in &self.objects {
-            lines.add_row([object.title.clone(), number(object.records), object.news(), object.coverage()]);
+            lines.add_row([object.title.clone(), number(object.records), object.news(), object.seen()]);
         }
         print(&lines, out)?;
         for object in &self.objects {
