@@ -22,7 +22,9 @@ const WALKED_AT_LEAST_EVERY: TimeDelta = TimeDelta::days(7);
 const CHEAP_TOKENS: u64 = 200;
 /// … and so is what costs no more than this share of what may be spent today: one in fifty.
 const CHEAP_SHARE: u64 = 50;
-/// Lists under single parents are read again for the sake of certainty only below this share: one in two hundred.
+/// Lists under single parents are read again for the sake of certainty only up to this many tokens …
+const NEGLIGIBLE_TOKENS: u64 = 100;
+/// … and this share of what may be spent today: one in two hundred.
 const NEGLIGIBLE_SHARE: u64 = 200;
 
 /// How a list is read.
@@ -71,12 +73,12 @@ pub(super) fn cheap(tokens: u64, spendable: Option<u64>) -> bool {
 /// Tokens that may be spent on looking again at the children of parents that say nothing new.
 ///
 /// `price` is that of all of them. What is next to nothing is paid whole: for lists of many parents at once as for any
-/// list, for lists under single parents only below one in two hundred of today's tokens. Else the sweep takes its share
+/// list, for lists under single parents only what is a trifle on every plan. Else the sweep takes its share
 /// of the parents, but never more than the same share of what may be spent today.
 pub(super) fn sweep(object: &Object, price: u64, spendable: Option<u64>, percent: u8) -> u64 {
     let whole = match object.listing {
         Listing::Bulk { .. } => cheap(price, spendable),
-        _ => spendable.is_some_and(|spendable| price <= spendable / NEGLIGIBLE_SHARE),
+        _ => price <= spendable.map_or(NEGLIGIBLE_TOKENS, |tokens| NEGLIGIBLE_TOKENS.min(tokens / NEGLIGIBLE_SHARE)),
     };
     if whole {
         return price;

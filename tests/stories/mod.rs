@@ -9,4 +9,6 @@ mod capture_program;
 mod cli;
 mod restore;
 mod restore_files;
+mod restore_parts;
 mod restore_settings;
+mod sweep;

@@ -146,7 +146,7 @@ impl<S: State> Planner<'_, S> {
 
     /// The parent a record is made under: none for a flat list, an error when it is nowhere.
     pub(super) fn under(&self, object: &'static Object, id: &RecordId) -> Option<Result<Fill, String>> {
-        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) {
+        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) || object.is_shared() {
             return None;
         }
         let Some(key) = parent_key(id) else { return Some(Err("the snapshot does not name its parent".to_owned())) };
