@@ -37,7 +37,7 @@ pub use budget::{Allowance, Spent};
 pub use endpoint::{Endpoint, Token};
 pub use error::Error;
 pub use page::{Ask, Page, Position};
-pub use write::{Consent, Writer};
+pub use write::{Attached, Consent, Writer};
 
 use answer::{Asked, Envelope};
 use budget::{Budget, Limits, Moment, Verdict};
@@ -153,8 +153,20 @@ impl Account {
     /// a parent, that the parent is not there any more.
     pub async fn page(&self, ask: &Ask<'_>) -> Result<Page, Error> {
         let request = ask.request()?;
-        let envelope = self.fetch(&request, ask.asked()).await?;
-        ask.page(envelope)
+        if !ask.is_of_one() {
+            let envelope = self.fetch(&request, ask.asked()).await?;
+            return ask.page(envelope);
+        }
+        let answer: Result<Envelope<Box<RawValue>>, Error> = self.fetch(&request, ask.asked()).await;
+        let row = match present(answer)? {
+            Some(row) if row.get().starts_with('[') => {
+                let rows = serde_json::from_str(row.get());
+                rows.map_err(|_| Error::Garbled("the answer is no list of records".to_owned()))?
+            }
+            Some(row) => vec![row],
+            None => Vec::new(),
+        };
+        Ok(Page { rows: row, next: None })
     }
 
     /// One record by its id through `object.single`; `None` when the service says it is not there.

@@ -55,6 +55,11 @@ impl Ask<'_> {
         Ask { object, parents: &[], since: None, extra: &[], position: Position::Start }
     }
 
+    /// Whether at most one record is answered, alone or in a list.
+    pub(super) fn is_of_one(&self) -> bool {
+        matches!(self.object.listing, Listing::Under { paging: Paging::One, .. })
+    }
+
     pub(super) fn asked(&self) -> Asked {
         if matches!(self.object.listing, Listing::Under { .. }) { Asked::ListUnder } else { Asked::List }
     }
@@ -125,7 +130,7 @@ impl Ask<'_> {
             (Paging::Cursor { limit }, None) => silent(limit),
             (Paging::Cursor { .. }, Some(told)) => self.next_cursor(told.next_cursor),
             (Paging::Offset { limit }, Some(Additional { pagination: None, .. }) | None) => silent(limit),
-            (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
+            (Paging::One, _) | (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
             // A list that came whole in the descriptions may yet have pages in an account.
             (Paging::Offset { .. } | Paging::Whole, Some(Additional { pagination: Some(told), .. })) => {
                 // The last page may claim more and name no larger start: api/wire.md, Irregular shapes.

@@ -19,6 +19,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Error;
+use super::desk::Desk;
 use super::heads::{Head, Heads};
 use super::held::Held;
 use super::lists::Row;
@@ -92,7 +93,7 @@ impl Run<'_> {
         let after = {
             let mut desk = self.desk();
             for key in gone.iter().filter(|_| self.same_eyes) {
-                desk.gone(&RecordId::new(ObjectName::known(object.name), key.clone()))?;
+                lose(&mut desk, object, key)?;
             }
             let progress = desk.notes.progress(object.name);
             progress.carried = carried;
@@ -142,7 +143,7 @@ impl Run<'_> {
                     self.store(object, read)?;
                 }
                 Ok(None) | Err(Trouble::Gone) if self.same_eyes => {
-                    self.desk().gone(&RecordId::new(ObjectName::known(object.name), key))?;
+                    lose(&mut self.desk(), object, &key)?;
                 }
                 Ok(None) | Err(Trouble::Gone) => {}
                 Err(Trouble::Stop(stop)) => return Err(Trouble::Stop(stop)),
@@ -176,7 +177,7 @@ impl Run<'_> {
                 if object.is_shared() {
                     desk.notes.progress(object.name).missing.push(key.to_string());
                 } else {
-                    desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
+                    lose(&mut desk, object, &key)?;
                 }
             }
             desk.notes.progress(object.name).after = Some(last.to_string());
@@ -360,6 +361,15 @@ impl Run<'_> {
         }
         Ok((all, complete))
     }
+}
+
+/// Marks a record as gone, and the contents it stands for.
+fn lose(desk: &mut Desk<'_>, object: &Object, key: &Key) -> Result<(), Error> {
+    let contents = object.contents.map(|contents| contents.object);
+    for name in std::iter::once(object.name).chain(contents) {
+        desk.gone(&RecordId::new(ObjectName::known(name), key.clone()))?;
+    }
+    Ok(())
 }
 
 /// True when a parent's children may be others than those held.

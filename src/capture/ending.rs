@@ -62,7 +62,11 @@ impl Run<'_> {
             // Children of whatever was read were marked as gone one by one.
             Listing::Under { .. } | Listing::Bulk { .. } => false,
             // What stands for a file is gone when its file is.
-            Listing::Derived { .. } => owner.is_some_and(walked_whole) && progress.failure.is_none(),
+            // What shows a record under a parent is marked as gone together with it.
+            Listing::Derived { from } => {
+                let flat = catalogue::find(&ObjectName::known(from)).is_some_and(|of| of.parents().is_empty());
+                flat && owner.is_some_and(walked_whole) && progress.failure.is_none()
+            }
         };
         let unseen_is_deleted = complete && self.same_eyes && (whole || owner.is_some());
         let started = progress.started.unwrap_or_else(|| self.now());

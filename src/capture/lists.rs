@@ -177,7 +177,8 @@ impl Run<'_> {
             (None, None) => None,
         };
         let counts = watch.children.iter().map(|child| count(child)).collect();
-        let contents = watch.has_contents.then(|| contents::download(&record.id().key, &watch.fields, &found));
+        let contents = object.contents.filter(|_| watch.has_contents);
+        let contents = contents.map(|of| contents::download(of, &record.id().key, &watch.fields, &found));
         Row { record, counts, contents }
     }
 
@@ -262,7 +263,7 @@ impl Run<'_> {
         let mut fields: Vec<_> = children.iter().filter_map(|child| counter(child).or(child.gate)).collect();
         fields.sort_unstable();
         fields.dedup();
-        fields.extend(contents::STAMP.iter().filter(|_| has_contents));
+        fields.extend(object.contents.iter().filter(|_| has_contents).flat_map(contents::fields));
         Watch { children, fields, has_contents }
     }
 }
@@ -281,7 +282,7 @@ fn counter(object: &Object) -> Option<&'static str> {
 
 fn limit(object: &Object) -> u64 {
     match way::paging(object) {
-        Paging::Whole => 0,
+        Paging::Whole | Paging::One => 0,
         Paging::Cursor { limit } | Paging::Offset { limit } => u64::from(limit),
     }
 }

@@ -185,8 +185,10 @@ impl Failure {
 pub(super) struct Download {
     /// The record's key, as printed.
     pub(super) key: String,
-    pub(super) file_size: serde_json::Value,
-    pub(super) update_time: serde_json::Value,
+    pub(super) version: [serde_json::Value; 2],
+    /// Where they are, if the row says so.
+    #[serde(default)]
+    pub(super) address: Option<String>,
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod leads;
 mod notes;
 mod object;
 mod order;
+mod pictures;
 mod pipelines;
 mod products;
 mod terms;
@@ -61,6 +62,8 @@ pub static ALL: &[&Object] = &[
     &contacts::ORGANIZATION_RELATIONSHIPS,
     &products::PRODUCT_FOLLOWERS,
     &products::PRODUCT_VARIATIONS,
+    &pictures::PERSON_PICTURES,
+    &pictures::PRODUCT_IMAGES,
     &deals::DEAL_PRODUCTS,
     &terms::DEAL_DISCOUNTS,
     &terms::DEAL_INSTALLMENTS,
@@ -68,6 +71,8 @@ pub static ALL: &[&Object] = &[
     &deals::DEAL_PARTICIPANTS,
     &notes::NOTE_COMMENTS,
     &notes::FILE_CONTENTS,
+    &pictures::PERSON_PICTURE_CONTENTS,
+    &pictures::PRODUCT_IMAGE_CONTENTS,
     &workplace::FILTERS,
     &workplace::WEBHOOKS,
 ];

@@ -98,7 +98,14 @@ pub(super) static FILES: Object = Object {
     listing: Listing::Flat(Paging::Offset { limit: 100 }),
     price: 20,
     single: Some(Single { path: "/files/{id}", version: Version::V1, price: 2 }),
-    contents: Some(Contents { object: "fileContents", path: "/files/{id}/download", price: 20 }),
+    contents: Some(Contents {
+        object: "fileContents",
+        path: "/files/{id}/download",
+        price: 20,
+        at: None,
+        version: [("file_size", "file_size"), ("update_time", "update_time")],
+        part: "file",
+    }),
     references: &[
         Reference::to("deal_id", &["deals"]),
         Reference::to("person_id", &["persons"]),

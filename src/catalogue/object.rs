@@ -162,6 +162,11 @@ impl Object {
         matches!((self.listing, self.key), (Listing::Under { .. }, KeyIn::Field(_)))
     }
 
+    /// Whether a parent has at most one of them, which is known by its parent alone.
+    pub fn is_single(&self) -> bool {
+        matches!(self.key, KeyIn::Both { parent, own } if parent == own)
+    }
+
     /// The fields that a restore may send, at creation or afterwards, custom fields apart.
     pub fn writable(&self) -> impl Iterator<Item = &'static str> {
         let created = self.create.map_or(&[][..], |write| write.fields);
@@ -209,6 +214,8 @@ pub enum Listing {
 pub enum Paging {
     /// Everything in one answer.
     Whole,
+    /// At most one record, alone or in a list; that there is none may be told as 404.
+    One,
     /// An opaque cursor and at most `limit` rows.
     Cursor {
         /// The most rows a page can have.
@@ -283,6 +290,12 @@ pub struct Contents {
     pub path: &'static str,
     /// Tokens of one download.
     pub price: u32,
+    /// Where in the row the address of the contents stands, if the path does not lead to them: `pictures.512`.
+    pub at: Option<&'static str>,
+    /// By which fields of the row a newer version is told, and how the record of the contents calls them.
+    pub version: [(&'static str, &'static str); 2],
+    /// The part of an upload that holds them.
+    pub part: &'static str,
 }
 
 /// A field that holds the identity of another record.

@@ -146,6 +146,55 @@ fn what_hangs_on_deleted_records_comes_back_with_them_under_new_ids() {
     assert_eq!(everything(&world), before);
 }
 
+/// A picture that nobody had before.
+fn other_picture() -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x02\0".to_vec();
+    bytes.extend_from_slice(b"another face");
+    bytes
+}
+
+#[test]
+fn pictures_and_images_that_were_deleted_or_replaced_come_back_with_what_they_showed() {
+    let world = World::of(2_500);
+    let shown = |world: &World| {
+        let of = |kind: &str, parent: &str| -> Vec<String> {
+            let told = |row: &Value| format!("{kind} {} {}", row[parent], row["content_blake3"]);
+            rows(world, kind).iter().map(told).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        [of("PersonPictures", "item_id"), of("ProductImages", "product_id")]
+    };
+    let (goal, before) = (world.snapshot(), shown(&world));
+    assert!(before.iter().all(|kind| kind.len() >= 3), "{before:?}");
+    let persons = rows(&world, "PersonPictures");
+    let products = rows(&world, "ProductImages");
+    let picture = |at: usize| format!("/v1/persons/{}/picture", persons[at]["item_id"]);
+    let image = |at: usize| format!("/api/v2/products/{}/images", products[at]["product_id"]);
+    world.call("DELETE", &picture(0), None);
+    world.upload(&picture(1), "file", other_picture());
+    world.call("DELETE", &image(0), None);
+    world.call("DELETE", &image(1), None);
+    world.upload(&image(1), "data", other_picture());
+    assert_ne!(shown(&world), before);
+    let replayed = replayed(&world, &planned_from(&world, &goal, &Policy::default(), &closely()));
+    assert!(total(&replayed).is_clean());
+    assert_eq!(shown(&world), before);
+    let left = planned_from(&world, &goal, &Policy::default(), &closely());
+    assert!(left.is_empty(), "{:?}", left.steps());
+}
+
+#[test]
+fn the_picture_of_a_person_that_is_made_again_comes_with_it() {
+    let world = World::of(1_500);
+    let goal = world.snapshot();
+    let picture = rows(&world, "PersonPictures")[0].clone();
+    world.call("DELETE", &format!("/api/v2/persons/{}", picture["item_id"]), None);
+    let replayed = replayed(&world, &planned_from(&world, &goal, &Policy::default(), &Wanted::default()));
+    assert!(total(&replayed).is_clean());
+    let now = rows(&world, "PersonPictures");
+    let now = now.iter().find(|row| row["content_blake3"] == picture["content_blake3"]).expect("the picture");
+    assert_ne!(now["item_id"], picture["item_id"]);
+}
+
 #[test]
 fn a_plan_without_installments_has_none_and_nothing_is_called_gone() {
     let assume = "installments-plan=no".parse().expect("an assumption");

@@ -201,6 +201,18 @@ impl World {
         })
     }
 
+    /// Uploads contents as the given part.
+    pub(crate) fn upload(&self, path: &str, part: &'static str, bytes: Vec<u8>) {
+        let sandbox = self.sandbox.as_ref().expect("it runs as long as the world");
+        self.run(async {
+            let contents = reqwest::multipart::Part::bytes(bytes).file_name("other.png");
+            let request = self.client.post(format!("{}{path}", self.url())).header("x-api-token", sandbox.token());
+            let form = reqwest::multipart::Form::new().part(part, contents);
+            let answer = request.multipart(form).send().await.expect("an answer");
+            assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        });
+    }
+
     /// The contents of a file, as anybody downloads them.
     pub(crate) fn download(&self, file: u64) -> Vec<u8> {
         let sandbox = self.sandbox.as_ref().expect("it runs as long as the world");
