@@ -125,12 +125,14 @@ impl ObjectLine {
 
     /// Whether a person should hear of it.
     fn is_remarkable(&self) -> bool {
-        self.coverage != "whole" || !self.gaps.is_empty() || self.is_swept()
+        self.coverage != "whole" || !self.gaps.is_empty()
     }
 
-    /// Whether its records are looked at by turns.
-    fn is_swept(&self) -> bool {
-        self.carried.as_ref().is_some_and(|carried| carried.oldest_looked_at.is_some())
+    /// In one breath: `NoteComments 84 (3 days ago)`.
+    fn swept(&self) -> Option<String> {
+        let carried = self.carried.as_ref()?;
+        let ago = ago(self.taken - carried.oldest_looked_at?);
+        Some(format!("{} {} ({ago})", self.title, number(carried.records)))
     }
 }
 
@@ -194,6 +196,10 @@ impl SnapshotView {
             for gap in &object.gaps {
                 writeln!(out, "    {gap}")?;
             }
+        }
+        let swept: Vec<String> = self.objects.iter().filter_map(ObjectLine::swept).collect();
+        if !swept.is_empty() {
+            writeln!(out, "  carried over, with the oldest look at them: {}", swept.join(", "))?;
         }
         Ok(())
     }
