@@ -47,6 +47,32 @@ impl Account {
         hand_over(spool, into).map_err(|source| Error::Local { doing: "hand over what was downloaded", source })
     }
 
+    /// Takes contents from an address that the service named in a row; the token does not go along, and nothing is paid.
+    pub async fn download_from(&self, address: &str, into: &mut (dyn Sink + Send)) -> Result<u64, Error> {
+        let url = Url::parse(address).map_err(|_| Error::Garbled("the row names no address of its contents".into()))?;
+        let _turn = self.turn().await;
+        let mut tried = Tried::default();
+        loop {
+            let came = match self.wire.follow(url.clone()).await {
+                Ok(response) => self.receive(response).await,
+                Err(broken) => Err(broken),
+            };
+            let came = match came {
+                Ok(Arrived::Whole(spool)) => {
+                    let handed = hand_over(spool, into);
+                    return handed.map_err(|source| Error::Local { doing: "hand over what was downloaded", source });
+                }
+                Ok(Arrived::Else(answer)) => Ok(answer),
+                Err(broken) => Err(broken),
+            };
+            match self.settle(came, false, &mut tried, Asked::One).await {
+                None => {}
+                Some(Err(error)) => return Err(error),
+                Some(Ok(answer)) => return Err(answer::failure(&answer, Asked::One)),
+            }
+        }
+    }
+
     async fn spooled(&self, request: &Request<'_>) -> Result<SpooledTempFile, Error> {
         let _turn = self.turn().await;
         let mut tried = Tried::default();

@@ -38,6 +38,8 @@ pub(super) enum Payload<'a> {
     /// A file with a name and some fields, streamed from disk.
     File {
         path: &'a Path,
+        /// The part that holds the contents.
+        part: &'static str,
         name: &'a str,
         fields: Vec<(String, String)>,
     },
@@ -139,11 +141,11 @@ impl Wire {
             Payload::Nothing => builder,
             Payload::Json(body) => builder.header(CONTENT_TYPE, "application/json").body(body.clone()),
             Payload::Form(body) => builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.clone()),
-            Payload::File { path, name, fields } => {
+            Payload::File { path, part: called, name, fields } => {
                 let part = multipart::Part::file(path).await.map_err(Broken::Local)?.file_name((*name).to_owned());
                 let form = multipart::Form::new();
                 let form = fields.iter().fold(form, |form, (name, value)| form.text(name.clone(), value.clone()));
-                builder.multipart(form.part("file", part))
+                builder.multipart(form.part(*called, part))
             }
         };
         builder.send().await.map_err(|error| broken(&error))

@@ -37,7 +37,7 @@ pub use budget::{Allowance, Spent};
 pub use endpoint::{Endpoint, Token};
 pub use error::Error;
 pub use page::{Ask, Page, Position};
-pub use write::{Consent, Writer};
+pub use write::{Attached, Consent, Writer};
 
 use answer::{Asked, Envelope};
 use budget::{Budget, Limits, Moment, Verdict};
@@ -153,15 +153,28 @@ impl Account {
     /// a parent, that the parent is not there any more.
     pub async fn page(&self, ask: &Ask<'_>) -> Result<Page, Error> {
         let request = ask.request()?;
-        let envelope = self.fetch(&request, ask.asked()).await?;
-        ask.page(envelope)
+        if !ask.is_of_one() {
+            let envelope = self.fetch(&request, ask.asked()).await?;
+            return ask.page(envelope);
+        }
+        let answer: Result<Envelope<Box<RawValue>>, Error> = self.fetch(&request, ask.asked()).await;
+        let row = match present(answer)? {
+            Some(row) if row.get().starts_with('[') => {
+                let rows = serde_json::from_str(row.get());
+                rows.map_err(|_| Error::Garbled("the answer is no list of records".to_owned()))?
+            }
+            Some(row) => vec![row],
+            None => Vec::new(),
+        };
+        Ok(Page { rows: row, next: None })
     }
 
     /// One record by its id through `object.single`; `None` when the service says it is not there.
     pub async fn one(&self, object: &'static Object, key: &Key) -> Result<Option<Box<RawValue>>, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "read one of", object: object.name, why };
         let single = object.single.ok_or_else(|| no_call("it has no call for one record"))?;
-        let Some(segments) = address::segments(single.path, None, Some(&key.to_string())) else { return Ok(None) };
+        let (parent, own) = address::split(object, key);
+        let Some(segments) = address::segments(single.path, parent.as_deref(), Some(&own)) else { return Ok(None) };
         // Of the list's parameters only this one is known to the call for one record.
         let query = object.query.iter().filter(|(name, _)| *name == "include_fields");
         let query = query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

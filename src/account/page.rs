@@ -58,6 +58,11 @@ impl Ask<'_> {
         Ask { object, parents: &[], since: None, extra: &[], position: Position::Start }
     }
 
+    /// Whether at most one record is answered, alone or in a list.
+    pub(super) fn is_of_one(&self) -> bool {
+        matches!(self.object.listing, Listing::Under { paging: Paging::One, .. })
+    }
+
     pub(super) fn asked(&self) -> Asked {
         if matches!(self.object.listing, Listing::Under { .. }) { Asked::ListUnder } else { Asked::List }
     }
@@ -80,7 +85,8 @@ impl Ask<'_> {
         };
         let replaced = |name: &str| self.extra.iter().any(|(extra, _)| *extra == name);
         for (name, value) in object.query.iter().filter(|(name, _)| !replaced(name)) {
-            add(name, (*value).to_owned());
+            let value = if *value == "{parent}" { parent.clone().unwrap_or_default() } else { (*value).to_owned() };
+            add(name, value);
         }
         match (self.since, object.since) {
             // Whole seconds: fractions are refused. api/objects.md, Facts that shape the whole table.
@@ -138,7 +144,7 @@ impl Ask<'_> {
             (Paging::Offset { .. }, Some(Additional { pagination: None, .. }) | None) => {
                 Ok(following.filter(|_| rows >= SMALLEST_LIMIT))
             }
-            (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
+            (Paging::One, _) | (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
             // A list that came whole in the descriptions may yet have pages in an account.
             (Paging::Offset { .. } | Paging::Whole, Some(Additional { pagination: Some(told), .. })) => {
                 // The last page may claim more and name no larger start: api/wire.md, Irregular shapes.

@@ -30,6 +30,15 @@ impl Consent {
     }
 }
 
+/// Contents to be sent along, streamed from a file of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Attached<'a> {
+    /// What the service calls them.
+    pub name: &'a str,
+    /// Where they are.
+    pub path: &'a Path,
+}
+
 /// An account, open for writing.
 pub struct Writer<'a> {
     account: &'a Account,
@@ -59,20 +68,24 @@ impl<'a> Writer<'a> {
         self.made(request(write.call, segments, payload(write.encoding, body))).await
     }
 
-    /// Creates a record with contents, streamed from a file of this machine and called `name`.
+    /// Creates a record with contents, under `parent` if its call needs one.
     pub async fn upload(
         &self,
         object: &'static Object,
-        name: &str,
+        parent: Option<&Key>,
         body: &Map<String, Value>,
-        contents: &Path,
+        contents: Attached<'_>,
     ) -> Result<Map<String, Value>, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "upload to", object: object.name, why };
         let write = object.create.filter(|write| write.encoding == Encoding::Multipart);
         let write = write.ok_or_else(|| no_call("it has no call that takes contents"))?;
-        let segments = address::segments(write.call.path, None, None).ok_or_else(|| no_call("its path needs an id"))?;
+        let parent = parent.map(Key::to_string);
+        let segments = address::segments(write.call.path, parent.as_deref(), None);
+        let segments = segments.ok_or_else(|| no_call("its path needs an id"))?;
+        let part = object.contents.map_or("file", |contents| contents.part);
+        let Attached { name, path } = contents;
         let fields = pairs(body).filter(|(_, value)| !value.is_empty()).collect();
-        self.made(request(write.call, segments, Payload::File { path: contents, name, fields })).await
+        self.made(request(write.call, segments, Payload::File { path, part, name, fields })).await
     }
 
     /// Changes the given fields of a record. Answers the row as the service now shows it.

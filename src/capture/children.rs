@@ -3,30 +3,36 @@
 //! The parents' counters, noted while they were listed (`heads.rs`), decide:
 //!
 //! 1. A parent that counts no children is not asked; what was held under it is gone.
-//! 2. A parent that is new or changed is asked, unless its children are such that nobody can write (mails of a deal) and
-//!    the counter stands beside the record: an edit of the deal says nothing about them, the counter does.
+//! 2. A parent that is new or changed is asked.
 //! 3. A parent whose counter differs from what the snapshot below holds is asked.
-//! 4. Every other parent's children are carried over, and the snapshot says how many were not looked at again.
+//! 4. Of all other parents the sweep takes a share, those looked at longest ago first (`sweep.rs`, `way.rs`).
+//! 5. What is left is carried over, and the snapshot says how much was not looked at again, and since when.
 //!
-//! If asking all parents that have children is cheap (`way.rs`), all are asked, unless nobody can write such
-//! children: mails. Parents that could not be read the last
-//! time are asked again, whatever their counter says.
+//! What nobody can write, such as mails, is not swapped behind an equal counter, so it is not swept; and an edit of a
+//! deal says nothing about its mails. Parents that could not be read the last time are asked again.
+//!
+//! A record of two parents (a relationship) is gone when the service says so: that one of them does not show it may
+//! mean that it moved.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Error;
+use super::desk::Desk;
 use super::heads::{Head, Heads};
 use super::held::Held;
 use super::lists::Row;
 use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
+use super::sweep::Looked;
 use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
-use crate::catalogue::{self, Dml, Listing, Object, ObjectName};
-use crate::record::{Key, RecordId};
+use crate::catalogue::{self, Dml, Listing, Object, ObjectName, Target};
+use crate::record::{Key, Record, RecordId};
 
 /// Parents asked at once.
 const AT_ONCE: usize = 8;
@@ -39,19 +45,22 @@ const PAGES_OF_ONE_CALL: usize = 1_000;
 
 /// What is done about the children of one object.
 struct Family {
+    /// When every parent will have been looked at, after this; none when that is not known.
+    looked: Option<Looked>,
     /// The parents to ask, in key order.
     ask: Vec<Key>,
     /// What the snapshot below holds under each of them.
     held: Held,
     /// Held children that are gone because their parent is, or has none.
     gone: Vec<Key>,
+    /// Held children of two parents, one of which is gone.
+    widowed: Vec<Key>,
     /// Held children that are carried over without being looked at.
     carried: u64,
 }
 
-/// What one call showed.
+/// What one call shows: the keys of all its records, and the records that are to be stored.
 struct Shown {
-    /// The keys of all its rows, be they stored or not.
     keys: Vec<Key>,
     rows: Vec<Row>,
 }
@@ -71,24 +80,36 @@ impl Run<'_> {
             return Ok(());
         }
         let end = match self.family(object) {
-            Ok(family) => self.read_family(object, family).await,
+            Ok(mut family) => {
+                let looked = family.looked.take();
+                self.read_family(object, family).await.map(|()| looked)
+            }
             Err(error) => Err(error.into()),
         };
-        if end.is_ok() {
-            self.desk().notes.heads.remove(object.name);
+        if let Ok(looked) = &end {
+            let mut desk = self.desk();
+            desk.notes.heads.remove(object.name);
+            let progress = desk.notes.progress(object.name);
+            // A row that was no record may be any parent's: then nothing is known of when they were looked at.
+            let looked = looked.clone().filter(|_| progress.bad == 0);
+            progress.looked = looked.and_then(|looked| looked.owing(std::mem::take(&mut progress.owed)));
         }
-        self.arrive(object, end)
+        self.arrive(object, end.map(drop))
     }
 
     async fn read_family(&self, object: &'static Object, family: Family) -> Result<(), Trouble> {
-        let Family { ask, held, gone, carried } = family;
+        let Family { ask, held, gone, widowed, carried, looked: _ } = family;
+        let mut met = HashSet::new();
         let after = {
             let mut desk = self.desk();
             for key in gone.iter().filter(|_| self.sees(object)) {
-                desk.gone(&RecordId::new(ObjectName::known(object.name), key.clone()))?;
+                lose(&mut desk, object, key)?;
             }
             let progress = desk.notes.progress(object.name);
             progress.carried = carried;
+            if progress.after.is_none() {
+                progress.missing = widowed.iter().map(Key::to_string).collect();
+            }
             progress.after.as_deref().map(Key::parse)
         };
         let ask: Vec<Key> = ask.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
@@ -101,6 +122,7 @@ impl Run<'_> {
         while let Some((parents, shown)) = lists.next().await {
             match shown {
                 Ok(Shown { keys, rows }) => {
+                    met.extend(keys.iter().filter(|_| object.is_shared()).cloned());
                     batch.shown.extend(keys);
                     batch.rows.extend(rows);
                     batch.parents.extend_from_slice(parents);
@@ -116,7 +138,34 @@ impl Run<'_> {
                 self.settle(object, std::mem::take(&mut batch), &held)?;
             }
         }
-        self.settle(object, batch, &held)
+        self.settle(object, batch, &held)?;
+        self.seek(object, &met).await
+    }
+
+    /// Asks for the records of two parents that one of them did not show, one by one.
+    async fn seek(&self, object: &'static Object, met: &HashSet<Key>) -> Result<(), Trouble> {
+        let missing: BTreeSet<String> = self.desk().notes.progress(object.name).missing.iter().cloned().collect();
+        for key in missing.iter().map(|text| Key::parse(text)).filter(|key| !met.contains(key)) {
+            match self.judged(self.account.one(object, &key).await) {
+                Ok(Some(row)) => {
+                    let read = self.read_rows(object, None, &[row]);
+                    self.store(object, read)?;
+                }
+                Ok(None) | Err(Trouble::Gone) if self.sees(object) => {
+                    lose(&mut self.desk(), object, &key)?;
+                }
+                Ok(None) | Err(Trouble::Gone) => {}
+                Err(Trouble::Stop(stop)) => return Err(Trouble::Stop(stop)),
+                Err(Trouble::Object(failure)) => {
+                    let mut desk = self.desk();
+                    let progress = desk.notes.progress(object.name);
+                    progress.unread += 1;
+                    progress.gap(format!("{key}: {}", failure.reason()));
+                }
+            }
+        }
+        self.desk().notes.progress(object.name).missing.clear();
+        Ok(())
     }
 
     /// Stores what came for a number of parents; what they held before and do not show any more is gone.
@@ -130,8 +179,13 @@ impl Run<'_> {
             // A row that was no record may be any of those that seem to be missing.
             let sure = self.sees(object) && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
-                if !shown.contains(&key) {
-                    desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
+                if shown.contains(&key) {
+                    continue;
+                }
+                if object.is_shared() {
+                    desk.notes.progress(object.name).missing.push(key.to_string());
+                } else {
+                    lose(&mut desk, object, &key)?;
                 }
             }
             desk.notes.progress(object.name).after = Some(last.to_string());
@@ -180,7 +234,7 @@ impl Run<'_> {
         let mut desk = self.desk();
         let progress = desk.notes.progress(object.name);
         progress.unread += parents.len() as u64;
-        progress.unread_parents.extend(parents.iter().map(Key::to_string));
+        progress.owed.extend(parents.iter().map(Key::to_string));
         let under = match parents {
             [only] => format!("{only}"),
             [first, .., last] => format!("{} parents from {first} to {last}", parents.len()),
@@ -192,61 +246,114 @@ impl Run<'_> {
 
     /// Decides which parents are asked and what becomes of the children held.
     fn family(&self, object: &'static Object) -> Result<Family, Error> {
-        let (heads, complete) = self.heads(object);
-        let unread = self.unread_last_time(object);
-        let foreign = self.foreign_parents(object)?;
-        let mut held = Held::default();
-        let (mut orphans, mut strays) = (Vec::new(), 0);
-        if let Some(base) = self.base.as_ref().filter(|base| base.contents(&ObjectName::known(object.name)).is_some()) {
-            for key in base.keys(&ObjectName::known(object.name))? {
-                let key = key?;
-                match parent_of(&key) {
-                    Some(parent) if foreign.contains(&parent) => strays += 1,
-                    Some(parent) if heads.find(&parent).is_some() => held.note(parent, key),
-                    Some(_) if complete => orphans.push(key),
-                    _ => strays += 1,
-                }
-            }
-        }
-        let with_children = heads.iter().filter(|head| head.count != Some(0)).count() as u64;
-        let price = with_children.div_ceil(parents_a_call(object) as u64) * u64::from(object.price);
-        let again = match object.listing {
-            Listing::Bulk { .. } => way::cheap(price, self.spendable()),
-            // What nobody can write is not swapped behind an equal counter.
-            _ if object.dml == Dml::NOTHING => false,
-            _ => way::negligible(price, self.spendable()),
+        let (heads, complete) = self.heads(object)?;
+        let now = self.now();
+        let below = self.below(object);
+        let mut family = self.nest(object, &heads, complete)?;
+        let started = self.desk().notes.progress(object.name).started.unwrap_or(now);
+        let anew = self.wanted.full || self.wanted.anew.iter().any(|one| one.name == object.name);
+        let (mut looked, all) = match below {
+            Some(looked) if !anew => (looked, false),
+            _ => (Looked::all(started), true),
         };
-        let all = unread.is_none() || self.wanted.full || again;
-        let unread = unread.unwrap_or_default();
         let counter_alone = counter_alone(object);
-        held.settle();
-        let mut family = Family { ask: Vec::new(), held, gone: orphans, carried: strays };
+        let (mut due, mut idle) = (Vec::new(), Vec::new());
         for head in heads.iter() {
             let children = family.held.count(&head.key);
             if head.count == Some(0) {
                 family.gone.extend(family.held.under(&head.key));
-            } else if all || must_ask(&head, children, counter_alone) || unread.contains(&head.key) {
-                family.ask.push(head.key);
+            } else if all || must_ask(&head, children, counter_alone) || looked.owes(&head.key) {
+                due.push(head.key);
             } else {
-                family.carried += children as u64;
+                idle.push(head.key);
             }
         }
+        let taken = self.swept(object, &mut looked, (&due, &idle), started);
+        let taken_set: HashSet<&Key> = taken.iter().collect();
+        let left = idle.iter().filter(|parent| !taken_set.contains(parent));
+        family.carried += left.map(|parent| family.held.count(parent) as u64).sum::<u64>();
+        due.extend(taken);
+        due.sort_unstable();
+        family.ask = due;
+        // Where not every parent is known, the ranges of keys say nothing of the others.
+        family.looked = Some(looked).filter(|_| complete || object.gate.is_none());
         Ok(family)
     }
 
-    /// The parents under which the snapshot below is not what the service showed; `None` when it cannot be stood on.
-    fn unread_last_time(&self, object: &Object) -> Option<HashSet<Key>> {
-        let (base, without) = (self.held(object.name)?, self.without(object));
-        if way::stands(base, &without) {
-            return Some(HashSet::new());
+    /// When the parents were looked at, as far as an increment can stand on the snapshot below.
+    fn below(&self, object: &'static Object) -> Option<Looked> {
+        let base = self.held(object.name)?;
+        let looked = self.base.as_ref().and_then(|base| Looked::of(base.manifest(), object.name));
+        let since = base.deletions_seen_at.unwrap_or(base.seen_at);
+        let whole = way::stands(base, &self.without(object)).then(|| Looked::all(since));
+        // Where some parents could not be read, the ranges say which.
+        looked.filter(|_| base.without == self.without(object)).or(whole)
+    }
+
+    /// The share of idle parents that is looked at again.
+    fn swept(
+        &self,
+        object: &'static Object,
+        looked: &mut Looked,
+        (due, idle): (&[Key], &[Key]),
+        now: DateTime<Utc>,
+    ) -> Vec<Key> {
+        let calls = |parents: usize| parents.div_ceil(parents_a_call(object)) as u64 * u64::from(object.price);
+        let price = calls(due.len() + idle.len());
+        let stays = object.dml == Dml::NOTHING && is_hinted(object);
+        let tokens = if stays { 0 } else { way::sweep(object, price, self.spendable(), self.wanted.sweep) };
+        let count = if tokens >= price {
+            idle.len()
+        } else {
+            tokens.div_ceil(u64::from(object.price).max(1)) as usize * parents_a_call(object)
+        };
+        let mut desk = self.desk();
+        // Decided once: a capture that is taken up again must take the same parents.
+        let count = *desk.notes.progress(object.name).sweep.get_or_insert(count);
+        looked.take(idle, count, now)
+    }
+
+    /// What the snapshot below holds under each parent, and what has none any more.
+    fn nest(&self, object: &'static Object, heads: &Heads, complete: bool) -> Result<Family, Error> {
+        let mut family = Family {
+            looked: None,
+            ask: Vec::new(),
+            held: Held::default(),
+            gone: Vec::new(),
+            widowed: Vec::new(),
+            carried: 0,
+        };
+        let name = ObjectName::known(object.name);
+        let Some(base) = self.base.as_ref().filter(|base| base.contents(&name).is_some()) else { return Ok(family) };
+        if object.is_shared() {
+            for record in base.records(&name)? {
+                let record = record?;
+                let parents = parents_in(object, &record);
+                let (known, unknown): (Vec<Key>, Vec<Key>) =
+                    parents.into_iter().partition(|parent| heads.find(parent).is_some());
+                if complete && !unknown.is_empty() {
+                    family.widowed.push(record.id().key.clone());
+                }
+                known.into_iter().for_each(|parent| family.held.note(parent, record.id().key.clone()));
+            }
+        } else {
+            let foreign = self.foreign_parents(object)?;
+            for key in base.keys(&name)? {
+                let key = key?;
+                match parent_of(&key) {
+                    Some(parent) if foreign.contains(&parent) => family.carried += 1,
+                    Some(parent) if heads.find(&parent).is_some() => family.held.note(parent, key),
+                    Some(_) if complete => family.gone.push(key),
+                    _ => family.carried += 1,
+                }
+            }
         }
-        let told = &self.base.as_ref()?.manifest().notes["unread"][object.name];
-        let keys = told.as_array().filter(|_| base.without == without)?;
-        Some(keys.iter().filter_map(|key| key.as_str().map(Key::parse)).collect())
+        family.held.settle();
+        Ok(family)
     }
 
     /// What is known of the parents, and whether that is all of them.
-    fn heads(&self, object: &'static Object) -> (Heads, bool) {
+    fn heads(&self, object: &'static Object) -> Result<(Heads, bool), Error> {
         let mut desk = self.desk();
         let mut all = Heads::default();
         let mut complete = true;
@@ -257,9 +364,34 @@ impl Run<'_> {
         for heads in desk.notes.heads.get(object.name).into_iter().flat_map(|by_parent| by_parent.values()) {
             all.join(heads.clone());
         }
+        drop(desk);
         all.settle();
-        (all, complete)
+        if !complete && !is_hinted(object) {
+            // Parents that were not listed this time have children all the same.
+            for parent in object.parents().iter().map(|parent| ObjectName::known(parent)) {
+                let Some(base) = self.base.as_ref().filter(|base| base.contents(&parent).is_some()) else { continue };
+                let mut unlisted = Heads::default();
+                for key in base.keys(&parent)? {
+                    let key = key?;
+                    if all.find(&key).is_none() {
+                        unlisted.note(&key, None, false);
+                    }
+                }
+                all.join(unlisted);
+                all.settle();
+            }
+        }
+        Ok((all, complete))
     }
+}
+
+/// Marks a record as gone, and the contents it stands for.
+fn lose(desk: &mut Desk<'_>, object: &Object, key: &Key) -> Result<(), Error> {
+    let contents = object.contents.map(|contents| contents.object);
+    for name in std::iter::once(object.name).chain(contents) {
+        desk.gone(&RecordId::new(ObjectName::known(name), key.clone()))?;
+    }
+    Ok(())
 }
 
 /// True when a change of the parent itself says nothing about its children.
@@ -274,6 +406,24 @@ fn counter_alone(object: &Object) -> bool {
 fn must_ask(head: &Head, held: usize, counter_alone: bool) -> bool {
     let told = counter_alone && head.count.is_some();
     head.touched && !told || head.count.is_some_and(|count| u64::from(count) != held as u64)
+}
+
+/// Whether a field of the parent tells that there is nothing to read.
+fn is_hinted(object: &Object) -> bool {
+    let counted =
+        matches!(object.listing, Listing::Under { counter: Some(_), .. } | Listing::Bulk { counter: Some(_), .. });
+    counted || object.gate.is_some()
+}
+
+/// The parents that a record of two parents names.
+fn parents_in(object: &Object, record: &Record) -> Vec<Key> {
+    let fields = record.fields();
+    let to_parent = |target: Target| matches!(target, Target::Record(objects) if objects == object.parents());
+    let named = object.references.iter().filter(|reference| to_parent(reference.to));
+    let key = |value: &Value| value.as_u64().map(Key::Number).or_else(|| value.as_str().map(Key::parse));
+    let mut parents: Vec<Key> = named.filter_map(|reference| key(fields.get(reference.field)?)).collect();
+    parents.dedup();
+    parents
 }
 
 /// How many parents one call takes.

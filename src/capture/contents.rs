@@ -15,11 +15,10 @@ use tempfile::SpooledTempFile;
 use super::Error;
 use super::notes::{Download, Failure};
 use super::run::{Run, Stop, Trouble};
+use crate::account;
 use crate::catalogue::{self, Contents, Listing, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
 
-/// The fields of a row by which a newer version is told (api/objects.md, File contents).
-pub(super) const STAMP: [&str; 2] = ["file_size", "update_time"];
 /// Downloads under way at once.
 const AT_ONCE: usize = 4;
 /// Contents up to this size wait in memory, larger ones in an unnamed file.
@@ -27,14 +26,25 @@ const IN_MEMORY: usize = 1 << 20;
 /// So many failures without one success, and the rest is not asked for.
 const FUTILE: u64 = 20;
 
+/// The fields of a row that tell of its contents.
+pub(super) fn fields(contents: &Contents) -> impl Iterator<Item = &'static str> + use<> {
+    let address = contents.at.and_then(|at| at.split('.').next());
+    contents.version.map(|(field, _)| field).into_iter().chain(address)
+}
+
 /// The version of a record's contents, from the fields of its row.
-pub(super) fn download(key: &Key, fields: &[&str], found: &[Option<&RawValue>]) -> Download {
-    let value = |name: &str| {
+pub(super) fn download(contents: Contents, key: &Key, fields: &[&str], found: &[Option<&RawValue>]) -> Download {
+    let value = |name: &str| -> Value {
         let at = fields.iter().position(|field| *field == name);
         let text = at.and_then(|at| found[at]).map_or("null", RawValue::get);
         serde_json::from_str(text).unwrap_or(Value::Null)
     };
-    Download { key: key.to_string(), file_size: value(STAMP[0]), update_time: value(STAMP[1]) }
+    let address = contents.at.and_then(|at| {
+        let mut parts = at.split('.');
+        let top = value(parts.next()?);
+        parts.try_fold(&top, |value, part| value.get(part)).and_then(Value::as_str).map(str::to_owned)
+    });
+    Download { key: key.to_string(), version: contents.version.map(|(field, _)| value(field)), address }
 }
 
 impl Run<'_> {
@@ -46,7 +56,7 @@ impl Run<'_> {
         if !self.set_out(object) {
             return Ok(());
         }
-        let end = match self.keep_known(object, owner) {
+        let end = match self.keep_known(object, owner, contents) {
             Ok(()) => self.fetch(object, owner, contents).await,
             Err(error) => Err(error.into()),
         };
@@ -54,14 +64,14 @@ impl Run<'_> {
     }
 
     /// Carries over what the snapshot below holds of unchanged versions, and leaves the rest to be fetched.
-    fn keep_known(&self, object: &Object, owner: &Object) -> Result<(), Error> {
-        let known = self.known_versions(object)?;
+    fn keep_known(&self, object: &Object, owner: &Object, contents: &Contents) -> Result<(), Error> {
+        let known = self.known_versions(object, contents)?;
         let mut desk = self.desk();
         let all = desk.notes.downloads.remove(owner.name).unwrap_or_default();
         let mut missing = std::collections::VecDeque::new();
         for download in all {
             let id = RecordId::new(ObjectName::known(object.name), Key::parse(&download.key));
-            if known.get(&download.key) == Some(&stamp(&download.file_size, &download.update_time)) {
+            if known.get(&download.key) == Some(&stamp(&download.version)) {
                 desk.writer.keep(&id)?;
             } else {
                 missing.push_back(download);
@@ -72,14 +82,14 @@ impl Run<'_> {
     }
 
     /// The version of the contents that the snapshot below has for each record.
-    fn known_versions(&self, object: &Object) -> Result<HashMap<String, u64>, Error> {
+    fn known_versions(&self, object: &Object, contents: &Contents) -> Result<HashMap<String, u64>, Error> {
         let mut known = HashMap::new();
         if let Some(base) = self.base.as_ref().filter(|_| !self.wanted.full) {
             for record in base.records(&ObjectName::known(object.name))? {
                 let record = record?;
                 let fields = record.fields();
                 let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-                known.insert(record.id().key.to_string(), stamp(&field(STAMP[0]), &field(STAMP[1])));
+                known.insert(record.id().key.to_string(), stamp(&contents.version.map(|(_, name)| field(name))));
             }
         }
         Ok(known)
@@ -91,13 +101,18 @@ impl Run<'_> {
         let fetched = |download: Download| async move {
             let mut file = SpooledTempFile::new(IN_MEMORY);
             let key = Key::parse(&download.key);
-            let answer = self.judged(self.account.download(contents, &key, &mut file).await);
+            let answer = match (&download.address, contents.at) {
+                (Some(address), _) => self.account.download_from(address, &mut file).await,
+                (None, None) => self.account.download(contents, &key, &mut file).await,
+                (None, Some(_)) => Err(account::Error::Garbled("the row does not say where they are".to_owned())),
+            };
+            let answer = self.judged(answer);
             (download, key, answer.map(|_| file))
         };
         let mut downloads = stream::iter(missing).map(fetched).buffered(AT_ONCE);
         while let Some((download, key, answer)) = downloads.next().await {
             match answer {
-                Ok(file) => self.store_contents(object, &download, key, file)?,
+                Ok(file) => self.store_contents((object, contents), &download, key, file)?,
                 Err(Trouble::Stop(stop)) => return Err(Trouble::Stop(stop)),
                 Err(Trouble::Gone) => self.missed(object, &key, "the service has none")?,
                 Err(Trouble::Object(failure)) => self.missed(object, &key, failure.reason())?,
@@ -113,7 +128,7 @@ impl Run<'_> {
 
     fn store_contents(
         &self,
-        object: &Object,
+        (object, contents): (&Object, &Contents),
         download: &Download,
         key: Key,
         mut file: SpooledTempFile,
@@ -122,14 +137,13 @@ impl Run<'_> {
         let rewound = file.seek(SeekFrom::Start(0)).map(|_| ());
         rewound.map_err(|error| Error::Scratch(error.to_string()))?;
         let blob = desk.writer.blob(&mut file)?;
-        let body = json!({
-            "id": id(&key), "blob": blob.blob, "bytes": blob.bytes, "blake3": blob.blake3,
-            STAMP[0]: download.file_size, STAMP[1]: download.update_time,
-        });
-        let body: Map<String, Value> = match body {
-            Value::Object(body) => body,
-            _ => Map::new(),
-        };
+        let mut body = Map::from_iter([
+            ("id".to_owned(), id(&key)),
+            ("blob".to_owned(), json!(blob.blob)),
+            ("bytes".to_owned(), json!(blob.bytes)),
+            ("blake3".to_owned(), json!(blob.blake3)),
+        ]);
+        body.extend(contents.version.iter().map(|(_, name)| (*name).to_owned()).zip(download.version.clone()));
         let record = Record::new(RecordId::new(ObjectName::known(object.name), key), &body);
         desk.take(object.name, &[record])?;
         desk.grew(blob.bytes);
@@ -158,25 +172,34 @@ fn id(key: &Key) -> Value {
 }
 
 /// A version as a number: equal facts, equal numbers.
-fn stamp(file_size: &Value, update_time: &Value) -> u64 {
-    let hash = blake3::hash(format!("{file_size} {update_time}").as_bytes());
+fn stamp([first, second]: &[Value; 2]) -> u64 {
+    let hash = blake3::hash(format!("{first} {second}").as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight of thirty-two bytes"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::specimen;
     use crate::record::peek;
 
     #[test]
     fn a_version_is_told_by_size_and_time() {
-        let of = |row: &str| {
-            let download = download(&Key::Number(7), &STAMP, &peek(row, &STAMP));
-            stamp(&download.file_size, &download.update_time)
-        };
+        let contents = specimen::object("files").contents.expect("files have contents");
+        let names: Vec<&str> = fields(&contents).collect();
+        let of = |row: &str| stamp(&download(contents, &Key::Number(7), &names, &peek(row, &names)).version);
         let first = of(r#"{"id":7,"file_size":10,"update_time":"2026-01-01 00:00:00"}"#);
         assert_eq!(first, of(r#"{"update_time":"2026-01-01 00:00:00","file_size":10,"name":"other"}"#));
         assert_ne!(first, of(r#"{"file_size":11,"update_time":"2026-01-01 00:00:00"}"#));
         assert_ne!(first, of(r#"{"file_size":10}"#));
+    }
+
+    #[test]
+    fn a_picture_says_where_it_is() {
+        let contents = specimen::object("personPictures").contents.expect("pictures have contents");
+        let names: Vec<&str> = fields(&contents).collect();
+        let row = r#"{"id":3,"pictures":{"128":"https://a/s","512":"https://a/l"}}"#;
+        let download = download(contents, &Key::Pair(7, 7), &names, &peek(row, &names));
+        assert_eq!(download.address.as_deref(), Some("https://a/l"));
     }
 }

@@ -8,6 +8,7 @@ use super::Error;
 use super::desk::Desk;
 use super::notes::{Failure, Progress};
 use super::run::Run;
+use super::sweep::{self, Looked};
 use super::way::{self, Way};
 use crate::archive::{Contents, Coverage, Ending, Manifest, Tally};
 use crate::catalogue::{self, Listing, Object, ObjectName};
@@ -30,13 +31,15 @@ impl Run<'_> {
         let foreign = self.foreign();
         let spent = self.account.spent();
         let sight = self.sight().clone();
+        let looked = endings.iter().filter_map(|(object, _, progress)| Some((object.name, progress.looked.clone()?)));
+        let looked = sweep::notes(looked.collect(), self.base.as_ref().map(|base| base.manifest()));
         let mut desk = self.into_desk();
         let mut counts = Counts::default();
         for (object, ending, progress) in endings {
             let exact = ending.unseen_is_deleted && object.twin.is_none();
             let contents = desk.writer.close(&ObjectName::known(object.name), ending)?;
             counts.add(object, &progress, &contents, exact)?;
-            counts.bounds(object, &progress, &contents);
+            counts.bounds(object, &contents);
         }
         for (name, ending) in foreign {
             desk.writer.close(&name, ending)?;
@@ -46,7 +49,7 @@ impl Run<'_> {
             started: notes.started,
             requests: notes.requests + spent.requests,
             tokens: notes.tokens + spent.tokens,
-            notes: counts.notes(sight),
+            notes: counts.notes(sight, looked),
         };
         Ok(writer.finish(tally)?)
     }
@@ -60,21 +63,28 @@ impl Run<'_> {
             // Children of whatever was read were marked as gone one by one.
             Listing::Under { .. } | Listing::Bulk { .. } => false,
             // What stands for a file is gone when its file is.
-            Listing::Derived { .. } => owner.is_some_and(walked_whole) && progress.failure.is_none(),
+            // What shows a record under a parent is marked as gone together with it.
+            Listing::Derived { from } => {
+                let flat = catalogue::find(&ObjectName::known(from)).is_some_and(|of| of.parents().is_empty());
+                flat && owner.is_some_and(walked_whole) && progress.failure.is_none()
+            }
         };
         let unseen_is_deleted = complete && self.sees(object) && (whole || owner.is_some());
-        let looked_at_all = match object.listing {
-            Listing::Flat(_) => unseen_is_deleted,
-            _ => whole && self.sees(object) && progress.carried == 0,
-        };
         let started = progress.started.unwrap_or_else(|| self.now());
+        let looked_at_all = match object.listing {
+            Listing::Flat(_) => unseen_is_deleted.then_some(started),
+            _ if !whole || !self.sees(object) => None,
+            _ if progress.carried == 0 => Some(started),
+            // Every parent was looked at then or later.
+            _ => progress.looked.as_ref().and_then(Looked::oldest),
+        };
         let below = base.and_then(|base| base.watermark);
         Ending {
             without: if progress.started.is_some() { self.without(object) } else { held_without(base) },
             gaps: progress.all_gaps(),
             unseen_is_deleted,
             seen_at: if progress.started.is_some() { started } else { base.map_or(started, |base| base.seen_at) },
-            deletions_seen_at: if looked_at_all { Some(started) } else { base.and_then(|base| base.deletions_seen_at) },
+            deletions_seen_at: looked_at_all.or_else(|| base.and_then(|base| base.deletions_seen_at)),
             // Never past a record that failed: the next increment must meet it again.
             watermark: object.since.and_then(|_| if whole { Some(way::watermark(started)) } else { below }),
             coverage,
@@ -142,16 +152,11 @@ fn part(count: u64, one: &str, many: &str) -> Coverage {
     Coverage::Part { reason: format!("{count} {}", if count == 1 { one } else { many }) }
 }
 
-/// More parents than this are not listed: then all of them are asked again.
-const UNREAD_LISTED: usize = 1_000;
-
 /// What was listed and what was carried over, for the notes of the snapshot.
 #[derive(Default)]
 struct Counts {
     listed: BTreeMap<&'static str, u64>,
     carried: BTreeMap<&'static str, u64>,
-    /// Parents under which something could not be read, where that is all that is missing.
-    unread: BTreeMap<&'static str, Vec<String>>,
     /// What an object is limited to, however complete it is.
     only: BTreeMap<&'static str, &'static str>,
 }
@@ -175,28 +180,17 @@ impl Counts {
     }
 
     /// Notes what the coverage of an object cannot say.
-    fn bounds(&mut self, object: &Object, progress: &Progress, contents: &Contents) {
+    fn bounds(&mut self, object: &Object, contents: &Contents) {
         let asked = matches!(contents.coverage, Coverage::Whole | Coverage::Part { .. });
         if let Some(own) = object.own.filter(|_| asked) {
             self.only.insert(object.name, own.words);
         }
-        let all_known = progress.unread_parents.len() as u64 == progress.unread;
-        let few = (1..=UNREAD_LISTED).contains(&progress.unread_parents.len());
-        if progress.failure.is_none() && progress.bad == 0 && all_known && few {
-            let mut parents = progress.unread_parents.clone();
-            parents.sort_unstable();
-            parents.dedup();
-            self.unread.insert(object.name, parents);
-        }
     }
 
-    fn notes(self, sight: Value) -> Value {
-        let Counts { listed, carried, unread, only } = self;
-        let mut notes = json!({"listed": listed, "carried": carried, "sight": sight});
+    fn notes(self, sight: Value, looked: Value) -> Value {
+        let Counts { listed, carried, only } = self;
+        let mut notes = json!({"listed": listed, "carried": carried, "sight": sight, "looked": looked});
         // Absent where there is nothing to say: most snapshots.
-        if !unread.is_empty() {
-            notes["unread"] = json!(unread);
-        }
         if !only.is_empty() {
             notes["only"] = json!(only);
         }

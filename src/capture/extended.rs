@@ -42,7 +42,7 @@ impl Run<'_> {
                     }
                     let progress = desk.notes.progress(object.name);
                     progress.unread += 1;
-                    progress.unread_parents.extend(parent);
+                    progress.owed.extend(parent);
                     progress.gap(format!("{} without its extended fields: {reason}", record.id().key));
                 }
             }

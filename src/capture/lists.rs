@@ -51,8 +51,8 @@ pub(super) struct Listed {
 
 /// What is looked up in the rows of an object besides its records.
 struct Watch {
-    /// The objects that are listed under its records, and the counter of each.
-    children: Vec<(&'static str, Option<&'static str>)>,
+    /// The objects that are listed under its records.
+    children: Vec<&'static Object>,
     fields: Vec<&'static str>,
     has_contents: bool,
 }
@@ -209,12 +209,18 @@ impl Run<'_> {
             return Row { record, counts: Vec::new(), contents: None };
         }
         let found = if watch.fields.is_empty() { Vec::new() } else { peek(row.get(), &watch.fields) };
-        let count = |counter: Option<&str>| {
-            let at = watch.fields.iter().position(|field| Some(*field) == counter)?;
-            number(found[at])
+        let value = |name: &str| {
+            let at = watch.fields.iter().position(|field| *field == name)?;
+            found[at]
         };
-        let counts = watch.children.iter().map(|(_, counter)| count(*counter)).collect();
-        let contents = watch.has_contents.then(|| contents::download(&record.id().key, &watch.fields, &found));
+        let count = |child: &Object| match (counter(child), child.gate) {
+            (Some(counter), _) => number(value(counter)),
+            (None, Some(gate)) => value(gate).filter(|value| matches!(value.get(), "null" | "0")).map(|_| 0),
+            (None, None) => None,
+        };
+        let counts = watch.children.iter().map(|child| count(child)).collect();
+        let contents = object.contents.filter(|_| watch.has_contents);
+        let contents = contents.map(|of| contents::download(of, &record.id().key, &watch.fields, &found));
         Row { record, counts, contents }
     }
 
@@ -237,8 +243,8 @@ impl Run<'_> {
                 // What is met again was new, or has changed since it was first met.
                 Took::New | Took::Changed | Took::Again => true,
             };
-            for ((child, _), count) in watch.children.iter().zip(counts) {
-                let heads = desk.notes.heads.entry((*child).to_owned()).or_default();
+            for (child, count) in watch.children.iter().zip(counts) {
+                let heads = desk.notes.heads.entry(child.name.to_owned()).or_default();
                 heads.entry(object.name.to_owned()).or_default().note(key, count, touched);
             }
             if let Some(twin) = object.twin.filter(|_| *took == Took::New && self.may_be_held_twice(object)) {
@@ -278,8 +284,8 @@ impl Run<'_> {
             if self.same_eyes {
                 desk.gone(&RecordId::new(ObjectName::known(object.name), key.clone()))?;
             }
-            for (child, _) in self.watch(object).children {
-                let heads = desk.notes.heads.entry(child.to_owned()).or_default();
+            for child in self.watch(object).children {
+                let heads = desk.notes.heads.entry(child.name.to_owned()).or_default();
                 heads.entry(object.name.to_owned()).or_default().note(key, Some(0), true);
             }
         }
@@ -305,14 +311,13 @@ impl Run<'_> {
     }
 
     fn watch(&self, object: &Object) -> Watch {
-        let children =
-            || catalogue::ALL.iter().filter(|child| child.parents().contains(&object.name) && self.wants(child));
-        let children: Vec<_> = children().map(|child| (child.name, counter(child))).collect();
+        let wanted = |child: &&&Object| child.parents().contains(&object.name) && self.wants(child);
+        let children: Vec<&'static Object> = catalogue::ALL.iter().filter(wanted).copied().collect();
         let has_contents = object.contents.is_some() && self.wanted.contents;
-        let mut fields: Vec<_> = children.iter().filter_map(|(_, counter)| *counter).collect();
+        let mut fields: Vec<_> = children.iter().filter_map(|child| counter(child).or(child.gate)).collect();
         fields.sort_unstable();
         fields.dedup();
-        fields.extend(contents::STAMP.iter().filter(|_| has_contents));
+        fields.extend(object.contents.iter().filter(|_| has_contents).flat_map(contents::fields));
         Watch { children, fields, has_contents }
     }
 }
@@ -331,7 +336,7 @@ fn counter(object: &Object) -> Option<&'static str> {
 
 fn limit(object: &Object) -> u64 {
     match way::paging(object) {
-        Paging::Whole => 0,
+        Paging::Whole | Paging::One => 0,
         Paging::Cursor { limit } | Paging::Offset { limit } => u64::from(limit),
     }
 }

@@ -5,7 +5,7 @@
 //! at a time, with the counters of what hangs on their records; lists into which
 //! records move from another (archived ones) come after that other; then one pass
 //! catches up with what changed meanwhile; then children, only under parents that
-//! have some; then contents.
+//! have some, and of parents that say nothing a share (`sweep.rs`); then contents.
 //!
 //! Three promises decide every doubtful case:
 //!
@@ -33,12 +33,14 @@ mod run;
 mod shape;
 #[cfg(test)]
 mod specimen;
+mod sweep;
 mod trail;
 mod way;
 
 use chrono::{DateTime, Utc};
 
 pub use forecast::{Expected, Forecast, forecast};
+pub use sweep::{Carried, carried};
 
 use crate::account::Account;
 use crate::archive::{Archive, Manifest};
@@ -47,13 +49,20 @@ use crate::clock::Clock;
 use crate::monitor::Monitor;
 use run::{Run, Stop};
 
+/// The share of a sweep: everything is looked at again in fifty captures.
+pub const SWEEP: u8 = 2;
+
 /// What a capture is asked to do.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// These objects and those whose records are their parents; all when empty.
     pub objects: Vec<&'static Object>,
+    /// Of these objects every child is read again, whatever it costs.
+    pub anew: Vec<&'static Object>,
     /// Walk every list and read every child again, whatever it costs.
     pub full: bool,
+    /// The share of parents, in percent, whose children are looked at again although nothing says that they changed.
+    pub sweep: u8,
     /// Custom fields, too.
     pub custom_fields: bool,
     /// The requests that bring what a list leaves out, too.
@@ -64,7 +73,8 @@ pub struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { objects: Vec::new(), full: false, custom_fields: true, extended: true, contents: true }
+        let (objects, anew) = (Vec::new(), Vec::new());
+        Wanted { objects, anew, full: false, sweep: SWEEP, custom_fields: true, extended: true, contents: true }
     }
 }
 

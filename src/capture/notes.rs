@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Wanted;
 use super::heads::Heads;
+use super::sweep::Looked;
 use super::way::Way;
 use crate::account::Position;
+use crate::catalogue::Object;
 
 /// More gaps than this are counted, not listed.
 const GAPS_LISTED: usize = 100;
@@ -39,6 +41,8 @@ pub(super) struct Notes {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Asked {
     objects: Vec<String>,
+    #[serde(default)]
+    anew: Vec<String>,
     full: bool,
     custom_fields: bool,
     extended: bool,
@@ -47,9 +51,11 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(wanted: &Wanted) -> Asked {
-        let Wanted { objects, full, custom_fields, extended, contents } = wanted;
+        let Wanted { objects, anew, full, custom_fields, extended, contents, sweep: _ } = wanted;
+        let names = |objects: &[&Object]| objects.iter().map(|object| object.name.to_owned()).collect();
         Asked {
-            objects: objects.iter().map(|object| object.name.to_owned()).collect(),
+            objects: names(objects),
+            anew: names(anew),
             full: *full,
             custom_fields: *custom_fields,
             extended: *extended,
@@ -106,11 +112,20 @@ pub(super) struct Progress {
     pub(super) bad: u64,
     /// Parents whose lists could not be read, and records whose extended fields could not.
     pub(super) unread: u64,
-    /// The parents concerned, as far as they are known: the next increment asks them again.
-    #[serde(default)]
-    pub(super) unread_parents: Vec<String>,
     /// The last parent whose children were read.
     pub(super) after: Option<String>,
+    /// How many parents the sweep takes this time, decided once.
+    #[serde(default)]
+    pub(super) sweep: Option<usize>,
+    /// Parents whose children could not be read: the next sweep begins with them.
+    #[serde(default)]
+    pub(super) owed: Vec<String>,
+    /// Records of two parents that one of them does not show: to be asked for one by one.
+    #[serde(default)]
+    pub(super) missing: Vec<String>,
+    /// When the parents were looked at, once they were.
+    #[serde(default)]
+    pub(super) looked: Option<Looked>,
     pub(super) gaps: Vec<String>,
     /// Gaps beyond those listed.
     pub(super) more_gaps: u64,
@@ -173,8 +188,10 @@ impl Failure {
 pub(super) struct Download {
     /// The record's key, as printed.
     pub(super) key: String,
-    pub(super) file_size: serde_json::Value,
-    pub(super) update_time: serde_json::Value,
+    pub(super) version: [serde_json::Value; 2],
+    /// Where they are, if the row says so.
+    #[serde(default)]
+    pub(super) address: Option<String>,
 }
 
 #[cfg(test)]

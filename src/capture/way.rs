@@ -23,7 +23,9 @@ const WALKED_AT_LEAST_EVERY: TimeDelta = TimeDelta::days(7);
 const CHEAP_TOKENS: u64 = 200;
 /// … and so is what costs no more than this share of what may be spent today: one in fifty.
 const CHEAP_SHARE: u64 = 50;
-/// Lists under single parents are read again for the sake of certainty only below this share: one in two hundred.
+/// Lists under single parents are read again for the sake of certainty only up to this many tokens …
+const NEGLIGIBLE_TOKENS: u64 = 100;
+/// … and this share of what may be spent today: one in two hundred.
 const NEGLIGIBLE_SHARE: u64 = 200;
 
 /// How a list is read.
@@ -73,11 +75,21 @@ pub(super) fn cheap(tokens: u64, spendable: Option<u64>) -> bool {
     tokens <= spendable.map_or(CHEAP_TOKENS, |spendable| CHEAP_TOKENS.max(spendable / CHEAP_SHARE))
 }
 
-/// True for lists under single parents whose counters say nothing new, when reading them again is next to nothing.
+/// Tokens that may be spent on looking again at the children of parents that say nothing new.
 ///
-/// Only a swap behind an equal counter can be found there, so what is cheap for a list is not cheap for these.
-pub(super) fn negligible(tokens: u64, spendable: Option<u64>) -> bool {
-    spendable.is_some_and(|spendable| tokens <= spendable / NEGLIGIBLE_SHARE)
+/// `price` is that of all of them. What is next to nothing is paid whole: for lists of many parents at once as for any
+/// list, for lists under single parents only what is a trifle on every plan. Else the sweep takes its share
+/// of the parents, but never more than the same share of what may be spent today.
+pub(super) fn sweep(object: &Object, price: u64, spendable: Option<u64>, percent: u8) -> u64 {
+    let whole = match object.listing {
+        Listing::Bulk { .. } => cheap(price, spendable),
+        _ => price <= spendable.map_or(NEGLIGIBLE_TOKENS, |tokens| NEGLIGIBLE_TOKENS.min(tokens / NEGLIGIBLE_SHARE)),
+    };
+    if whole {
+        return price;
+    }
+    let share = |tokens: u64| (tokens * u64::from(percent)).div_ceil(100);
+    spendable.map_or(share(price), |spendable| share(price).min(share(spendable)))
 }
 
 /// Tokens of walking a list of so many records.
@@ -89,7 +101,7 @@ pub(super) fn list_price(object: &Object, records: u64) -> u64 {
 pub(super) fn pages(object: &Object, records: u64) -> u64 {
     let further = object.parts.map_or(0, |parts| parts.values.len().saturating_sub(1)) as u64;
     match paging(object) {
-        Paging::Whole => 1 + further,
+        Paging::Whole | Paging::One => 1 + further,
         Paging::Cursor { limit } | Paging::Offset { limit } => {
             records.div_ceil(u64::from(limit).max(1)).max(1) + further
         }
@@ -177,6 +189,16 @@ mod tests {
         let later = Terms { now: at("2026-11-08T02:00:01Z"), ..terms() };
         assert_eq!(choose(threads, Some(&base(20_000)), &[], later), Way::Walk);
         assert_eq!(list_price(threads, 900), 5 * 20);
+    }
+
+    #[test]
+    fn a_sweep_takes_its_share_of_the_parents_and_never_more_than_that_share_of_the_day() {
+        let comments = specimen::object("noteComments");
+        assert_eq!(sweep(comments, 400_000, None, 2), 8_000);
+        assert_eq!(sweep(comments, 400_000, Some(15_000), 2), 300);
+        assert_eq!(sweep(comments, 60, Some(15_000), 2), 60, "next to nothing is paid whole");
+        assert_eq!(sweep(comments, 400_000, Some(15_000), 0), 0);
+        assert_eq!(sweep(specimen::object("dealProducts"), 200, Some(1_000), 2), 200);
     }
 
     #[test]

@@ -225,3 +225,32 @@ pub(super) const FOLLOWERS: Object = Object {
     limits: "the day since which somebody follows becomes today",
     ..Object::READ_ONLY
 };
+
+const RELATION: &[&str] = &["type", "rel_owner_org_id", "rel_linked_org_id"];
+
+/// How organizations are related; each relationship is listed under both of its organizations.
+pub(super) static ORGANIZATION_RELATIONSHIPS: Object = Object {
+    name: "organizationRelationships",
+    version: Version::V1,
+    path: "/organizationRelationships",
+    query: &[("org_id", "{parent}")],
+    // The answer shows pagination, yet no parameter for it is described: followed where it leads on.
+    listing: Listing::Under { parents: &["organizations"], counter: None, paging: Paging::Whole },
+    price: 20,
+    single: Some(Single { path: "/organizationRelationships/{id}", version: Version::V1, price: 2 }),
+    references: &[
+        Reference::to("rel_owner_org_id", &["organizations"]),
+        Reference::to("rel_linked_org_id", &["organizations"]),
+    ],
+    create: Write::json(Call::v1(Method::Post, "/organizationRelationships", 10), RELATION, RELATION),
+    update: Write::json(Call::v1(Method::Put, "/organizationRelationships/{id}", 10), RELATION, &[]),
+    delete: Some(Call::v1(Method::Delete, "/organizationRelationships/{id}", 6)),
+    dml: Dml::ALL,
+    nested: &["rel_owner_org_id", "rel_linked_org_id"],
+    // As seen from the organization it was listed under.
+    volatile: &["calculated_type", "calculated_related_org_id", "related_organization_name"],
+    computed: &["id", "add_time", "update_time", "active_flag"],
+    limits: "a relationship made again loses its add time; the service limits how many an organization has",
+    evidence: "api/objects.md OrganizationRelationships, api/restore-hazards.md 4, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};

@@ -172,6 +172,7 @@ pub(super) static DEAL_PRODUCTS: Object = Object {
     references: &[
         Reference { field: "deal_id", to: Target::Record(&["deals"]), when: When::Afterwards },
         Reference::to("product_id", &["products"]),
+        Reference::to("product_variation_id", &["productVariations"]),
         Reference { field: "currency", to: Target::Named { object: "currencies", by: "code" }, when: When::Afterwards },
     ],
     create: Write::json(

@@ -111,8 +111,9 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     assert_eq!(
         order.join(" "),
         "users pipelines stages activityTypes leadLabels organizations persons products deals leads archivedDeals \
-         archivedLeads activities notes files organizationFollowers personFollowers productFollowers dealProducts \
-         dealFollowers dealParticipants filters webhooks"
+         archivedLeads activities notes files organizationFollowers personFollowers organizationRelationships \
+         productFollowers productVariations personPictures productImages dealProducts dealDiscounts dealInstallments dealFollowers dealParticipants \
+         noteComments filters webhooks"
     );
 }
 
@@ -193,12 +194,20 @@ fn keys_and_references_and_nested_ids_are_fields_of_the_record() {
     });
 }
 
+/// Whether contents are fetched from an address in a row instead of a call.
+fn at_an_address(contents: &Object) -> bool {
+    let of = ALL.iter().filter_map(|object| object.contents).find(|one| one.object == contents.name);
+    of.is_some_and(|of| of.at.is_some())
+}
+
 #[test]
 fn prices_and_limits_are_positive() {
     each(|object, breaches| {
-        let mut prices = vec![("list", object.price)];
+        let free = matches!(object.listing, Listing::Derived { .. }) && at_an_address(object);
+        let mut prices = if free { Vec::new() } else { vec![("list", object.price)] };
         prices.extend(object.single.map(|single| ("single", single.price)));
-        prices.extend(object.contents.map(|contents| ("contents", contents.price)));
+        let metered = object.contents.filter(|contents| contents.at.is_none());
+        prices.extend(metered.map(|contents| ("contents", contents.price)));
         prices.extend(object.extended.iter().map(|extended| (extended.name, extended.price)));
         prices.extend(
             [object.create, object.update].into_iter().flatten().map(|write| (write.call.path, write.call.price)),
@@ -231,13 +240,17 @@ fn every_path_has_the_places_its_ids_go_to() {
         };
         let under = matches!(object.listing, Listing::Under { .. });
         let addressed = !matches!(object.key, KeyIn::Field(_));
-        expect(object.path, under, matches!(object.listing, Listing::Derived { .. }));
-        object.single.iter().for_each(|single| expect(single.path, false, true));
+        let asked = object.query.iter().any(|(_, value)| *value == "{parent}");
+        let derived = matches!(object.listing, Listing::Derived { .. });
+        let elsewhere = derived && at_an_address(object);
+        expect(object.path, under && !asked || elsewhere, derived && !elsewhere);
+        object.single.iter().for_each(|single| expect(single.path, addressed, true));
         object.extended.iter().for_each(|extended| expect(extended.path, false, true));
-        object.contents.iter().for_each(|contents| expect(contents.path, false, true));
+        let fetched = object.contents.iter().filter(|contents| contents.at.is_none());
+        fetched.for_each(|contents| expect(contents.path, false, true));
         object.create.iter().for_each(|write| expect(write.call.path, addressed, false));
         object.update.iter().for_each(|write| expect(write.call.path, addressed, true));
-        object.delete.iter().for_each(|call| expect(call.path, addressed, true));
+        object.delete.iter().for_each(|call| expect(call.path, addressed, !object.is_single()));
         object.undelete.iter().for_each(|form| expect(form.call.path, addressed, true));
     });
 }
@@ -260,11 +273,11 @@ fn every_way_of_listing_occurs() {
 #[test]
 fn a_parent_s_counter_is_asked_for_and_left_out_of_the_archive() {
     each(|object, breaches| {
-        let (Listing::Under { counter: Some(counter), .. } | Listing::Bulk { counter: Some(counter), .. }) =
-            object.listing
-        else {
-            return;
+        let counter = match object.listing {
+            Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter.or(object.gate),
+            Listing::Flat(_) | Listing::Derived { .. } => None,
         };
+        let Some(counter) = counter else { return };
         for parent in object.parents().iter().filter_map(|name| find(&ObjectName::new(name))) {
             let asked = parent
                 .query

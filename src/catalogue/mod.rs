@@ -19,8 +19,10 @@ mod notes;
 mod object;
 mod order;
 mod parts;
+mod pictures;
 mod pipelines;
 mod products;
+mod terms;
 mod workplace;
 
 pub use object::{
@@ -60,15 +62,24 @@ pub static ALL: &[&Object] = &[
     &leads::ARCHIVED_LEADS,
     &contacts::ORGANIZATION_FOLLOWERS,
     &contacts::PERSON_FOLLOWERS,
+    &contacts::ORGANIZATION_RELATIONSHIPS,
     &products::PRODUCT_FOLLOWERS,
+    &products::PRODUCT_VARIATIONS,
+    &pictures::PERSON_PICTURES,
+    &pictures::PRODUCT_IMAGES,
     &deals::DEAL_PRODUCTS,
+    &terms::DEAL_DISCOUNTS,
+    &terms::DEAL_INSTALLMENTS,
     &deals::DEAL_FOLLOWERS,
     &deals::DEAL_PARTICIPANTS,
     &mail::MAIL_MESSAGES,
     &mail::DEAL_MAIL_MESSAGES,
     &mail::PERSON_MAIL_MESSAGES,
     &mail::ORGANIZATION_MAIL_MESSAGES,
+    &notes::NOTE_COMMENTS,
     &notes::FILE_CONTENTS,
+    &pictures::PERSON_PICTURE_CONTENTS,
+    &pictures::PRODUCT_IMAGE_CONTENTS,
     &workplace::FILTERS,
     &workplace::WEBHOOKS,
 ];

@@ -49,8 +49,42 @@ pub(super) static NOTES: Object = Object {
     // Copies of names, which change when the other record does.
     volatile: &["user", "organization", "person", "deal", "lead", "project", "task"],
     computed: &["id", "update_time", "last_update_user_id", "active_flag"],
-    limits: "only an administrator's token keeps the author; comments do not come back",
+    limits: "only an administrator's token keeps the author",
     evidence: "api/objects.md Notes, api/restore-hazards.md 3 and 4, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};
+
+/// Comments on notes. Whether one moves its note's update_time is not told, so they are swept.
+pub(super) static NOTE_COMMENTS: Object = Object {
+    name: "noteComments",
+    version: Version::V1,
+    path: "/notes/{parent}/comments",
+    listing: Listing::Under { parents: &["notes"], counter: None, paging: Paging::Offset { limit: 500 } },
+    price: 20,
+    key: KeyIn::ParentAnd("uuid"),
+    single: Some(Single { path: "/notes/{parent}/comments/{id}", version: Version::V1, price: 2 }),
+    references: &[
+        Reference { field: "object_id", to: Target::Record(&["notes"]), when: When::Afterwards },
+        Reference { field: "user_id", to: Target::Record(&["users"]), when: When::Afterwards },
+        Reference { field: "updater_id", to: Target::Record(&["users"]), when: When::Afterwards },
+    ],
+    create: Write::json(Call::v1(Method::Post, "/notes/{parent}/comments", 10), &["content"], &["content"]),
+    update: Write::json(Call::v1(Method::Put, "/notes/{parent}/comments/{id}", 10), &["content"], &["content"]),
+    delete: Some(Call::v1(Method::Delete, "/notes/{parent}/comments/{id}", 6)),
+    dml: Dml::ALL,
+    computed: &[
+        "uuid",
+        "user_id",
+        "updater_id",
+        "add_time",
+        "update_time",
+        "active_flag",
+        "company_id",
+        "object_id",
+        "object_type",
+    ],
+    limits: "author and time of a comment made again are the token's user and now",
+    evidence: "api/objects.md Note comments, api/restore-hazards.md 4, openapi v1, 2026-11-23",
     ..Object::READ_ONLY
 };
 
@@ -64,7 +98,14 @@ pub(super) static FILES: Object = Object {
     listing: Listing::Flat(Paging::Offset { limit: 100 }),
     price: 20,
     single: Some(Single { path: "/files/{id}", version: Version::V1, price: 2 }),
-    contents: Some(Contents { object: "fileContents", path: "/files/{id}/download", price: 20 }),
+    contents: Some(Contents {
+        object: "fileContents",
+        path: "/files/{id}/download",
+        price: 20,
+        at: None,
+        version: [("file_size", "file_size"), ("update_time", "update_time")],
+        part: "file",
+    }),
     references: &[
         Reference::to("deal_id", &["deals"]),
         Reference::to("person_id", &["persons"]),

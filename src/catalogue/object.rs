@@ -66,7 +66,7 @@ pub struct Object {
     pub version: Version,
     /// Where it is listed, as in the service's documentation; `{parent}` stands for the parent's id.
     pub path: &'static str,
-    /// Query parameters sent with every page.
+    /// Query parameters sent with every page; `{parent}` stands for the parent's id.
     pub query: &'static [(&'static str, &'static str)],
     /// How all records are found.
     pub listing: Listing,
@@ -78,6 +78,8 @@ pub struct Object {
     pub wrapped: Option<&'static str>,
     /// The list shows nothing but what belongs to the token's own user.
     pub own: Option<Own>,
+    /// A field of the parent that is empty or 0 when there is nothing to read under it, though it does not count.
+    pub gate: Option<&'static str>,
     /// Tokens of one page.
     pub price: u32,
     /// Where a row keeps its identity.
@@ -136,6 +138,7 @@ impl Object {
         newest_first: false,
         wrapped: None,
         own: None,
+        gate: None,
         price: 0,
         key: KeyIn::Field("id"),
         since: None,
@@ -166,6 +169,16 @@ impl Object {
             Listing::Flat(_) | Listing::Derived { .. } => &[],
             Listing::Under { parents, .. } | Listing::Bulk { parents, .. } => parents,
         }
+    }
+
+    /// Whether a record belongs to two parents and is listed under both: its own id is its key, and it names them.
+    pub fn is_shared(&self) -> bool {
+        matches!((self.listing, self.key), (Listing::Under { .. }, KeyIn::Field(_)))
+    }
+
+    /// Whether a parent has at most one of them, which is known by its parent alone.
+    pub fn is_single(&self) -> bool {
+        matches!(self.key, KeyIn::Both { parent, own } if parent == own)
     }
 
     /// The fields that a restore may send, at creation or afterwards, custom fields apart.
@@ -215,6 +228,8 @@ pub enum Listing {
 pub enum Paging {
     /// Everything in one answer.
     Whole,
+    /// At most one record, alone or in a list; that there is none may be told as 404.
+    One,
     /// An opaque cursor and at most `limit` rows.
     Cursor {
         /// The most rows a page can have.
@@ -289,6 +304,12 @@ pub struct Contents {
     pub path: &'static str,
     /// Tokens of one download.
     pub price: u32,
+    /// Where in the row the address of the contents stands, if the path does not lead to them: `pictures.512`.
+    pub at: Option<&'static str>,
+    /// By which fields of the row a newer version is told, and how the record of the contents calls them.
+    pub version: [(&'static str, &'static str); 2],
+    /// The part of an upload that holds them.
+    pub part: &'static str,
 }
 
 /// A field that holds the identity of another record.

@@ -2,7 +2,8 @@
 
 use super::contacts::FOLLOWERS;
 use super::object::{
-    Call, Custom, Dml, Listing, Method, Object, Paging, Reference, Shape, Single, Undelete, Version, Write,
+    Call, Custom, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Shape, Single, Target, Undelete, Version,
+    When, Write,
 };
 
 /// What a product takes, made or changed.
@@ -60,4 +61,25 @@ pub(super) static PRODUCT_FOLLOWERS: Object = Object {
     delete: Some(Call::v2(Method::Delete, "/products/{parent}/followers/{id}", 3)),
     evidence: "api/objects.md ProductFollowers, openapi v2, 2026-11-23",
     ..FOLLOWERS
+};
+
+const VARIATION: &[&str] = &["name", "prices"];
+
+/// Variations of a product, each with prices of its own.
+pub(super) static PRODUCT_VARIATIONS: Object = Object {
+    name: "productVariations",
+    version: Version::V2,
+    path: "/products/{parent}/variations",
+    listing: Listing::Under { parents: &["products"], counter: None, paging: Paging::Cursor { limit: 500 } },
+    price: 10,
+    key: KeyIn::Both { parent: "product_id", own: "id" },
+    references: &[Reference { field: "product_id", to: Target::Record(&["products"]), when: When::Afterwards }],
+    create: Write::json(Call::v2(Method::Post, "/products/{parent}/variations", 5), VARIATION, &["name"]),
+    update: Write::json(Call::v2(Method::Patch, "/products/{parent}/variations/{id}", 5), VARIATION, &[]),
+    delete: Some(Call::v2(Method::Delete, "/products/{parent}/variations/{id}", 3)),
+    dml: Dml::ALL,
+    computed: &["id", "product_id"],
+    limits: "a price added since stays; a variation made again has another id, and lines of deals are linked to it again",
+    evidence: "api/objects.md Product variations, openapi v2, 2026-11-23",
+    ..Object::READ_ONLY
 };

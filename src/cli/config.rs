@@ -58,6 +58,8 @@ pub(crate) struct Profile {
     pub(crate) passphrase_file: Option<PathBuf>,
     pub(crate) passphrase_command: Option<String>,
     pub(crate) budget: Option<String>,
+    /// The share of a capture's sweep, in percent.
+    pub(crate) sweep: Option<u8>,
 }
 
 /// The configuration file.

@@ -84,6 +84,11 @@ impl Session {
         Ok(Account::connect(endpoint, Token::new(token.to_string()), self.allowance(budget)?, self.clock).await?)
     }
 
+    /// The share of a capture's sweep, in percent, as far as it is set.
+    pub(crate) fn sweep(&self) -> Option<u8> {
+        self.profile.sweep.map(|percent| percent.min(100))
+    }
+
     fn allowance(&self, budget: Option<Allowance>) -> Result<Allowance, Failure> {
         match (budget, &self.profile.budget) {
             (Some(budget), _) => Ok(budget),

@@ -103,7 +103,7 @@ impl Checker {
                 self.object(step, format!("it is made without {required}"));
             }
         }
-        match (&create.under, object.parents().is_empty()) {
+        match (&create.under, object.parents().is_empty() || object.is_shared()) {
             (None, false) => self.object(step, "it is made without its parent"),
             (Some(_), true) => self.object(step, "it is made under a parent, but has none"),
             _ => {}

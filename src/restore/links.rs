@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use crate::archive;
-use crate::catalogue::{self, Object, ObjectName, Restore, Shape, Target};
+use crate::catalogue::{self, KeyIn, Object, ObjectName, Restore, Shape, Target};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Cases, parent_key, places, present};
@@ -51,7 +51,7 @@ pub(super) fn pointers(
         let path: Vec<&str> = segments(reference.field).skip(1).collect();
         leaves(value, &path, &mut |leaf| {
             if let Some(key) = value_key(leaf) {
-                found.push(Pointer { field: field(), objects, key });
+                found.push(Pointer { field: field(), objects, key: whole_key(objects, key, fields) });
             }
         });
     }
@@ -61,6 +61,23 @@ pub(super) fn pointers(
         }
     }
     found
+}
+
+/// The key of a row that is known by its parent and an id of its own: who points to it names the parent in a field of
+/// the same name.
+fn whole_key(objects: &[&'static str], key: Key, fields: &Map<String, Value>) -> Key {
+    let parent = objects.first().and_then(|object| parent_field(&ObjectName::known(object)));
+    match (parent.and_then(|parent| value_key(fields.get(parent)?)), key) {
+        (Some(Key::Number(parent)), Key::Number(own)) => Key::Pair(parent, own),
+        (_, key) => key,
+    }
+}
+
+fn parent_field(object: &ObjectName) -> Option<&'static str> {
+    match catalogue::find(object)?.key {
+        KeyIn::Both { parent, .. } => Some(parent),
+        KeyIn::Field(_) | KeyIn::ParentAnd(_) => None,
+    }
 }
 
 /// The objects that a custom field of this type points to.
@@ -150,6 +167,8 @@ pub(super) struct Links<'a> {
     live: BTreeMap<ObjectName, BTreeSet<Key>>,
     /// Records that are not made but have a counterpart with the same mark (users by e-mail).
     matched: HashMap<RecordId, Key>,
+    /// Whole keys of rows under a parent that others know by their own id alone.
+    whole: HashMap<(ObjectName, Key), Key>,
     /// Objects whose records cannot be called missing.
     blind: HashSet<ObjectName>,
 }
@@ -164,7 +183,9 @@ impl<'a> Links<'a> {
         lineage: &'a Lineage,
     ) -> Result<Links<'a>, archive::Error> {
         let mut wanted: BTreeMap<ObjectName, BTreeSet<Key>> = BTreeMap::new();
+        let mut whole = HashMap::new();
         for pointer in pointers {
+            note_whole(&mut whole, pointer.objects, &pointer.key);
             for id in candidates(pointer.objects, &pointer.key) {
                 for now in std::iter::once(&id).chain(lineage.after(&id)).flat_map(places) {
                     wanted.entry(now.object.clone()).or_default().insert(now.key.clone());
@@ -186,12 +207,15 @@ impl<'a> Links<'a> {
         let deleted = cases.deleted().map(|record| record.id().clone()).collect();
         let (making, named) = (HashSet::new(), HashMap::new());
         let renamed = renamed(goal, seen, lineage)?;
-        Ok(Links { lineage, making, named, renamed, asked: wanted, deleted, live, matched, blind })
+        Ok(Links { lineage, making, named, renamed, asked: wanted, deleted, live, matched, whole, blind })
     }
 
     /// A step makes this record.
     pub(super) fn make(&mut self, id: &RecordId, fields: &Map<String, Value>) {
         self.making.insert(id.clone());
+        if let Key::Pair(_, own) = id.key {
+            self.whole.insert((id.object.clone(), Key::Number(own)), id.key.clone());
+        }
         for reference in catalogue::ALL.iter().flat_map(|object| object.references) {
             let Target::Named { object, by } = reference.to else { continue };
             if let Some(name) = fields.get(by).and_then(Value::as_str).filter(|_| id.object.as_str() == object) {
@@ -213,6 +237,8 @@ impl<'a> Links<'a> {
 
     /// Where the record with this id is.
     pub(super) fn find(&self, objects: &[&'static str], key: &Key) -> Link {
+        let whole = objects.iter().find_map(|object| self.whole.get(&(ObjectName::known(object), key.clone())));
+        let key = whole.unwrap_or(key);
         let candidates = candidates(objects, key);
         if let Some(id) = candidates.iter().find(|id| self.making.contains(id)) {
             return Link::Made(id.clone());
@@ -252,6 +278,12 @@ impl<'a> Links<'a> {
     /// The name that the record has today, if an earlier restore made it again under another one.
     pub(super) fn renamed(&self, object: &'static str, by: &'static str, name: &str) -> Option<&Value> {
         self.renamed.get(&(object, by, name.to_owned()))
+    }
+}
+
+fn note_whole(whole: &mut HashMap<(ObjectName, Key), Key>, objects: &[&'static str], key: &Key) {
+    if let (Some(object), Key::Pair(_, own)) = (objects.first(), key) {
+        whole.insert((ObjectName::known(object), Key::Number(*own)), key.clone());
     }
 }
 

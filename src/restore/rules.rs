@@ -47,6 +47,11 @@ pub(super) fn one_of(object: &str) -> &'static [&'static str] {
     }
 }
 
+/// What must be in place under the same parent before a row of this object: api/restore-hazards.md 4, Deal products.
+pub(super) fn rests_on(object: &str) -> Option<&'static str> {
+    matches!(object, "dealInstallments" | "dealDiscounts").then_some("dealProducts")
+}
+
 /// The field of a parent beside which the service may add a row of this object by itself: an owner follows, a person
 /// takes part (api/restore-hazards.md 4, Followers/participants; UNCONFIRMED).
 pub(super) fn added_beside(part: &str) -> Option<&'static str> {
@@ -98,7 +103,7 @@ pub(super) fn for_create(object: &str, key: &Key, fields: &Map<String, Value>, f
                 wanted.remove("user_id");
             }
         }
-        "products" => {
+        "products" | "productVariations" => {
             wanted.entry("prices").and_modify(|prices| *prices = plain_prices(prices));
         }
         // api/restore-hazards.md 4: value needs both amount and currency.
@@ -149,7 +154,8 @@ pub(super) fn for_update(
     let mut said = Said::default();
     match object {
         "deals" => deal(pair, body, facts, fill, &mut said),
-        "products" => prices(pair, body, &mut said),
+        // Whether a variation's prices are replaced or merged is not confirmed: sent whole, both come to the same.
+        "products" | "productVariations" => prices(pair, body, &mut said),
         "notes" => note(pair, body, facts, fill, &mut said),
         "leads" if body.contains_key("value") && !whole_money(pair.goal.get("value")) => {
             body.insert("value".to_owned(), Fill::Is(Value::Null));

@@ -23,7 +23,7 @@ const KEPT_DAYS: i64 = 30;
 /// The account of one sandbox.
 pub(super) struct Account {
     pub(super) store: Store,
-    pub(super) contents: HashMap<u64, Content>,
+    pub(super) contents: HashMap<(&'static str, Id), Content>,
     pub(super) clock: Clock,
     pub(super) assume: Assumptions,
     pub(super) tolerant: bool,
@@ -139,9 +139,7 @@ impl Account {
     pub(super) fn erase(&mut self, kind: &str, id: &Id) {
         let touched = self.parents(kind, id);
         self.store.remove(kind, id);
-        if let (Id::Number(file), "files") = (id, kind) {
-            self.contents.remove(file);
-        }
+        self.contents.remove(&(facts(kind).name, id.clone()));
         self.recount(kind, touched);
     }
 
@@ -167,6 +165,14 @@ impl Account {
         table.kind.links.iter().filter_map(target).collect()
     }
 
+    /// The contents of a row of the kind.
+    pub(super) fn bytes(&self, kind: &'static str, id: &Id) -> Option<bytes::Bytes> {
+        Some(match self.contents.get(&(kind, id.clone()))? {
+            Content::Bytes(bytes) => bytes.clone(),
+            Content::Made { seed, size, mime } => crate::sandbox::made_bytes(*seed, *size, mime),
+        })
+    }
+
     /// Takes out what was deleted 30 days ago. Asked before every request; looks once an hour of the sandbox's time.
     pub(super) fn purge(&mut self) {
         let now = self.clock.now();
@@ -190,17 +196,35 @@ impl Account {
             if !dies_with_parent(child_kind.name) {
                 continue;
             }
-            let member = child_kind.links[0].0;
-            let children: Vec<Id> = self.store.children(child_kind.name, member, id).cloned().collect();
-            children.iter().for_each(|child| self.store.remove(child_kind.name, child));
+            for (member, _) in child_kind.links.iter().filter(|(_, target)| *target == kind) {
+                let children: Vec<Id> = self.store.children(child_kind.name, member, id).cloned().collect();
+                for child in children {
+                    self.store.remove(child_kind.name, &child);
+                    self.contents.remove(&(child_kind.name, child));
+                }
+            }
         }
         self.erase(kind, id);
     }
 }
 
+/// Kinds whose rows are parts of another row, followers apart.
+const UNDER: &[&str] = &[
+    "dealProducts",
+    "dealParticipants",
+    "mailMessages",
+    "dealDiscounts",
+    "dealInstallments",
+    "organizationRelationships",
+    "personPictures",
+    "productVariations",
+    "productImages",
+    "noteComments",
+];
+
 /// Whether rows of the kind go with the row they hang on (their first link).
 pub(super) fn dies_with_parent(kind: &str) -> bool {
-    ["dealProducts", "dealParticipants", "mailMessages"].contains(&kind) || kind.ends_with("Followers")
+    UNDER.contains(&kind) || kind.ends_with("Followers")
 }
 
 /// The facts of a kind that is known to exist.
@@ -213,7 +237,7 @@ impl Sink for Account {
         self.store.put(kind, id, row);
     }
 
-    fn content(&mut self, file: u64, content: Content) {
-        self.contents.insert(file, content);
+    fn content(&mut self, kind: &'static str, id: Id, content: Content) {
+        self.contents.insert((kind, id), content);
     }
 }

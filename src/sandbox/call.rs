@@ -23,7 +23,9 @@ pub(super) enum Body {
 /// A multipart upload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Upload {
-    /// Name and contents of the part `file`.
+    /// The part that holds contents: `file`, or `data` of product images.
+    pub(super) part: String,
+    /// Name and contents of that part.
     pub(super) file: Option<(String, Bytes)>,
     /// The other parts.
     pub(super) parts: Vec<(String, String)>,

@@ -17,7 +17,10 @@ pub(super) fn recount(account: &mut Account, kind: &'static str, id: &Id, child_
     let Some(mut row) = account.store.get(kind, id) else { return };
     let before = row.clone();
     match (kind, child_kind) {
-        ("deals", "dealProducts") => lines(account, id, &mut row),
+        ("deals", "dealProducts" | "dealDiscounts") => lines(account, id, &mut row),
+        ("deals", "dealInstallments") | ("notes", "noteComments") => {}
+        ("products", "productVariations" | "productImages" | "productFollowers") | ("persons", "personPictures") => {}
+        ("organizations", "organizationRelationships") => {}
         ("deals", "dealParticipants") => set(&mut row, "participants_count", count(account, child_kind, "deal_id", id)),
         ("persons", "dealParticipants") => participations(account, id, &mut row),
         ("deals" | "persons" | "organizations", "activities") => activities(account, link_to(kind), id, &mut row),
@@ -156,7 +159,19 @@ fn lines(account: &Account, id: &Id, row: &mut Map<String, Value>) {
     }
     let enabled = lines.iter().filter(|line| line.member("is_enabled") != Some("false"));
     let sum: f64 = enabled.filter_map(|line| line.member("sum")?.parse::<f64>().ok()).sum();
-    row.insert("value".into(), money(sum));
+    row.insert("value".into(), money(discounted(account, id, &lines, sum)));
+}
+
+/// What the discounts of a deal leave of its lines: they count where there are one-time products. api/objects.md, Deal discounts.
+fn discounted(account: &Account, id: &Id, lines: &[&Row], sum: f64) -> f64 {
+    if !lines.iter().any(|line| line.word("billing_frequency") == Some("one-time")) {
+        return sum;
+    }
+    let less = |discount: &Row| {
+        let amount = discount.member("amount").and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+        if discount.word("type") == Some("percentage") { sum * amount / 100.0 } else { amount }
+    };
+    sum - alive(account, "dealDiscounts", "deal_id", id).map(|(_, discount)| less(discount)).sum::<f64>()
 }
 
 /// An amount with two decimals, whole if it is.

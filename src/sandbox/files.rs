@@ -1,6 +1,5 @@
 //! Files: their rows, their uploads, and their contents at once or through a signed address.
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::account::{Account, facts};
@@ -109,7 +108,7 @@ fn upload(account: &mut Account, call: &Call<'_>) -> Outcome {
         "mail_message_id": "", "mail_template_id": "", "name": name, "description": "",
     });
     row.extend(firsts.as_object().cloned().unwrap_or_default());
-    account.contents.insert(id, Content::Bytes(bytes));
+    account.contents.insert((KIND, Id::Number(id)), Content::Bytes(bytes));
     account.write(KIND, &Id::Number(id), &row);
     single(200, shown(account, &Id::Number(id)))
 }
@@ -141,17 +140,9 @@ fn delete(account: &mut Account, id: &Id, mut row: Map<String, Value>) -> Outcom
     single(200, json!({"id": row["id"]}))
 }
 
-fn contents(account: &Account, id: &Id) -> Option<Bytes> {
-    let Id::Number(id) = id else { return None };
-    match account.contents.get(id)? {
-        Content::Bytes(bytes) => Some(bytes.clone()),
-        Content::Made { seed, size, mime } => Some(crate::sandbox::made_bytes(*seed, *size, mime)),
-    }
-}
-
 /// api/objects.md, downloads: once seen leading to a signed address, today unconfirmed.
 fn download(account: &Account, id: &Id) -> Outcome {
-    let bytes = contents(account, id).ok_or_else(|| not_found(facts(KIND)))?;
+    let bytes = account.bytes(KIND, id).ok_or_else(|| not_found(facts(KIND)))?;
     if account.assume.is("download", "direct") {
         return Ok(Answer::file(bytes));
     }
@@ -167,8 +158,11 @@ fn signature(account: &Account, id: u64) -> String {
 
 /// The contents that a signed address means.
 pub(super) fn by_signature(account: &Account, signed: &str) -> Option<Answer> {
+    if !signed.starts_with(|first: char| first.is_ascii_digit()) {
+        return crate::sandbox::pictures::by_signature(account, signed);
+    }
     let (id, sent) = signed.split_once('-')?;
     let id: u64 = id.parse().ok()?;
     let good = sent == signature(account, id) && account.is_live(KIND, &Id::Number(id));
-    if good { contents(account, &Id::Number(id)).map(Answer::file) } else { None }
+    if good { account.bytes(KIND, &Id::Number(id)).map(Answer::file) } else { None }
 }

@@ -226,7 +226,8 @@ async fn upload(mime: &str, body: Bytes) -> Result<Upload, Answer> {
     let mut upload = Upload::default();
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
         let name = part.name().unwrap_or_default().to_owned();
-        if name == "file" {
+        if name == "file" || name == "data" {
+            upload.part = name;
             let file_name = part.file_name().unwrap_or("file").to_owned();
             upload.file = Some((file_name, part.bytes().await.map_err(malformed)?));
         } else {

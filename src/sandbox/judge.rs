@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::sandbox::account::{Account, dies_with_parent};
 use crate::sandbox::http::{Shared, locked};
 use crate::sandbox::kinds::KINDS;
-use crate::sandbox::row::{Content, Id};
+use crate::sandbox::pictures;
+use crate::sandbox::row::Id;
 use crate::sandbox::store::parsed;
 
 const CHUNK: usize = 1_000;
@@ -69,8 +70,8 @@ impl Telling {
             if orphaned(&account, kind.name, id) {
                 row.insert("is_deleted".into(), Value::Bool(true));
             }
-            if let (Id::Number(file), "files") = (id, kind.name) {
-                row.insert("content_blake3".into(), json!(account.contents.get(file).map(hash)));
+            if ["files", "productImages", "personPictures"].contains(&kind.name) {
+                row.insert("content_blake3".into(), json!(hash(&account, kind.name, id)));
             }
             text.push_str(&Value::Object(row).to_string());
             told += 1;
@@ -87,12 +88,11 @@ impl Telling {
     }
 }
 
-fn hash(content: &Content) -> String {
-    let hash = match content {
-        Content::Bytes(bytes) => blake3::hash(bytes),
-        Content::Made { seed, size, mime } => blake3::hash(&crate::sandbox::made_bytes(*seed, *size, mime)),
-    };
-    hash.to_hex().to_string()
+/// The hash of what a download brings.
+fn hash(account: &Account, kind: &'static str, id: &Id) -> Option<String> {
+    let bytes = account.bytes(kind, id)?;
+    let shown = if kind == "personPictures" { pictures::rendition(&bytes, pictures::LARGEST) } else { bytes };
+    Some(blake3::hash(&shown).to_hex().to_string())
 }
 
 /// Whether a row hangs on a deleted one and is unseen with it.
@@ -101,10 +101,13 @@ fn orphaned(account: &Account, kind: &'static str, id: &Id) -> bool {
         return false;
     }
     let facts = crate::sandbox::account::facts(kind);
-    let (member, target) = facts.links[0];
-    let parent = match id {
-        Id::Pair(parent, _) => Some(*parent),
-        _ => account.store.table(kind).rows.get(id).and_then(|row| row.number(member)),
-    };
-    parent.is_some_and(|parent| !account.is_live(target, &Id::Number(parent)))
+    // Both ends of a relationship must be there; a participant's person need not.
+    let ends = if kind == "organizationRelationships" { 2 } else { 1 };
+    facts.links[..ends].iter().any(|(member, target)| {
+        let parent = match id {
+            Id::Pair(parent, _) => Some(*parent),
+            _ => account.store.table(kind).rows.get(id).and_then(|row| row.number(member)),
+        };
+        parent.is_some_and(|parent| !account.is_live(target, &Id::Number(parent)))
+    })
 }

@@ -11,6 +11,7 @@ use crate::sandbox::check;
 use crate::sandbox::clock;
 use crate::sandbox::counters::money;
 use crate::sandbox::cursor::Cursor;
+use crate::sandbox::installments;
 use crate::sandbox::list::{odd_size, page_size};
 use crate::sandbox::row::Id;
 
@@ -26,7 +27,7 @@ pub(super) fn serve(account: &mut Account, call: &Call<'_>) -> Outcome {
         ("GET", "/deals/products") => of_deals(account, call),
         ("GET", _) => {
             let deal = open_deal(account, call)?;
-            page(account, call, &[deal])
+            page(account, call, (KIND, "deal_id"), &[deal])
         }
         ("POST", "/deals/{id}/products/bulk") => add_many(account, call),
         ("POST", _) => {
@@ -58,8 +59,12 @@ fn own_line(account: &Account, call: &Call<'_>) -> Result<(u64, Id), Answer> {
     if row.get("deal_id") == Some(&json!(deal)) { Ok((deal, id)) } else { Err(not_found(facts(KIND))) }
 }
 
-/// api/objects.md, DealProducts: up to 100 deal ids a call; deals that are gone are left out.
 fn of_deals(account: &Account, call: &Call<'_>) -> Outcome {
+    page(account, call, (KIND, "deal_id"), &asked_deals(account, call)?)
+}
+
+/// api/objects.md, DealProducts: up to 100 deal ids a call; deals that are gone are left out.
+pub(super) fn asked_deals(account: &Account, call: &Call<'_>) -> Result<Vec<u64>, Answer> {
     let ids = call.asked_list("deal_ids").unwrap_or_default();
     if ids.len() > 100 {
         return Err(invalid("deal_ids", "at most 100 ids"));
@@ -69,22 +74,28 @@ fn of_deals(account: &Account, call: &Call<'_>) -> Outcome {
     deals.sort_unstable();
     deals.dedup();
     deals.retain(|deal| account.is_live("deals", &Id::Number(*deal)));
-    page(account, call, &deals)
+    Ok(deals)
 }
 
-fn page(account: &Account, call: &Call<'_>, deals: &[u64]) -> Outcome {
+/// A page of the rows of a kind that point with `member` at one of the parents.
+pub(super) fn page(
+    account: &Account,
+    call: &Call<'_>,
+    (kind, member): (&'static str, &str),
+    parents: &[u64],
+) -> Outcome {
     let after = match call.asked("cursor") {
         Some(text) => Some(Cursor::read(text).ok_or_else(|| invalid("cursor", "is not valid"))?),
         None => None,
     };
     let sort = call.asked("sort_by").unwrap_or("id");
     let down = call.asked("sort_direction") == Some("desc");
-    let rows = &account.store.table(KIND).rows;
+    let rows = &account.store.table(kind).rows;
     let key = |id: &Id| {
         let value = rows[id].member(sort).unwrap_or_default().trim_matches('"').to_owned();
         if value.bytes().all(|byte| byte.is_ascii_digit()) { format!("{value:0>20}") } else { value }
     };
-    let lines = deals.iter().flat_map(|deal| account.store.children(KIND, "deal_id", &Id::Number(*deal)));
+    let lines = parents.iter().flat_map(|parent| account.store.children(kind, member, &Id::Number(*parent)));
     let mut keyed: Vec<(String, &Id)> = lines.map(|id| (key(id), id)).collect();
     keyed.sort_unstable();
     if down {
@@ -136,7 +147,7 @@ fn add(account: &mut Account, deal: u64, sent: Map<String, Value>) -> Result<Id,
     Ok(Id::Number(id))
 }
 
-fn lines_of(account: &Account, deal: u64) -> Vec<(Id, Map<String, Value>)> {
+pub(super) fn lines_of(account: &Account, deal: u64) -> Vec<(Id, Map<String, Value>)> {
     let ids = account.store.children(KIND, "deal_id", &Id::Number(deal));
     ids.filter_map(|id| Some((id.clone(), account.store.get(KIND, id)?))).collect()
 }
@@ -187,6 +198,7 @@ fn settle(
         let name = product.and_then(|product| product.get("name").cloned());
         row.insert("name".into(), name.unwrap_or(Value::Null));
     }
+    variation(account, row, sent)?;
     if row["comments"].is_null() {
         row.insert("comments".into(), json!(""));
     }
@@ -204,12 +216,29 @@ fn settle(
     if recurring(row) && others.iter().filter(|(_, row)| recurring(row)).count() >= MOST_RECURRING {
         return Err(refusal(400, "A deal can have at most 20 recurring products."));
     }
+    installments::allow(account, row, others)?;
     if row["billing_start_date"].as_str().is_some_and(|day| !clock::is_day(day)) {
         return Err(invalid("billing_start_date", "must be a date"));
     }
     let sum = sum(row);
     row.insert("sum".into(), sum);
     Ok(())
+}
+
+/// A line takes a variation of its own product only.
+fn variation(account: &Account, row: &Map<String, Value>, sent: &Map<String, Value>) -> Result<(), Answer> {
+    if !sent.contains_key("product_variation_id") && !sent.contains_key("product_id") {
+        return Ok(());
+    }
+    let variation = &row["product_variation_id"];
+    account.check_link("product_variation_id", "productVariations", variation)?;
+    let of = variation.as_u64().and_then(|id| account.store.get("productVariations", &Id::Number(id)));
+    match of {
+        Some(of) if of["product_id"] != row["product_id"] => {
+            Err(invalid("product_variation_id", "belongs to another product"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Price times quantity, less the discount, with the tax that is not in the price.

@@ -36,6 +36,6 @@ pub enum Content {
 pub trait Sink {
     /// Takes one row, in the store shape of its kind.
     fn row(&mut self, kind: &'static str, id: Id, row: &Map<String, Value>);
-    /// Takes the contents of the file with this id.
-    fn content(&mut self, file: u64, content: Content);
+    /// Takes the contents of a row that stands for a file or a picture.
+    fn content(&mut self, kind: &'static str, id: Id, content: Content);
 }

@@ -10,7 +10,8 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    check, deals, fields, files, filters, followers, leads, lines, mail, merge, notes, participants, settings, webhooks,
+    check, comments, deals, discounts, fields, files, filters, followers, installments, leads, lines, mail, merge,
+    notes, participants, pictures, relationships, settings, variations, webhooks,
 };
 
 /// Serves one call.
@@ -32,6 +33,10 @@ fn v2(account: &mut Account, contract: &Contract, call: &Call<'_>, steps: &[&str
         }
         ("GET", ["deals", "archived"], _) => list::page(account, call, "deals", Shelf::Archived),
         (_, ["deals", "products"], _) | (_, ["deals", "{id}", "products", ..], _) => lines::serve(account, call),
+        (_, ["deals", "installments"] | ["deals", "{id}", "installments", ..], _) => installments::serve(account, call),
+        (_, ["deals", "{id}", "discounts", ..], _) => discounts::serve(account, call),
+        (_, ["products", "{id}", "variations", ..], _) => variations::serve(account, call),
+        (_, ["products", "{id}", "images"] | ["persons", "{id}", "picture"], _) => pictures::serve(account, call),
         (_, [_, "{id}", "followers"] | [_, "{id}", "followers", "{follower_id}"], Some(kind)) => {
             followers::serve(account, call, kind)
         }
@@ -60,6 +65,9 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         (_, ["files"] | ["files", "{id}"] | ["files", "{id}", "download"], _) => files::serve(account, call),
         ("GET", [_, "{id}", "mailMessages"], Some(kind)) => mail::of_parent(account, call, kind),
         (_, ["mailbox", ..], _) => mail::serve(account, call),
+        (_, ["persons", "{id}", "picture"], _) => pictures::serve(account, call),
+        (_, ["organizationRelationships", ..], _) => relationships::serve(account, call),
+        (_, ["notes", "{id}", "comments", ..], _) => comments::serve(account, call),
         (_, ["notes"] | ["notes", "{id}"], _) => notes::serve(account, call),
         (_, ["leads"] | ["leads", "{id}"] | ["leads", "archived"], _) => leads::serve(account, call),
         (_, ["leadLabels", ..], _) => settings::lead_labels(account, call),

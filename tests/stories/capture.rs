@@ -30,7 +30,7 @@ fn a_first_snapshot_holds_every_record_of_the_account_and_nothing_else() {
 #[test]
 fn a_second_snapshot_of_an_unchanged_account_stores_nothing_and_costs_less() {
     // Tokens are scarce: what is cheap on a large plan is not looked at again here.
-    let world = World::with(Options { records: 1_500, daily_tokens: 5_000, ..Options::default() });
+    let world = World::with(Options { records: 1_500, daily_tokens: 15_000, ..Options::default() });
     let first = world.snapshot();
     let before = bytes_in(&world.path("archive/segments")) + bytes_in(&world.path("archive/blobs"));
     let second = world.snapshot();

@@ -12,4 +12,6 @@ mod restore;
 mod restore_files;
 mod restore_killed;
 mod restore_late;
+mod restore_parts;
 mod restore_settings;
+mod sweep;

@@ -3,6 +3,7 @@
 use chrono::DateTime;
 use pdbak::account::{Allowance, Consent};
 use pdbak::archive::Manifest;
+use pdbak::capture::Wanted;
 use pdbak::clock::Clock;
 use pdbak::monitor::Silent;
 use pdbak::restore::{self, Journal, Plan, Policy, Replayed, Site, Standing, Stop, Tally};
@@ -14,7 +15,12 @@ use crate::support::World;
 
 /// Plans the way back to a snapshot, from a snapshot of the account as it is.
 pub(super) fn planned(world: &World, goal: &Manifest, policy: &Policy) -> Plan {
-    let seen = world.snapshot();
+    planned_from(world, goal, policy, &Wanted::default())
+}
+
+/// The same from a snapshot that looks closer.
+pub(super) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, wanted: &Wanted) -> Plan {
+    let seen = world.snapshot_of(wanted);
     let archive = world.archive();
     let (goal, seen) = (archive.snapshot(&goal.id).expect("the goal"), archive.snapshot(&seen.id).expect("the state"));
     let lineage = restore::lineage(&archive).expect("the journals");

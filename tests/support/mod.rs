@@ -6,8 +6,8 @@
 //! nothing is left to chance: the company follows from its seed.
 
 mod killer;
-mod tap;
 mod mail;
+mod tap;
 mod truth;
 
 use std::path::{Path, PathBuf};
@@ -207,6 +207,18 @@ impl World {
             let text = answer.text().await.expect("a body");
             (status, serde_json::from_str(&text).unwrap_or(Value::Null))
         })
+    }
+
+    /// Uploads contents as the given part.
+    pub(crate) fn upload(&self, path: &str, part: &'static str, bytes: Vec<u8>) {
+        let sandbox = self.sandbox.as_ref().expect("it runs as long as the world");
+        self.run(async {
+            let contents = reqwest::multipart::Part::bytes(bytes).file_name("other.png");
+            let request = self.client.post(format!("{}{path}", self.url())).header("x-api-token", sandbox.token());
+            let form = reqwest::multipart::Form::new().part(part, contents);
+            let answer = request.multipart(form).send().await.expect("an answer");
+            assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        });
     }
 
     /// The contents of a file, as anybody downloads them.

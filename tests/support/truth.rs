@@ -70,13 +70,22 @@ fn key(kind: &str, row: &Map<String, Value>) -> String {
     let text =
         |field: &str| row.get(field).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let parent = match kind {
-        "DealProducts" | "DealFollowers" | "DealParticipants" => text("deal_id"),
+        "DealProducts" | "DealFollowers" | "DealParticipants" | "DealDiscounts" | "DealInstallments" => text("deal_id"),
+        "ProductVariations" | "ProductImages" => text("product_id"),
+        "PersonPictures" => text("item_id"),
+        "NoteComments" => text("note_id"),
         "PersonFollowers" => text("person_id"),
         "OrganizationFollowers" => text("org_id"),
         "ProductFollowers" => text("product_id"),
         _ => None,
     };
-    let own = if kind.ends_with("Followers") { text("user_id") } else { None };
+    let own = match kind {
+        // One a record: its parent is who it is.
+        "ProductImages" | "PersonPictures" => parent.clone(),
+        "NoteComments" => text("uuid"),
+        _ if kind.ends_with("Followers") => text("user_id"),
+        _ => None,
+    };
     let own = own
         .or_else(|| text("field_code").filter(|_| kind.ends_with("Fields")))
         .or_else(|| text("key").filter(|_| kind.ends_with("Fields")));

@@ -404,7 +404,10 @@ async fn a_file_is_uploaded_and_then_renamed_by_form() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(b"contents of the file").expect("written");
     let fields = body(json!({"deal_id": 4, "lead_id": null}));
-    writer.upload(object("files"), "angebot.pdf", &fields, file.path()).await.expect("a file");
+    writer
+        .upload(object("files"), None, &fields, Attached { name: "angebot.pdf", path: file.path() })
+        .await
+        .expect("a file");
     let asked = &service.asked()[1];
     assert_eq!(asked.line, "POST /api/v1/files");
     for part in ["name=\"deal_id\"\r\n\r\n4\r\n", "filename=\"angebot.pdf\"", "contents of the file"] {
@@ -425,7 +428,10 @@ async fn a_file_that_cannot_be_read_is_a_trouble_of_this_machine() {
     let (service, account) = account([]).await;
     let writer = account.writer(&Consent::given());
     let missing = std::path::Path::new("/nonexistent/file");
-    let error = writer.upload(object("files"), "x", &Map::new(), missing).await.expect_err("no file");
+    let error = writer
+        .upload(object("files"), None, &Map::new(), Attached { name: "x", path: missing })
+        .await
+        .expect_err("no file");
     assert!(matches!(error, Error::Local { .. }), "{error}");
     assert_eq!(service.asked().len(), 1);
 }

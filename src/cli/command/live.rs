@@ -6,6 +6,7 @@
 use crate::account::Account;
 use crate::archive::{Archive, Manifest};
 use crate::capture::{self, Outcome, Wanted};
+use crate::catalogue::Object;
 use crate::cli::command::snapshot::greeting;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
@@ -16,13 +17,28 @@ use crate::cli::show::moment;
 pub(crate) fn capture(session: &Session, archive: &Archive) -> Result<Manifest, Failure> {
     wait(async {
         let account = session.account(None).await?;
-        capture_from(session, archive, &account).await
+        capture_from(session, archive, &account, Looking::default()).await
     })
 }
 
+/// How closely the account is looked at.
+#[derive(Default)]
+pub(crate) struct Looking {
+    /// Everything is read again.
+    pub(crate) full: bool,
+    /// Of these, everything is read again, even where nothing says that it changed.
+    pub(crate) anew: Vec<&'static Object>,
+}
+
 /// Captures what changed since the newest snapshot.
-pub(crate) async fn capture_from(session: &Session, archive: &Archive, account: &Account) -> Result<Manifest, Failure> {
-    let wanted = Wanted::default();
+pub(crate) async fn capture_from(
+    session: &Session,
+    archive: &Archive,
+    account: &Account,
+    Looking { full, anew }: Looking,
+) -> Result<Manifest, Failure> {
+    let sweep = session.sweep().unwrap_or(capture::SWEEP);
+    let wanted = Wanted { full, anew, sweep, ..Wanted::default() };
     session.say(&format!("reading the account as it is now: {}", greeting(account, archive, &wanted)?));
     match capture::capture(account, archive, &wanted, session.clock(), &session.monitor()).await? {
         Outcome::Finished(manifest) => Ok(manifest),

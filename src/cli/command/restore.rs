@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::account::Allowance;
-use crate::catalogue::{Object, ObjectName};
+use crate::catalogue::{self, Object, ObjectName};
 use crate::cli::command::get::record_id;
+use crate::cli::command::live::Looking;
 use crate::cli::command::replay::Work;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::command::snapshot::object;
@@ -65,6 +66,9 @@ pub(crate) struct Restore {
     /// Go on with the newest restore that was interrupted
     #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "plan", "from_plan"])]
     resume: bool,
+    /// Read the whole account again before planning, also what nothing says has changed
+    #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
+    full: bool,
     /// Consent beforehand; for scripts
     #[arg(long, short = 'y')]
     yes: bool,
@@ -92,7 +96,7 @@ impl Restore {
     async fn make(&self, work: &Work<'_>) -> Result<Plan, Failure> {
         // Before the account is read: afterwards `latest` would mean the state to get away from.
         let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
-        let seen = live::capture_from(work.session, work.archive, work.account).await?;
+        let seen = live::capture_from(work.session, work.archive, work.account, self.looking()).await?;
         let (goal, seen) = (work.archive.snapshot(&goal)?, work.archive.snapshot(&seen.id)?);
         let plan = restore::plan(&goal, &seen, &self.policy(), &restore::lineage(work.archive)?)?;
         let objections = restore::check_against(&plan, &goal, &seen)?;
@@ -105,6 +109,12 @@ impl Restore {
             .because(first)
             .hint("this is a fault of pdbak: please report it with the output of \"pdbak restore --dry-run --json\"")),
         }
+    }
+
+    /// What is named is looked at whatever it costs: a comment that was edited or deleted shows nowhere else.
+    fn looking(&self) -> Looking {
+        let of_records = self.record.iter().filter_map(|record| catalogue::find(&record.object));
+        Looking { full: self.full, anew: self.object.iter().copied().chain(of_records).collect() }
     }
 
     fn policy(&self) -> Policy {

@@ -29,6 +29,9 @@ pub(crate) struct Snapshot {
     /// Capture only this object; may be repeated
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     object: Vec<&'static Object>,
+    /// Of parents whose comments, relationships and the like may have changed unnoticed, look at this percentage again [default: 2]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    sweep: Option<u8>,
     /// Leave custom fields out
     #[arg(long)]
     no_custom_fields: bool,
@@ -55,6 +58,8 @@ impl Snapshot {
         let wanted = Wanted {
             objects: self.object,
             full: self.full,
+            sweep: self.sweep.or(session.sweep()).unwrap_or(capture::SWEEP),
+            anew: Vec::new(),
             custom_fields: !self.no_custom_fields,
             extended: !self.suppress_extended,
             contents: !self.no_contents,

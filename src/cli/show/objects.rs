@@ -58,6 +58,7 @@ fn listed(object: &Object) -> String {
 fn listing(listing: &Listing) -> String {
     let paged = |paging: &Paging| match paging {
         Paging::Whole => "in one answer".to_owned(),
+        Paging::One => "one at most".to_owned(),
         Paging::Cursor { limit } => format!("by cursor, {limit} a page"),
         Paging::Offset { limit } => format!("by offset, {limit} a page"),
     };

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::archive::{Contents, Coverage, Manifest, Source};
+use crate::capture::{self, Carried};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::show::{View, count, moment, number, print, size, table};
 
@@ -24,6 +25,10 @@ pub(crate) struct ObjectLine {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<Carried>,
+    #[serde(skip)]
+    taken: DateTime<Utc>,
 }
 
 /// One snapshot with all its objects.
@@ -71,7 +76,7 @@ fn by_title<S: Serializer>(objects: &[ObjectLine], serializer: S) -> Result<S::O
 
 impl ObjectLine {
     /// The line of an object; `only` is what it is limited to, however complete it is.
-    fn of(contents: &Contents, only: Option<&str>) -> ObjectLine {
+    fn of(manifest: &Manifest, contents: &Contents, only: Option<&str>) -> ObjectLine {
         let (coverage, reason) = match (&contents.coverage, only) {
             (Coverage::Whole, Some(only)) => coverage(&Coverage::Part { reason: only.to_owned() }),
             (seen, _) => coverage(seen),
@@ -85,17 +90,29 @@ impl ObjectLine {
             coverage,
             reason,
             gaps: contents.gaps.clone(),
+            carried: capture::carried(manifest, &contents.object),
+            taken: manifest.started,
         }
     }
-}
 
-impl ObjectLine {
     /// What happened to it since the snapshot before: `312 changed, 4 gone`.
     fn news(&self) -> String {
         let parts = [(self.new, "new"), (self.changed, "changed"), (self.deleted, "gone")];
         let told =
             parts.iter().filter(|(amount, _)| *amount > 0).map(|(amount, word)| format!("{} {word}", number(*amount)));
         told.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What was not looked at again, and how old that look is: `340 carried over, oldest looked at 3 days ago`.
+    fn age(&self) -> Option<String> {
+        let carried = self.carried.as_ref()?;
+        let ago = carried.oldest_looked_at.map(|at| format!(", oldest looked at {}", ago(self.taken - at)));
+        Some(format!("{} carried over{}", number(carried.records), ago.unwrap_or_default()))
+    }
+
+    fn seen(&self) -> String {
+        let age = self.age().map(|age| format!("; {age}")).unwrap_or_default();
+        format!("{}{age}", self.coverage())
     }
 
     fn coverage(&self) -> String {
@@ -113,6 +130,13 @@ impl ObjectLine {
     /// Whether a person should hear of it.
     fn is_remarkable(&self) -> bool {
         self.coverage != "whole" || !self.gaps.is_empty()
+    }
+
+    /// In one breath: `NoteComments 84 (3 days ago)`.
+    fn swept(&self) -> Option<String> {
+        let carried = self.carried.as_ref()?;
+        let ago = ago(self.taken - carried.oldest_looked_at?);
+        Some(format!("{} {} ({ago})", self.title, number(carried.records)))
     }
 }
 
@@ -134,7 +158,7 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
-            objects: contents.into_iter().map(|contents| ObjectLine::of(contents, only(contents))).collect(),
+            objects: contents.into_iter().map(|contents| ObjectLine::of(manifest, contents, only(contents))).collect(),
             whole_page: true,
         }
     }
@@ -173,12 +197,26 @@ impl SnapshotView {
             size(self.bytes_added)
         )?;
         for object in self.objects.iter().filter(|object| object.is_remarkable()) {
-            writeln!(out, "  {}: {}", object.title, object.coverage())?;
+            writeln!(out, "  {}: {}", object.title, object.seen())?;
             for gap in &object.gaps {
                 writeln!(out, "    {gap}")?;
             }
         }
+        let swept: Vec<String> = self.objects.iter().filter_map(ObjectLine::swept).collect();
+        if !swept.is_empty() {
+            writeln!(out, "  carried over, with the oldest look at them: {}", swept.join(", "))?;
+        }
         Ok(())
+    }
+}
+
+/// How long ago, in the largest unit that tells.
+fn ago(time: TimeDelta) -> String {
+    match (time.num_days(), time.num_hours(), time.num_minutes()) {
+        (days @ 1.., ..) => format!("{} ago", count(days.unsigned_abs(), "day", "days")),
+        (_, hours @ 1.., _) => format!("{} ago", count(hours.unsigned_abs(), "hour", "hours")),
+        (_, _, minutes @ 1..) => format!("{} ago", count(minutes.unsigned_abs(), "minute", "minutes")),
+        _ => "less than a minute ago".to_owned(),
     }
 }
 
@@ -209,7 +247,7 @@ impl View for SnapshotView {
         writeln!(out, "holds    {}\n", count(self.records, "record", "records"))?;
         let mut lines = table(&["object", "records", "since the snapshot before", "coverage"], &[1]);
         for object in &self.objects {
-            lines.add_row([object.title.clone(), number(object.records), object.news(), object.coverage()]);
+            lines.add_row([object.title.clone(), number(object.records), object.news(), object.seen()]);
         }
         print(&lines, out)?;
         for object in &self.objects {

@@ -8,6 +8,7 @@ use crate::restore::cases::object_of;
 use crate::restore::fill::Fill;
 use crate::restore::plan::{Action, FORMAT, Look, Plan, Price, Reason, SideEffects, Step, StepNumber};
 use crate::restore::planner::{Draft, Phase, Planner, is_ordered};
+use crate::restore::rules::rests_on;
 use crate::restore::state::State;
 
 /// How many records one read by ids brings (api/objects.md: `ids=` with up to 100).
@@ -129,7 +130,11 @@ impl Order {
         match &step.action {
             Action::Create(create) | Action::Revive { create, .. } if object_of(id).is_some_and(is_ordered) => {
                 let under = create.under.as_ref().map(|under| serde_json::to_string(under).unwrap_or_default());
-                let list = (id.object.to_string(), under.unwrap_or_default());
+                let under = under.unwrap_or_default();
+                if let Some(below) = rests_on(id.object.as_str()) {
+                    after.extend(self.siblings.get(&(below.to_owned(), under.clone())));
+                }
+                let list = (id.object.to_string(), under);
                 after.extend(self.siblings.insert(list, step.number));
             }
             Action::Delete { .. } => {

@@ -84,7 +84,13 @@ impl<S: State> Planner<'_, S> {
         Ok(Make { id: id.clone(), home, fields, contents })
     }
 
-    fn upload(&self, object: &'static str, id: &RecordId, fields: &Map<String, Value>) -> Result<Upload, String> {
+    /// The contents of a record as the goal holds them.
+    pub(super) fn upload(
+        &self,
+        object: &'static str,
+        id: &RecordId,
+        fields: &Map<String, Value>,
+    ) -> Result<Upload, String> {
         let missing = || "the snapshot does not hold its contents".to_owned();
         let record = self.goal.find(&RecordId::new(ObjectName::known(object), id.key.clone()));
         let record = record.map_err(|error| error.to_string())?.ok_or_else(missing)?;
@@ -146,7 +152,7 @@ impl<S: State> Planner<'_, S> {
 
     /// The parent a record is made under: none for a flat list, an error when it is nowhere.
     pub(super) fn under(&self, object: &'static Object, id: &RecordId) -> Option<Result<Fill, String>> {
-        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) {
+        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) || object.is_shared() {
             return None;
         }
         let Some(key) = parent_key(id) else { return Some(Err("the snapshot does not name its parent".to_owned())) };

@@ -313,7 +313,8 @@ fn facts<S: State>(
     }
     facts.freed = facts.freed.difference(&after).cloned().collect();
     // Where the lines are what they were and the value is not, the value was evidently its own.
-    let moved: BTreeSet<Key> = cases.all.keys().filter(|id| id.object == lines).filter_map(parent_key).collect();
+    let decides = |id: &RecordId| ["dealProducts", "dealDiscounts"].contains(&id.object.as_str());
+    let moved: BTreeSet<Key> = cases.all.keys().filter(|id| decides(id)).filter_map(parent_key).collect();
     facts.by_lines = before.union(&after).filter(|deal| moved.contains(*deal)).cloned().collect();
     Ok(facts)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::archive;
 use crate::catalogue::{self, Object, ObjectName, Reference, Target};
-use crate::record::{Record, RecordId};
+use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::links::{Link, linked, pointers};
@@ -41,7 +41,12 @@ impl<S: State> Planner<'_, S> {
         }
         let few: Option<Vec<String>> = (made.len() <= FEW).then(|| {
             let names = self.links.names().map(str::to_owned);
-            made.iter().map(|id| id.key.to_string()).chain(names).collect()
+            // A row under a parent is known to others by its own id.
+            let own = |id: &RecordId| match &id.key {
+                Key::Pair(_, own) => own.to_string(),
+                key => key.to_string(),
+            };
+            made.iter().map(own).chain(names).collect()
         });
         let targets: BTreeSet<&str> = made.iter().map(|id| id.object.as_str()).collect();
         for object in catalogue::ALL.iter().filter(|object| points_to(object, &targets)) {

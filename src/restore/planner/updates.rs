@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, Shape};
+use crate::catalogue::{Object, ObjectName, Shape};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
@@ -204,9 +204,14 @@ impl<S: State> Planner<'_, S> {
             }
         };
         let fields: Vec<String> = write.fields.iter().filter(differ).map(|name| (*name).to_owned()).collect();
-        if fields.is_empty() {
+        let contents = home.contents.map(|contents| self.upload(contents.object, goal.id(), then));
+        if fields.is_empty() && !self.shows_another(home, goal.id(), live.id()) {
             return;
         }
+        let contents = match contents.transpose() {
+            Ok(contents) => contents,
+            Err(why) => return self.said.left_out.push(LeftOut::record(goal.id(), why)),
+        };
         if !home.dml.insert || !home.dml.delete || home.delete.is_none() {
             return self.read_only(goal.id(), then, now, home);
         }
@@ -220,7 +225,7 @@ impl<S: State> Planner<'_, S> {
             self.lose(goal.id(), translated.lost.into_iter().map(|lost| (name.clone(), lost)).collect());
         }
         let under = self.under(home, goal.id()).and_then(Result::ok);
-        let create = Create { record: goal.id().clone(), under, body, look: Look::No, contents: None };
+        let create = Create { record: goal.id().clone(), under, body, look: Look::No, contents };
         let look = if rules::added_beside(home.name).is_some() { Look::UnderParent } else { Look::No };
         let create = Create { look, ..create };
         self.draft_delete(home, live, Reason::Replaced);
@@ -232,8 +237,21 @@ impl<S: State> Planner<'_, S> {
             action: Action::Create(create),
             reason: Reason::Replaced,
             clears: Vec::new(),
-            notes: vec![format!("cannot be changed, only made again: {}", fields.join(", "))],
+            notes: vec![match fields.as_slice() {
+                [] => "cannot be changed, only uploaded again".to_owned(),
+                fields => format!("cannot be changed, only made again: {}", fields.join(", ")),
+            }],
         });
+    }
+
+    /// Whether a record stands for other contents than it did.
+    fn shows_another(&self, home: &'static Object, goal: &RecordId, live: &RecordId) -> bool {
+        let Some(contents) = home.contents else { return false };
+        let name = ObjectName::known(contents.object);
+        let hash = |found: Option<Record>| found?.fields().get("blake3").cloned();
+        let then = hash(self.goal.find(&RecordId::new(name.clone(), goal.key.clone())).ok().flatten());
+        let now = hash(self.seen.find(&RecordId::new(name, live.key.clone())).ok().flatten());
+        then.is_some() && then != now
     }
 
     fn read_only(&mut self, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>, home: &'static Object) {

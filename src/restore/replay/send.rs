@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
-use crate::account::Error;
+use crate::account::{Attached, Error};
 use crate::record::Key;
 use crate::restore::doubt;
 use crate::restore::journal::Was;
@@ -26,7 +26,10 @@ impl Run<'_> {
                     }
                 }
                 Some(upload) => match self.unpacked(upload) {
-                    Ok(file) => self.site.writer.upload(object, &upload.name, &request.body, file.path()).await,
+                    Ok(file) => {
+                        let contents = Attached { name: &upload.name, path: file.path() };
+                        self.site.writer.upload(object, under.as_ref(), &request.body, contents).await
+                    }
                     Err(error) => return Sent::Ended(request.ended(Was::Refused, error.to_string())),
                 },
             },
@@ -76,6 +79,7 @@ impl Run<'_> {
         // Adding a follower who follows already is refused, and is what was wanted: api/restore-hazards.md 4.
         if let (Error::Refused { .. }, Verb::Create { under: Some(parent), .. }) = (&error, &request.verb)
             && request.object.update.is_none()
+            && !request.body.is_empty()
             && let Ok(rows) = doubt::under(self.site.account, request.object, parent).await
             && let Some(row) = rows.into_iter().find(|row| unlike(row, &request.body).is_empty())
             && let Some(live) = identity(request.object, Some(parent), &row)

@@ -7,7 +7,7 @@ use crate::sandbox::company::facts::Company;
 use crate::sandbox::company::links::{Activity, Parents};
 use crate::sandbox::company::rows::set;
 use crate::sandbox::company::time::{self, DAY};
-use crate::sandbox::company::{deals, texts};
+use crate::sandbox::company::{deals, extras, texts};
 use crate::sandbox::row::{Content, Id, Sink};
 
 /// Sends every activity.
@@ -121,6 +121,7 @@ pub(super) fn notes(company: &Company, sink: &mut dyn Sink) {
         set(&mut row, "pinned_to_project_flag", false);
         set(&mut row, "pinned_to_task_flag", false);
         sink.row("notes", Id::Number(id), &row);
+        extras::comments(company, index, id, add, sink);
     }
 }
 
@@ -184,6 +185,6 @@ pub(super) fn files(company: &Company, sink: &mut dyn Sink) {
         let description = if dice.chance(200) { texts::sentence(&mut dice) } else { String::new() };
         set(&mut row, "description", description);
         sink.row("files", Id::Number(id), &row);
-        sink.content(id, Content::Made { seed: dice.next(), size, mime });
+        sink.content("files", Id::Number(id), Content::Made { seed: dice.next(), size, mime });
     }
 }

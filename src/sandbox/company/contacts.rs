@@ -7,7 +7,7 @@ use crate::sandbox::company::facts::Company;
 use crate::sandbox::company::fields::{self, Reach};
 use crate::sandbox::company::rows::{inner, set};
 use crate::sandbox::company::tally::{Standing, Tallies, Tally};
-use crate::sandbox::company::{rows, texts, time, words};
+use crate::sandbox::company::{extras, rows, texts, time, words};
 use crate::sandbox::row::{Id, Sink};
 
 /// Who may see records: the numbers of higher plans, the whole company most often.
@@ -167,12 +167,13 @@ pub(super) fn persons(company: &Company, tallies: &Tallies, sink: &mut dyn Sink)
         set(&mut row, "is_deleted", false);
         set(&mut row, "visible_to", visible_to(&mut dice));
         set(&mut row, "label_ids", labels(&mut dice, &label_options));
-        set(&mut row, "picture_id", Value::Null);
+        set(&mut row, "picture_id", extras::picture_id(company, index));
         reachable(&mut dice, index, (given, family), &mut row);
         private(company, &mut dice, &mut row);
         person_counters(company, tallies, index, &mut row);
         fields::values(company, "personFields", index, &reach(company), inner(&mut row, "custom_fields"));
         sink.row("persons", Id::Number(id), &row);
+        extras::picture(company, index, id, sink);
         let followers = company.follower_count("person follower count", index, 20);
         follow(
             sink,

@@ -10,7 +10,7 @@ use crate::sandbox::company::links::{Deal, Line, Status};
 use crate::sandbox::company::rows::{inner, money, object, set};
 use crate::sandbox::company::tally::Tallies;
 use crate::sandbox::company::time::{self, DAY};
-use crate::sandbox::company::{products, texts, words};
+use crate::sandbox::company::{extras, products, texts, words};
 use crate::sandbox::row::{Id, Sink};
 
 /// Positions of the rows under deals, which have ids of their own.
@@ -49,7 +49,10 @@ pub(super) fn deals(company: &Company, tallies: &Tallies, sink: &mut dyn Sink) {
         set(&mut row, "origin_id", (origin == "WebForms").then(|| dice.hex(12)));
         set(&mut row, "channel", dice.chance(300).then(|| *dice.pick(&channels)));
         set(&mut row, "channel_id", dice.chance(50).then_some("Messe Hannover #4"));
-        set(&mut row, "value", money(company.value(index, &lines)));
+        let less = extras::discount_percent(company, index, &lines).unwrap_or(0);
+        let value = company.value(index, &lines);
+        // Rounded as a person would: half a hundredth up.
+        set(&mut row, "value", money((value * (100 - less) + 50).div_euclid(100)));
         revenue(&lines, &mut row);
         times(company, &deal, &mut dice, &mut row);
         counters(company, &mut row, &tallies.deals[index as usize], deal.followers);
@@ -132,6 +135,7 @@ fn under(
         children.lines += 1;
         sink.row("dealProducts", Id::Number(line_id), &line_row(company, (line_id, id, order), deal, line));
     }
+    extras::of_deal(company, index, (deal, id, lines), sink);
     let users = company.followers("deal followers", index, deal.owner, deal.followers);
     follow(sink, "dealFollowers", ("deal_id", id), users, deal.add);
     for person in company.participants(index, deal) {
@@ -153,7 +157,7 @@ fn line_row(company: &Company, (id, deal_id, order): (u64, u64, u64), deal: &Dea
     let tenths = line.quantity;
     object(json!({
         "id": id, "sum": money(line.sum), "tax": line.tax, "deal_id": deal_id, "name": products::name(company, line.product),
-        "product_id": company.id_of("products", line.product), "product_variation_id": null, "order_nr": order * 10, "add_time": time,
+        "product_id": company.id_of("products", line.product), "product_variation_id": extras::variation_of(company, id, line.product), "order_nr": order * 10, "add_time": time,
         "update_time": time, "comments": comments, "currency": CURRENCIES[deal.currency].0, "discount": line.discount,
         "discount_type": if line.discount_is_percentage { "percentage" } else { "amount" }, "quantity": money(tenths * 10),
         "item_price": money(line.price), "tax_method": line.tax_method, "is_enabled": line.enabled,

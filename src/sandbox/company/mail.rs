@@ -215,7 +215,7 @@ fn attachment(writing: &Writing<'_>, letter: &Letter, message: u64, index: u64, 
     });
     row.extend(rest.as_object().cloned().unwrap_or_default());
     sink.row("files", Id::Number(id), &row);
-    sink.content(id, Content::Made { seed: dice.next(), size, mime: "application/pdf" });
+    sink.content("files", Id::Number(id), Content::Made { seed: dice.next(), size, mime: "application/pdf" });
 }
 
 fn thread_row(writing: &Writing<'_>, snippets: &[String], (first, last): (u64, u64), sink: &mut dyn Sink) {

@@ -10,6 +10,7 @@
 //!   lines. `products_count` counts lines.
 //! - An activity, note or file of a deal or lead also carries that deal's or lead's person and organization, and counts for all three.
 //! - Mail counters count the messages of the token's user's own threads and of shared ones; mail comes on top of `records` ([`mail`]).
+//! - A deal's discount is a share of the sum of its enabled lines.
 //!
 //! Rows hold no copy of another row's name (`deal.title` in a note): the server adds those when it answers.
 
@@ -18,6 +19,7 @@ mod bytes;
 mod contacts;
 mod deals;
 mod dice;
+mod extras;
 mod facts;
 mod fields;
 mod links;
@@ -51,6 +53,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     let tallies = Tallies::take(&company);
     contacts::organizations(&company, &tallies, sink);
     contacts::persons(&company, &tallies, sink);
+    extras::relationships(&company, sink);
     products::products(&company, sink);
     deals::deals(&company, &tallies, sink);
     deals::leads(&company, &tallies, sink);

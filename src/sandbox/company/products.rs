@@ -6,7 +6,7 @@ use crate::sandbox::company::contacts::{follow, reach, visible_to};
 use crate::sandbox::company::facts::{ACTIVE_CURRENCIES, CURRENCIES, Company};
 use crate::sandbox::company::fields;
 use crate::sandbox::company::rows::{inner, money, set};
-use crate::sandbox::company::{texts, time, words};
+use crate::sandbox::company::{extras, texts, time, words};
 use crate::sandbox::row::{Id, Sink};
 
 /// The name of a product.
@@ -52,6 +52,7 @@ pub(super) fn products(company: &Company, sink: &mut dyn Sink) {
         let followers = company.follower_count("product follower count", index, 200);
         let users = company.followers("product followers", index, owner, followers);
         follow(sink, "productFollowers", ("product_id", id), users, add);
+        extras::of_product(company, index, id, add, sink);
     }
 }
 

@@ -59,7 +59,8 @@ impl Desk {
     /// A file, uploaded with these parts beside it.
     fn upload(&self, name: &str, bytes: &'static [u8], parts: &[(&str, &str)]) -> Value {
         let parts = parts.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let upload = Upload { file: Some((name.to_owned(), bytes::Bytes::from_static(bytes))), parts };
+        let file = Some((name.to_owned(), bytes::Bytes::from_static(bytes)));
+        let upload = Upload { part: "file".to_owned(), file, parts };
         let answer = self.send("POST", "/v1/files", Body::Upload(upload));
         assert_eq!(answer.status, 200);
         answer.value()["data"].clone()

@@ -61,6 +61,25 @@ pub(super) struct Verdict {
 
 type Rows<'t> = BTreeMap<String, &'t Map<String, Value>>;
 
+/// Rows under another one, by that and by what people know them by; of most records there is one.
+const PARTS: &[(&str, &str, &str)] = &[
+    ("NoteComments", "note_id", "content"),
+    ("DealDiscounts", "deal_id", "description"),
+    ("DealInstallments", "deal_id", "description"),
+    ("ProductVariations", "product_id", "name"),
+    ("PersonPictures", "item_id", ""),
+    ("ProductImages", "product_id", ""),
+];
+
+/// What the service sets by itself in rows of one kind, beyond [`NATURE`].
+const NATURE_OF: &[(&str, &[&str])] = &[
+    ("NoteComments", &["uuid", "user_id", "updater_id", "company_id"]),
+    ("DealDiscounts", &["created_at", "created_by", "updated_at", "updated_by"]),
+    ("Persons", &["picture_id"]),
+    ("PersonPictures", &["added_by_user_id", "file_size"]),
+    ("ProductImages", &["company_id", "mime_type"]),
+];
+
 /// Old numbers and the new ones that stand for them.
 type Renumbered = HashMap<Key, Key>;
 
@@ -167,6 +186,10 @@ fn name(title: &str, row: &Map<String, Value>, renumbered: &Renumbered) -> Strin
         let key = key_of(value);
         renumbered.get(&key).unwrap_or(&key).to_string()
     };
+    if let Some((_, parent, own)) = PARTS.iter().find(|(part, ..)| *part == title) {
+        let own = row.get(*own).map(Value::to_string).unwrap_or_default();
+        return format!("{parent} {}, {own}", row.get(*parent).map(today).unwrap_or_default());
+    }
     match row.get("id") {
         Some(id) if !ADDED_BY_ITSELF.contains(&title) => today(id),
         _ => {
@@ -202,7 +225,8 @@ impl Verdict {
             if is_same || self.is_kept_price(field, then, now) {
                 continue;
             }
-            if NATURE.contains(&field.as_str()) || field.ends_with("_count") {
+            let own = NATURE_OF.iter().any(|(kind, own)| *kind == title && own.contains(&field.as_str()));
+            if own || NATURE.contains(&field.as_str()) || field.ends_with("_count") {
                 nature.insert(field.clone());
             } else if restored.is_announced(title, &key, Some(field)) {
                 announced = true;

@@ -12,8 +12,11 @@ fn hundredths(value: &Value) -> i64 {
 }
 
 #[test]
-fn the_value_of_a_deal_is_the_sum_of_its_lines() {
+fn the_value_of_a_deal_is_the_sum_of_its_lines_less_its_discount() {
     let made = company(7, 5000);
+    let percent = |discount: &Row| (discount["deal_id"].as_u64().unwrap(), discount["amount"].as_i64().unwrap());
+    let discounts: BTreeMap<u64, i64> = made.kind("dealDiscounts").map(percent).collect();
+    assert!(discounts.len() > 10);
     let mut sums: BTreeMap<u64, (u64, i64)> = BTreeMap::new();
     for line in made.kind("dealProducts") {
         let whole = line["item_price"].as_f64().unwrap() * line["quantity"].as_f64().unwrap();
@@ -31,7 +34,8 @@ fn the_value_of_a_deal_is_the_sum_of_its_lines() {
         let sum = sums.get(&deal["id"].as_u64().unwrap());
         assert_eq!(deal["products_count"], sum.map_or(0, |sum| sum.0));
         if let Some((_, sum)) = sum {
-            assert_eq!(hundredths(&deal["value"]), *sum);
+            let less = discounts.get(&deal["id"].as_u64().unwrap()).copied().unwrap_or(0);
+            assert_eq!(hundredths(&deal["value"]), (sum * (100 - less) + 50).div_euclid(100));
         }
     }
 }
