@@ -18,7 +18,7 @@
 //! # Limits
 //!
 //! Objects outside the kinds of `kinds.rs` answer 501. `related_*` and `email_messages_count` stay as the company was made; search, mail,
-//! goals, projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
+//! projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -38,6 +38,7 @@ mod admin;
 mod answer;
 mod assume;
 mod call;
+mod call_logs;
 mod check;
 mod clock;
 pub mod company;
@@ -52,20 +53,25 @@ mod fields;
 mod files;
 mod filters;
 mod followers;
+mod goals;
 mod http;
 mod judge;
 mod kinds;
 mod leads;
+mod legacy;
 mod lines;
 mod list;
 mod merge;
 mod meter;
 mod notes;
 mod offset;
+mod own;
 mod participants;
+mod permissions;
 mod pipelines;
 mod products;
 mod records;
+mod roles;
 pub mod row;
 mod scan;
 mod serve;
@@ -73,6 +79,7 @@ mod settings;
 mod show;
 mod signed;
 mod store;
+mod teams;
 mod webhooks;
 
 #[cfg(test)]
@@ -104,6 +111,8 @@ pub struct Options {
     pub assume: Assumptions,
     /// Takes what real clients send against the description.
     pub tolerant: bool,
+    /// Also answers what the service has removed.
+    pub legacy: bool,
     /// Where its clock starts; otherwise at the system's time.
     pub now: Option<DateTime<Utc>>,
     /// Tokens a day; 0 is without limit.
@@ -124,6 +133,7 @@ impl Default for Options {
             faults: Vec::new(),
             assume: Assumptions::default(),
             tolerant: false,
+            legacy: false,
             now: None,
             daily_tokens: 0,
             burst: 0,
@@ -214,7 +224,7 @@ impl Drop for Running {
 
 /// The account and everything around it.
 fn shared(options: Options, url: String) -> http::Shared {
-    let contract = contract::Contract::load();
+    let contract = contract::Contract::load(options.legacy);
     let now = options.now.unwrap_or_else(Utc::now);
     let mut account = account::Account::empty(&contract, options.seed, now, options.assume);
     account.tolerant = options.tolerant;

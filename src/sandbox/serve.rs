@@ -10,7 +10,8 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    check, deals, fields, files, filters, followers, leads, lines, merge, notes, participants, settings, webhooks,
+    call_logs, check, deals, fields, files, filters, followers, goals, leads, lines, merge, notes, own, participants, permissions, roles,
+    settings, teams, webhooks,
 };
 
 /// Serves one call.
@@ -62,6 +63,14 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         (_, ["leads"] | ["leads", "{id}"] | ["leads", "archived"], _) => leads::serve(account, call),
         (_, ["leadLabels", ..], _) => settings::lead_labels(account, call),
         (_, ["activityTypes", ..], _) => settings::activity_types(account, call),
+        (_, ["roles", ..], _) => roles::serve(account, call, steps),
+        (_, ["permissionSets", ..], _) => permissions::serve(account, call, steps),
+        (_, ["goals", ..], _) => goals::serve(account, call),
+        (_, ["callLogs", ..], _) => call_logs::serve(account, call),
+        (_, ["legacyTeams", ..], _) => teams::serve(account, call, steps),
+        ("GET", ["userSettings"], _) => own::settings(account),
+        ("GET", ["userConnections"], _) => own::connections(account),
+        ("GET", ["leadSources"], _) => own::sources(account),
         (_, ["users"] | ["users", "{id}"] | ["users", "me"], _) => settings::users(account, call),
         ("GET", ["currencies"], _) => settings::currencies(account, call),
         (_, ["filters"] | ["filters", "{id}"], _) => filters::serve(account, call),

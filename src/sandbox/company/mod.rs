@@ -21,6 +21,7 @@ mod dice;
 mod facts;
 mod fields;
 mod links;
+mod people;
 mod products;
 mod rows;
 mod system;
@@ -44,6 +45,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     let mut company = Company::new(seed, records, now.timestamp());
     company.counts.activities = activities_left(&company, records);
     workplace::fill(&company, sink);
+    people::fill(&company, sink);
     if company.newborn {
         return;
     }
@@ -54,6 +56,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     deals::deals(&company, &tallies, sink);
     deals::leads(&company, &tallies, sink);
     activities::activities(&company, sink);
+    people::calls(&company, sink);
     activities::notes(&company, sink);
     activities::files(&company, sink);
 }

@@ -96,6 +96,16 @@ const SETTLED: &[&str] = &[
     "leadLabels",
     "filters",
     "webhooks",
+    "roles",
+    "roleSettings",
+    "rolePipelines",
+    "permissionSets",
+    "legacyTeams",
+    "goals",
+    "callLogs",
+    "userSettings",
+    "userConnections",
+    "leadSources",
 ];
 
 #[test]
@@ -143,6 +153,13 @@ fn every_reference_points_to_a_row() {
     let made = company(7, 5000);
     let references = [
         ("stages", "pipeline_id", "pipelines"),
+        ("users", "role_id", "roles"),
+        ("roles", "parent_role_id", "roles"),
+        ("roleSettings", "role_id", "roles"),
+        ("rolePipelines", "pipeline_id", "pipelines"),
+        ("legacyTeams", "manager_id", "users"),
+        ("callLogs", "activity_id", "activities"),
+        ("callLogs", "deal_id", "deals"),
         ("persons", "org_id", "organizations"),
         ("deals", "person_id", "persons"),
         ("deals", "org_id", "organizations"),
