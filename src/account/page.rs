@@ -67,6 +67,8 @@ impl Ask<'_> {
         let mut add = |name: &str, value: String| query.push((name.to_owned(), value));
         let (paging, parent) = match (object.listing, self.parents) {
             (Listing::Flat(paging), []) => (paging, None),
+            // All of them stand in the other object's list, whomever they belong to.
+            (Listing::Within { .. }, _) => (Paging::Whole, None),
             (Listing::Under { paging, .. }, [parent]) => (paging, Some(parent.to_string())),
             (Listing::Bulk { paging, parameter, batch, .. }, parents @ [_, ..]) if parents.len() <= batch => {
                 add(parameter, joined(parents));
@@ -113,7 +115,7 @@ impl Ask<'_> {
     fn next(&self, told: Option<Additional>, rows: usize) -> Result<Option<Position>, Error> {
         let paging = match self.object.listing {
             Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
-            Listing::Derived { .. } => Paging::Whole,
+            Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         };
         let silent = |limit: u16| match rows >= usize::from(limit) {
             true => Err(Error::Garbled("a full page does not say whether there is more".to_owned())),

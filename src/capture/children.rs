@@ -233,7 +233,7 @@ fn must_ask(head: &Head, held: usize) -> bool {
 fn parents_a_call(object: &Object) -> usize {
     match object.listing {
         Listing::Bulk { batch, .. } => batch.max(1),
-        Listing::Under { .. } | Listing::Flat(_) | Listing::Derived { .. } => 1,
+        Listing::Under { .. } | Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => 1,
     }
 }
 

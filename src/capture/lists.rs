@@ -68,6 +68,11 @@ impl Run<'_> {
         };
         if phase == Phase::Rows {
             self.read_pages(object, since, Rows::Records).await?;
+            let questions = object.questions.len();
+            while self.desk().notes.progress(object.name).question + 1 < questions {
+                self.desk().notes.progress(object.name).question += 1;
+                self.read_pages(object, since, Rows::Records).await?;
+            }
         }
         if since.is_some() && matches!(object.deletions, Deletions::Listed(..)) {
             self.desk().notes.progress(object.name).phase = Phase::Deleted;
@@ -100,15 +105,23 @@ impl Run<'_> {
         since: Option<DateTime<Utc>>,
         rows: Rows,
     ) -> Result<(), Trouble> {
-        let extra = match (rows, object.deletions) {
+        let mut extra = match (rows, object.deletions) {
             (Rows::Deleted, Deletions::Listed(name, value)) => vec![(name, value.to_owned())],
             _ => Vec::new(),
         };
+        let question = object.questions.get(self.desk().notes.progress(object.name).question);
+        extra.extend(
+            question.into_iter().flat_map(|asked| asked.iter()).map(|(name, value)| (*name, (*value).to_owned())),
+        );
         let left = self.desk().notes.progress(object.name).position.clone();
         let mut trail = Trail::from(left.as_ref(), limit(object));
         while let Some(position) = trail.position().cloned() {
             let ask = Ask { object, parents: &[], since, extra: &extra, position };
-            let Page { rows: found, next } = self.judged(self.account.page(&ask).await)?;
+            let page = self.judged(self.account.page(&ask).await)?;
+            if rows == Rows::Records {
+                self.take_within(object, &page)?;
+            }
+            let Page { rows: found, next } = page;
             let (keys, fresh) = match rows {
                 Rows::Records => self.absorb(object, &found).await?,
                 Rows::Deleted => self.forget(object, &found)?,
@@ -143,6 +156,18 @@ impl Run<'_> {
         let read = if object.extended.is_empty() { read } else { self.extend(object, read).await? };
         let took = self.store(object, read)?;
         Ok((keys, took.iter().filter(|took| **took != Took::Again).count()))
+    }
+
+    /// Stores the rows of other objects that stand inside these: they cost nothing more.
+    fn take_within(&self, object: &'static Object, page: &Page) -> Result<(), Trouble> {
+        let stands_here =
+            |other: &&Object| matches!(other.listing, Listing::Within { from, .. } if from == object.name);
+        for other in catalogue::ALL.iter().copied().filter(stands_here).filter(|other| self.wants(other)) {
+            let rows = self.judged(self.account.within(other, page))?;
+            let read = self.read_rows(other, None, &rows);
+            self.store(other, read)?;
+        }
+        Ok(())
     }
 
     /// Reads rows as records; what is none becomes a gap.
@@ -271,7 +296,7 @@ fn number(value: Option<&RawValue>) -> Option<u32> {
 fn counter(object: &Object) -> Option<&'static str> {
     match object.listing {
         Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter,
-        Listing::Flat(_) | Listing::Derived { .. } => None,
+        Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => None,
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn list_price(object: &Object, records: u64) -> u64 {
 /// Pages of a list of so many records, the empty one included.
 pub(super) fn pages(object: &Object, records: u64) -> u64 {
     match paging(object) {
-        Paging::Whole => 1,
+        Paging::Whole => object.questions.len().max(1) as u64,
         Paging::Cursor { limit } | Paging::Offset { limit } => records.div_ceil(u64::from(limit).max(1)).max(1),
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn pages(object: &Object, records: u64) -> u64 {
 /// How the object's list is cut; what has no list has no pages.
 pub(super) fn paging(object: &Object) -> Paging {
     match object.listing {
-        Listing::Derived { .. } => Paging::Whole,
+        Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
     }
 }

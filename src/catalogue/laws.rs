@@ -59,13 +59,14 @@ fn every_object_that_an_entry_names_exists() {
                 Target::Record(objects) => named.extend(objects.iter().map(|object| (reference.field, *object))),
                 Target::Named { object, .. } => named.push((reference.field, object)),
                 Target::Choice { fields, .. } => named.push((reference.field, fields)),
+                Target::Typed(types) => named.extend(types.iter().map(|(_, object)| (reference.field, *object))),
                 Target::Conditions => {}
             }
         }
         named.extend(object.twin.map(|twin| ("twin", twin)));
         named.extend(object.custom.map(|custom| ("custom", custom.fields)));
         named.extend(object.contents.map(|contents| ("contents", contents.object)));
-        if let Listing::Derived { from } = object.listing {
+        if let Listing::Derived { from } | Listing::Within { from, .. } = object.listing {
             named.push(("listing", from));
         }
         for (place, name) in named.into_iter().filter(|(_, name)| !known(name)) {
@@ -83,7 +84,7 @@ fn parents_and_first_homes_are_read_before_what_needs_them() {
                 breaches.push(format!("{} is read before its parent `{parent}`", object.name));
             }
         }
-        if let Listing::Derived { from } = object.listing
+        if let Listing::Derived { from } | Listing::Within { from, .. } = object.listing
             && place(from) >= place(object.name)
         {
             breaches.push(format!("{} is read before `{from}`, whose contents it holds", object.name));
@@ -110,9 +111,10 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     let order: Vec<&str> = in_restore_order().iter().map(|object| object.name).collect();
     assert_eq!(
         order.join(" "),
-        "users pipelines stages activityTypes leadLabels organizations persons products deals leads archivedDeals \
-         archivedLeads activities notes files organizationFollowers personFollowers productFollowers dealProducts \
-         dealFollowers dealParticipants filters webhooks"
+        "users permissionSetsAssignments roles roleSettings roleAssignments legacyTeams pipelines stages rolePipelines \
+         activityTypes leadLabels organizations persons products deals leads archivedDeals archivedLeads activities \
+         callLogs notes files organizationFollowers personFollowers productFollowers dealProducts dealFollowers \
+         dealParticipants filters goals webhooks"
     );
 }
 
@@ -210,7 +212,7 @@ fn prices_and_limits_are_positive() {
         }
         let paging = match object.listing {
             Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
-            Listing::Derived { .. } => Paging::Whole,
+            Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         };
         if matches!(paging, Paging::Cursor { limit: 0 } | Paging::Offset { limit: 0 }) {
             breaches.push(format!("{} has pages of no rows", object.name));
@@ -230,15 +232,45 @@ fn every_path_has_the_places_its_ids_go_to() {
             }
         };
         let under = matches!(object.listing, Listing::Under { .. });
+        // What a row is known by may stand in the body instead, or its path name fields of the row.
+        let said = |call: &Call, fields: &[&str]| {
+            let own = matches!(object.key, KeyIn::Both { own, .. } if fields.contains(&own));
+            own || !call.forms.is_empty() || fields.iter().any(|field| call.path.contains(&format!("{{{field}}}")))
+        };
         let addressed = !matches!(object.key, KeyIn::Field(_));
         expect(object.path, under, matches!(object.listing, Listing::Derived { .. }));
         object.single.iter().for_each(|single| expect(single.path, false, true));
         object.extended.iter().for_each(|extended| expect(extended.path, false, true));
         object.contents.iter().for_each(|contents| expect(contents.path, false, true));
         object.create.iter().for_each(|write| expect(write.call.path, addressed, false));
-        object.update.iter().for_each(|write| expect(write.call.path, addressed, true));
-        object.delete.iter().for_each(|call| expect(call.path, addressed, true));
+        object.update.iter().for_each(|write| expect(write.call.path, addressed, !said(&write.call, write.required)));
+        object
+            .delete
+            .iter()
+            .for_each(|call| expect(call.path, addressed, call.path.ends_with("/{id}") || !said(call, &[])));
         object.undelete.iter().for_each(|form| expect(form.call.path, addressed, true));
+    });
+}
+
+#[test]
+fn every_form_of_a_body_is_json_and_names_fields_of_the_row() {
+    each(|object, breaches| {
+        let calls = [object.create, object.update].into_iter().flatten().map(|write| write.call).chain(object.delete);
+        for call in calls {
+            let known = |name: &str| object.writable().any(|field| field == name) || object.computed.contains(&name);
+            for form in call.forms {
+                if serde_json::from_str::<serde_json::Value>(form).is_err() {
+                    breaches.push(format!("{}: {form} is no JSON", object.name));
+                }
+                let names = form.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+                let words = |name: &&str| {
+                    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+                };
+                for name in names.filter(words).filter(|name| !known(name)) {
+                    breaches.push(format!("{}: {form} names {name}, which is no field", object.name));
+                }
+            }
+        }
     });
 }
 
@@ -255,6 +287,8 @@ fn every_way_of_listing_occurs() {
     assert!(has(|object| matches!(object.listing, Listing::Bulk { .. })), "bulk");
     assert!(has(|object| matches!(object.listing, Listing::Derived { .. })), "derived");
     assert!(has(|object| !object.extended.is_empty()), "extended");
+    assert!(has(|object| matches!(object.listing, Listing::Within { .. })), "within");
+    assert!(has(|object| !object.questions.is_empty()), "several questions");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::archive;
-use crate::catalogue::{self, Object, ObjectName, Shape};
+use crate::catalogue::{self, Object, ObjectName, Restore, Shape};
 use crate::record::{Key, RecordId};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber};
@@ -75,7 +75,12 @@ impl Checker {
             return self.object(step, "its object is not known");
         };
         match &step.action {
-            Action::Create(create) => self.create(step, object, create),
+            Action::Create(create) => {
+                if matches!(object.restore, Restore::MatchBy(_)) && !plan.policy.invite_users {
+                    self.object(step, "nobody asked for users to be invited");
+                }
+                self.create(step, object, create);
+            }
             Action::Revive { create, mend } => {
                 if object.undelete.is_empty() {
                     self.object(step, "no form is known that brings such a record back");
@@ -300,7 +305,10 @@ fn role(step: &Step) -> String {
         (Action::Create(_) | Action::Revive { .. }, _) => "make",
         (Action::Delete { .. }, _) => "delete",
         (Action::Expel(expel), _) => {
-            return format!("expel {}", serde_json::to_string(&expel.member).unwrap_or_default());
+            let text = |value: serde_json::Result<String>| value.unwrap_or_default();
+            let (under, member) =
+                (text(serde_json::to_string(&expel.under)), text(serde_json::to_string(&expel.member)));
+            return format!("expel {} {under} {member}", expel.part);
         }
         (Action::Update(_), Reason::AfterLines) => "settle",
         (Action::Update(_), Reason::Archive) => "archive",

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::account::{Account, Ask, Error, Position};
 use crate::archive::Snapshot;
-use crate::catalogue::{Object, ObjectName, Version};
+use crate::catalogue::{Listing, Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
@@ -83,7 +83,13 @@ pub(super) async fn under(
     object: &'static Object,
     parent: &Key,
 ) -> Result<Vec<Map<String, Value>>, Error> {
-    list(account, object, Some(parent), &mut |_| true).await
+    let mut rows = list(account, object, Some(parent), &mut |_| true).await?;
+    // Rows that stand inside those of another object come with those of every parent.
+    if matches!(object.listing, Listing::Within { .. }) {
+        let under = |row: &Map<String, Value>| identity(object, Some(parent), row).and_then(|id| self::parent(&id.key));
+        rows.retain(|row| under(row).as_ref() == Some(parent));
+    }
+    Ok(rows)
 }
 
 /// Looks for a row that shows what was sent and that nobody knew before.
@@ -126,19 +132,25 @@ async fn list(
     more: &mut Wanted<'_>,
 ) -> Result<Vec<Map<String, Value>>, Error> {
     let parents: Vec<Key> = parent.into_iter().cloned().collect();
-    let extra = newest_first(object);
-    let mut position = Position::Start;
+    let sorted = newest_first(object);
     let mut rows = Vec::new();
-    loop {
-        let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
-        let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
-        let sorted_out = !extra.is_empty() && !page_rows.is_empty() && !more(&page_rows);
-        rows.extend(page_rows);
-        match page.next {
-            Some(next) if !sorted_out => position = next,
-            _ => return Ok(rows),
+    let unasked: &[&[(&str, &str)]] = &[&[]];
+    for question in if object.questions.is_empty() { unasked } else { object.questions } {
+        let asked = question.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let extra: Vec<(&str, String)> = sorted.iter().cloned().chain(asked).collect();
+        let mut position = Position::Start;
+        loop {
+            let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
+            let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
+            let sorted_out = !sorted.is_empty() && !page_rows.is_empty() && !more(&page_rows);
+            rows.extend(page_rows);
+            match page.next {
+                Some(next) if !sorted_out => position = next,
+                _ => break,
+            }
         }
     }
+    Ok(rows)
 }
 
 /// What turns a list around, where the catalogue says that it can be sorted.

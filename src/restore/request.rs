@@ -81,7 +81,9 @@ pub(super) fn identity(object: &'static Object, under: Option<&Key>, row: &Map<S
 /// Whether a row says of itself that it is deleted: v2 answers deleted records by id, v1 clears their active flag.
 pub(super) fn is_deleted(row: &Map<String, Value>) -> bool {
     let is = |name: &str, flag: bool| row.get(name).and_then(Value::as_bool) == Some(flag);
-    is("is_deleted", true) || is("deleted", true) || is("active_flag", false)
+    // Teams write it as a number.
+    let flagged = row.get("deleted_flag").and_then(Value::as_u64) == Some(1);
+    is("is_deleted", true) || is("deleted", true) || is("active_flag", false) || flagged
 }
 
 /// Whether every field that was sent is what the row shows. Fields that the row does not show say nothing, but

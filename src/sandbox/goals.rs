@@ -16,14 +16,8 @@ type Row = Map<String, Value>;
 
 const KIND: &str = "goals";
 /// Kinds of goals as writes name them; reads show them to people. `revenue_forecast` is in the text, not in the enumeration of the search.
-const TYPES: &[&str] = &[
-    "deals_won",
-    "deals_progressed",
-    "activities_completed",
-    "activities_added",
-    "deals_started",
-    "revenue_forecast",
-];
+const TYPES: &[&str] =
+    &["deals_won", "deals_progressed", "activities_completed", "activities_added", "deals_started", "revenue_forecast"];
 /// Criteria that bring everyone's goals.
 const EVERYONES: &[&str] = &[
     "type.name",
@@ -58,8 +52,7 @@ fn goal(call: &Call<'_>) -> Id {
 
 /// api/wire.md, Irregular shapes.
 fn envelope(data: Option<Value>) -> Value {
-    let mut body =
-        json!({"success": true, "statusCode": 20000, "statusText": "OK", "service": "statistics-goals-api"});
+    let mut body = json!({"success": true, "statusCode": 20000, "statusText": "OK", "service": "statistics-goals-api"});
     if let Some(data) = data {
         body["data"] = data;
     }

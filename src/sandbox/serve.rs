@@ -10,8 +10,8 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    call_logs, check, deals, fields, files, filters, followers, goals, leads, lines, merge, notes, own, participants, permissions, roles,
-    settings, teams, webhooks,
+    call_logs, check, deals, fields, files, filters, followers, goals, leads, lines, merge, notes, own, participants,
+    permissions, roles, settings, teams, webhooks,
 };
 
 /// Serves one call.

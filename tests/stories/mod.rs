@@ -9,4 +9,5 @@ mod capture_program;
 mod cli;
 mod restore;
 mod restore_files;
+mod restore_people;
 mod restore_settings;

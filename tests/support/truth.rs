@@ -13,9 +13,11 @@ type Rows = BTreeMap<String, Map<String, Value>>;
 /// Every living row of the account is in the snapshot with the same values, and nothing else is.
 pub(crate) fn assert_holds_the_truth(world: &World, manifest: &Manifest) {
     let judge = world.judge();
+    let users = judge["Users"].as_array().expect("users").iter();
+    let me = users.clone().find(|user| user["is_you"] == true).expect("the token's user")["id"].clone();
     world.read(manifest, |snapshot| {
         for (kind, rows) in judge.as_object().expect("objects") {
-            for (object, truth) in sorted_by_object(kind, rows) {
+            for (object, truth) in sorted_by_object(kind, rows, &me) {
                 let found = stored(snapshot, &object);
                 if object == "LeadFields" {
                     // Leads inherit the fields of deals; their list shows each part of a composite one as a field.
@@ -28,7 +30,7 @@ pub(crate) fn assert_holds_the_truth(world: &World, manifest: &Manifest) {
                 let same =
                     found.iter().map(|(key, record)| same_fields(&object, key, record, &truth[key])).sum::<usize>();
                 assert!(
-                    same >= 2 * truth.len(),
+                    same >= truth.len() * if object == "LeadSources" { 1 } else { 2 },
                     "{object}: only {same} values of {} rows could be compared",
                     truth.len()
                 );
@@ -47,9 +49,13 @@ fn stored(snapshot: &Snapshot<'_>, object: &str) -> Rows {
 }
 
 /// The living rows of a kind, by the object under which the client lists them.
-fn sorted_by_object(kind: &str, rows: &Value) -> BTreeMap<String, Rows> {
+fn sorted_by_object(kind: &str, rows: &Value, me: &Value) -> BTreeMap<String, Rows> {
     let mut objects = BTreeMap::from([(kind.to_owned(), Rows::new())]);
     for row in rows.as_array().expect("rows").iter().filter_map(Value::as_object) {
+        // Of call logs only the token's user's own are shown: api/objects.md.
+        if kind == "CallLogs" && row.get("user_id") != Some(me) {
+            continue;
+        }
         // Users and currencies that are not active are there all the same.
         let inactive = row.get("active_flag") == Some(&Value::Bool(false)) && !matches!(kind, "Users" | "Currencies");
         if row.get("is_deleted") == Some(&Value::Bool(true)) || inactive {
@@ -71,9 +77,18 @@ fn key(kind: &str, row: &Map<String, Value>) -> String {
         "PersonFollowers" => text("person_id"),
         "OrganizationFollowers" => text("org_id"),
         "ProductFollowers" => text("product_id"),
+        "RoleSettings" | "RolePipelines" => text("role_id"),
         _ => None,
     };
-    let own = if kind.ends_with("Followers") { text("user_id") } else { None };
+    let own = match kind {
+        "RoleSettings" => text("setting_key"),
+        "RolePipelines" => text("pipeline_id"),
+        "UserSettings" => text("setting"),
+        "UserConnections" => text("service"),
+        "LeadSources" => text("name"),
+        _ if kind.ends_with("Followers") => text("user_id"),
+        _ => None,
+    };
     let own = own
         .or_else(|| text("field_code").filter(|_| kind.ends_with("Fields")))
         .or_else(|| text("key").filter(|_| kind.ends_with("Fields")));

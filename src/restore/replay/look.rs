@@ -42,7 +42,11 @@ impl<'r> Run<'r> {
                     request.before = row;
                     None
                 }
-                None => None,
+                None => {
+                    // Nobody can ask for it; its call may need more than its key.
+                    request.before = self.seen.find(&live.0).ok().flatten().map(|record| record.fields());
+                    None
+                }
             },
         };
         Ok(ended.map_or_else(|| Ready::Send(Box::new(request)), Ready::Ended))

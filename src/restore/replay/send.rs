@@ -41,10 +41,12 @@ impl Run<'_> {
                 }
             }
             Verb::Expel { .. } => return Sent::Ended(request.ended(Was::Equal, "")),
-            Verb::Delete { live } => match self.site.writer.delete(object, &live.key).await {
-                Ok(_) => return Sent::Ended(request.ended(Was::Done, "")),
-                Err(error) => Err(error),
-            },
+            Verb::Delete { live } => {
+                match self.site.writer.delete(object, &live.key, &request.before.clone().unwrap_or_default()).await {
+                    Ok(_) => return Sent::Ended(request.ended(Was::Done, "")),
+                    Err(error) => Err(error),
+                }
+            }
         };
         self.answered(request, answer).await
     }
@@ -69,6 +71,10 @@ impl Run<'_> {
         }
         if let Some(stop) = stop(&error) {
             return Sent::Stopped(stop);
+        }
+        let unknown = matches!(error, Error::Gone | Error::Refused { status: 404 | 405 | 410 | 501, .. });
+        if request.object.removed && unknown {
+            return Sent::Ended(request.ended(Was::Refused, "not offered: the service has removed this call"));
         }
         if let (Error::Gone, Verb::Update { .. }) = (&error, &request.verb) {
             return Sent::Ended(request.ended(Was::Conflict, "it was deleted since the plan was made"));

@@ -46,7 +46,8 @@ pub(super) fn role_of(company: &Company, user: usize) -> u64 {
 }
 
 fn roles(company: &Company, sink: &mut dyn Sink) {
-    let unassigned = json!({"id": DEFAULT, "parent_role_id": DEFAULT, "name": "(Unassigned users)", "active_flag": true});
+    let unassigned =
+        json!({"id": DEFAULT, "parent_role_id": DEFAULT, "name": "(Unassigned users)", "active_flag": true});
     put(sink, "roles", DEFAULT, unassigned);
     settings(company, DEFAULT, 0, sink);
     if company.newborn {
@@ -64,7 +65,12 @@ fn settings(company: &Company, role: u64, index: usize, sink: &mut dyn Sink) {
     let mut dice = company.dice("role settings", index as u64);
     for (key, first) in KEYS {
         let value = if dice.chance(300) { *dice.pick(&[1, 5, 7]) } else { *first };
-        word(sink, "roleSettings", &format!("{role}:{key}"), json!({"role_id": role, "setting_key": key, "value": value}));
+        word(
+            sink,
+            "roleSettings",
+            &format!("{role}:{key}"),
+            json!({"role_id": role, "setting_key": key, "value": value}),
+        );
     }
     for (at, pipeline) in company.pipelines.iter().enumerate() {
         // Everybody sees the first pipeline: a role that sees none could not sell.
@@ -161,7 +167,14 @@ fn goals(company: &Company, sink: &mut dyn Sink) {
     let quantity = |target: u64| json!({"target": target, "tracking_metric": "quantity"});
     let person = |id: u64| json!({"type": "person", "id": id});
     let all = [
-        ("Neue Deals", "deals_started", json!({"pipeline_id": [pipeline.id]}), person(company.users[0].id), quantity(40), over),
+        (
+            "Neue Deals",
+            "deals_started",
+            json!({"pipeline_id": [pipeline.id]}),
+            person(company.users[0].id),
+            quantity(40),
+            over,
+        ),
         (
             "Abschlüsse",
             "deals_won",
