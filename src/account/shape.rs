@@ -48,8 +48,8 @@ pub(super) fn one(object: &'static Object, key: &Key, data: Box<RawValue>) -> Re
     }
     let data: Value = serde_json::from_str(data.get()).map_err(|error| Error::Garbled(error.to_string()))?;
     let rows = raw(rows(object, None, data, None)?)?;
-    let named = |row: &Box<RawValue>| Record::read(object, None, row).is_ok_and(|record| record.id().key == *key);
-    Ok(rows.into_iter().find(named))
+    let named = |row: &RawValue| Record::read(object, None, row).is_ok_and(|record| record.id().key == *key);
+    Ok(rows.into_iter().find(|row| named(row)))
 }
 
 /// The row in the answer to a write: of several the one that shows what was sent.

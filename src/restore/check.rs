@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::archive;
 use crate::catalogue::{self, Object, ObjectName, Restore, Shape};
-use crate::record::{Key, RecordId};
+use crate::record::{Key, Record, RecordId};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber};
 use crate::restore::request::is_deleted;
@@ -250,7 +250,8 @@ impl Checker {
                     self.object(step, "the snapshot does not have it");
                 }
                 if step.reason == Reason::Deleted
-                    && seen.find(&create.record)?.is_some_and(|record| !is_deleted(&record.fields()))
+                    && seen.find(&create.record)?.is_some_and(|record| is_there(&record))
+                    && !is_orphan(seen, &create.record)?
                 {
                     self.object(step, "it is still there and would be made twice");
                 }
@@ -297,6 +298,23 @@ impl Checker {
             self.object(step, format!("it would remove the price in {currency}"));
         }
     }
+}
+
+/// Whether a row stands for a record, and does not only say that it is deleted.
+fn is_there(record: &Record) -> bool {
+    !catalogue::find(&record.id().object).is_some_and(|object| is_deleted(object, &record.fields()))
+}
+
+/// Whether the record hangs on a row that only says that it is deleted: it is gone with that row.
+fn is_orphan<S: State>(seen: &S, id: &RecordId) -> Result<bool, archive::Error> {
+    let Some(key) = crate::restore::cases::parent_key(id) else { return Ok(false) };
+    for name in catalogue::find(&id.object).map_or(&[][..], Object::parents) {
+        let parent = seen.find(&RecordId::new(ObjectName::known(name), key.clone()))?;
+        if parent.is_some_and(|parent| !is_there(&parent)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a step does to its record: each may be done once.

@@ -74,7 +74,7 @@ pub(super) async fn read(
             rows.into_iter().find(|row| identity(object, parent.as_ref(), row).is_some_and(|id| id.key == *key))
         }
     };
-    Ok(row.filter(|row| !is_deleted(row)))
+    Ok(row.filter(|row| !is_deleted(object, row)))
 }
 
 /// The rows under a parent.
@@ -113,7 +113,7 @@ async fn twin(
     let rows = list(account, object, parent, &mut more).await?;
     let mut found: Vec<(RecordId, Map<String, Value>)> = rows
         .into_iter()
-        .filter(|row| !is_deleted(row) && shows(row, sent))
+        .filter(|row| !is_deleted(object, row) && shows(row, sent))
         .filter_map(|row| Some((id(&row)?, row)))
         .filter(|(id, _)| !known.contains(&id.key) && !journal.claims(id))
         .collect();

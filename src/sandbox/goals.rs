@@ -97,9 +97,9 @@ fn meets(row: &Row, name: &str, value: &str) -> bool {
     let whole = Value::Object(row.clone());
     let pointer = format!("/{}", name.replace('.', "/"));
     match whole.pointer(&pointer) {
-        Some(Value::Array(all)) => all.iter().any(|one| one.to_string() == value),
+        Some(Value::Array(all)) => all.iter().any(|one| *one == number(&Value::from(value))),
         Some(Value::String(text)) => text == value,
-        Some(other) => other.to_string() == value,
+        Some(other) => *other == number(&Value::from(value)),
         None => false,
     }
 }

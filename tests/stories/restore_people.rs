@@ -92,7 +92,8 @@ fn roles_come_back(assume: &str) {
     let plan = planned(&world, &goal, &Policy::default());
     let replayed = replayed(&world, &plan);
     assert!(total(&replayed).is_clean(), "{assume}");
-    assert_eq!(roles(&world.judge()), before, "{assume}");
+    let after = roles(&world.judge());
+    assert_eq!(after.symmetric_difference(&before).collect::<Vec<_>>(), Vec::<&String>::new(), "{assume}");
     assert_eq!(left(&world, &goal, &Policy::default()), Vec::<String>::new(), "{assume}");
 }
 
@@ -339,11 +340,11 @@ fn what_an_account_does_not_offer_is_said_and_not_taken_for_deleted() {
 
 #[test]
 fn colleagues_who_are_not_in_the_account_are_invited_only_when_asked() {
-    // Another account of the same company: only the records of the first are backed up.
+    // The same administrator in a company that lost everybody else.
     let world = World::of(200);
     let goal = world.snapshot();
     let archive = world.path("archive");
-    let other = World::with(Options { seed: 99, records: 0, ..Options::default() });
+    let other = World::with(Options { records: 0, ..Options::default() });
     copy(&archive, &other.path("archive"));
     let users = goal.contents.iter().find(|contents| contents.object.as_str() == "users").expect("users").records;
     let policy = |invite_users| {
@@ -364,6 +365,10 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).expect("a copy")) }
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("a copy");
+        }
     }
 }

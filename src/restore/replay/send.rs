@@ -99,7 +99,7 @@ impl Run<'_> {
             Err(Error::Refused { .. } | Error::Gone | Error::NotOffered(_)) => None,
             Err(error) => return stop(&error).map_or(Sent::Lost, Sent::Stopped),
         };
-        let mut alive = deleted.clone().filter(|row| !is_deleted(row));
+        let mut alive = deleted.clone().filter(|row| !is_deleted(object, row));
         let forms = if deleted.is_some() && alive.is_none() { object.undelete } else { &[] };
         for form in forms {
             if let Err(error) = self.site.writer.undelete(object, key, form).await

@@ -208,16 +208,24 @@ fn goals(company: &Company, sink: &mut dyn Sink) {
             this_year,
         ),
     ];
-    for (index, (title, name, params, assignee, outcome, end)) in all.into_iter().enumerate() {
-        let mut dice = company.dice("goal", index as u64);
-        let id = dice.hex(32);
-        let row = json!({
-            "id": id, "owner_id": company.users[0].id, "title": title, "type": {"name": name, "params": params}, "assignee": assignee,
-            "interval": "monthly", "duration": {"start": time::date(company.born), "end": time::date(end)},
-            "expected_outcome": outcome, "report_ids": [dice.hex(32)],
-        });
-        word(sink, "goals", &id, row);
+    for (index, goal) in all.into_iter().enumerate() {
+        put_goal(company, index as u64, goal, sink);
     }
+}
+
+/// Title, type with its parameters, who, what and until when.
+type Goal = (&'static str, &'static str, Value, Value, Value, i64);
+
+fn put_goal(company: &Company, index: u64, goal: Goal, sink: &mut dyn Sink) {
+    let (title, name, params, assignee, outcome, end) = goal;
+    let mut dice = company.dice("goal", index);
+    let id = dice.hex(32);
+    let row = json!({
+        "id": id, "owner_id": company.users[0].id, "title": title, "type": {"name": name, "params": params}, "assignee": assignee,
+        "interval": "monthly", "duration": {"start": time::date(company.born), "end": time::date(end)},
+        "expected_outcome": outcome, "report_ids": [dice.hex(32)],
+    });
+    word(sink, "goals", &id, row);
 }
 
 /// Calls of the token's user, one in so many activities of the type; one belongs to a colleague and is not shown to us.

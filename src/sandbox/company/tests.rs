@@ -149,10 +149,9 @@ fn a_newborn_account_has_nobodys_records() {
 }
 
 #[test]
-fn every_reference_points_to_a_row() {
-    let made = company(7, 5000);
+fn every_reference_between_people_points_to_a_row() {
+    let made = company(7, 500);
     let references = [
-        ("stages", "pipeline_id", "pipelines"),
         ("users", "role_id", "roles"),
         ("roles", "parent_role_id", "roles"),
         ("roleSettings", "role_id", "roles"),
@@ -160,6 +159,18 @@ fn every_reference_points_to_a_row() {
         ("legacyTeams", "manager_id", "users"),
         ("callLogs", "activity_id", "activities"),
         ("callLogs", "deal_id", "deals"),
+    ];
+    for (from, member, to) in references {
+        assert!(made.kind(from).next().is_some(), "{from}");
+        made.kind(from).for_each(|row| made.follow(from, row, member, to));
+    }
+}
+
+#[test]
+fn every_reference_points_to_a_row() {
+    let made = company(7, 5000);
+    let references = [
+        ("stages", "pipeline_id", "pipelines"),
         ("persons", "org_id", "organizations"),
         ("deals", "person_id", "persons"),
         ("deals", "org_id", "organizations"),
