@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use pdbak::catalogue::{ALL, Call, Encoding, KeyIn, Listing, Method, Object, Paging, Version, Write};
+use pdbak::catalogue::{ALL, Call, Encoding, KeyIn, Listing, Method, Object, Paging, Rows, Version, Write};
 use serde_json::Value;
 
 /// Method, version and path with nameless places for ids.
@@ -37,6 +37,12 @@ impl Contract {
     }
 }
 
+/// Writes that the service has removed: made where an account still answers them.
+const REMOVED: &[(&str, &str, &str)] = &[
+    ("permissionSets", "/permissionSets/{id}", "UPDATE of the matrix"),
+    ("permissionSetsAssignments", "/permissionSets/{parent}/assignments", "INSERT of the matrix"),
+];
+
 /// `/deals/{id}/products/{product_attachment_id}` and `/deals/{parent}/products/{id}` are one place.
 fn nameless(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect();
@@ -56,6 +62,7 @@ fn each(law: impl Fn(&Contract, &'static Object, &mut Vec<String>)) {
 fn reads(object: &'static Object) -> Vec<(&'static str, Version, &'static str, u32, Vec<&'static str>)> {
     let mut reads = Vec::new();
     let mut listed: Vec<&str> = object.query.iter().map(|(name, _)| *name).collect();
+    listed.extend(object.questions.iter().flat_map(|asked| asked.iter()).map(|(name, _)| *name));
     listed.extend(object.since);
     listed.extend(object.bulk_ids);
     listed.extend(object.parts.map(|parts| parts.parameter));
@@ -65,7 +72,7 @@ fn reads(object: &'static Object) -> Vec<(&'static str, Version, &'static str, u
             listed.push(parameter);
             paging
         }
-        Listing::Derived { .. } => Paging::Whole,
+        Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
     };
     match paging {
         Paging::Whole | Paging::One => {}
@@ -149,7 +156,11 @@ fn every_write_is_described_at_its_price_and_takes_its_fields() {
     each(|contract, object, breaches| {
         let writes = [object.create, object.update].into_iter().flatten();
         for Write { call, encoding, fields, required } in writes {
+            let removed = REMOVED.iter().any(|(name, path, _)| *name == object.name && *path == call.path);
             let Some(operation) = contract.find(method(&call), call.version, call.path) else {
+                if removed {
+                    continue;
+                }
                 breaches.push(format!("{}: {} {} is not described", object.name, method(&call), call.path));
                 continue;
             };
@@ -167,18 +178,21 @@ fn every_write_is_described_at_its_price_and_takes_its_fields() {
             if body["as"] != kind {
                 breaches.push(format!("{}: {} takes {}, not {kind}", object.name, call.path, body["as"]));
             }
-            for field in fields.iter().filter(|field| body["fields"].get(field).is_none()) {
+            // A form of its own and a path that names fields say where they go.
+            let placed = |field: &&&str| !call.forms.is_empty() || call.path.contains(&format!("{{{field}}}"));
+            for field in fields.iter().filter(|field| !placed(field) && body["fields"].get(field).is_none()) {
                 breaches.push(format!("{}: {} does not take {field}", object.name, call.path));
             }
+            let formed = !call.forms.is_empty();
             let wanted = body["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
             // The contents of an upload are always sent, under this name.
             let wanted = wanted.filter(|field| !(encoding == Encoding::Multipart && ["file", "data"].contains(field)));
-            for field in wanted.filter(|field| !required.contains(field)) {
+            for field in wanted.filter(|field| !formed && !required.contains(field)) {
                 breaches.push(format!("{}: {} requires {field}", object.name, call.path));
             }
         }
         if let Some(call) = object.delete {
-            let operation = contract.find("DELETE", call.version, call.path);
+            let operation = contract.find(method(&call), call.version, call.path);
             if operation.is_none_or(|operation| operation["tokens"] != call.price) {
                 breaches.push(format!("{}: DELETE {} is not described at {}", object.name, call.path, call.price));
             }
@@ -197,6 +211,8 @@ fn every_field_that_the_service_takes_is_one_a_restore_may_send() {
         ("personPictures", "crop_y", "what is uploaded is a square"),
         ("personPictures", "crop_width", "what is uploaded is a square"),
         ("personPictures", "crop_height", "what is uploaded is a square"),
+        ("legacyTeams", "deleted_flag", "sent by deletion and undelete alone"),
+        ("rolePipelines", "visible_pipeline_ids", "the form of the body"),
         ("activities", "person_id", "v2 takes it from the primary participant"),
     ];
     each(|contract, object, breaches| {
@@ -218,6 +234,10 @@ fn every_field_that_the_service_takes_is_one_a_restore_may_send() {
 #[test]
 fn every_field_that_the_service_returns_has_its_place() {
     each(|contract, object, breaches| {
+        // Answers that are no rows as they are: `account/shape.rs` makes the rows, and its tests say which.
+        if object.rows != Rows::Plain || matches!(object.listing, Listing::Within { .. }) {
+            return;
+        }
         let derived = matches!(object.listing, Listing::Derived { .. });
         let Some(operation) = contract.find("GET", object.version, object.path).filter(|_| !derived) else { return };
         if let Some(member) = object.wrapped {

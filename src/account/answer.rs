@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Error;
 use super::exchange::Answer;
@@ -33,7 +33,7 @@ pub(super) enum Asked {
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
 pub(super) struct Envelope<T> {
-    success: Option<Value>,
+    pub(super) success: Option<Value>,
     /// Outer `None`: the answer has no data at all, which no list and no record of the service looks like.
     #[serde(default, deserialize_with = "present")]
     pub(super) data: Option<Option<T>>,
@@ -47,6 +47,9 @@ pub(super) struct Additional {
     pub(super) pagination: Option<Pagination>,
     /// Stands here and not within `pagination` where records show their mails: openapi v1.
     pub(super) more_items_in_collection: Option<bool>,
+    /// What an endpoint puts beside its data.
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
 }
 
 /// v1's paging.

@@ -18,6 +18,7 @@ mod page;
 mod retry;
 #[cfg(test)]
 mod scripted;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -153,6 +154,10 @@ impl Account {
     /// a parent, that the parent is not there any more.
     pub async fn page(&self, ask: &Ask<'_>) -> Result<Page, Error> {
         let request = ask.request()?;
+        if !shape::is_plain(ask.object) {
+            let envelope = shape::listed(ask.object, ask.parents.first(), self.fetch(&request, ask.asked()).await?)?;
+            return ask.page(envelope);
+        }
         if !ask.is_of_one() {
             let envelope = self.fetch(&request, ask.asked()).await?;
             return ask.page(envelope);
@@ -179,7 +184,15 @@ impl Account {
         let query = object.query.iter().filter(|(name, _)| *name == "include_fields");
         let query = query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = reading(single.version, segments, query, single.price);
-        present(self.fetch(&request, Asked::One).await)
+        match present(self.fetch(&request, Asked::One).await)? {
+            Some(row) => shape::one(object, key, row),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows that a page of another object's list holds of an object without a list of its own.
+    pub fn within(&self, object: &'static Object, page: &Page) -> Result<Vec<Box<RawValue>>, Error> {
+        shape::within(object, &page.rows)
     }
 
     /// Up to 100 records by id through `object.bulk_ids`; what is gone or out of sight is left out.
@@ -216,8 +229,8 @@ impl Account {
         let segments = address::segments(extended.path, None, Some(&own)).ok_or(Error::Gone)?;
         let query = extended.query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = reading(extended.version, segments, query, extended.price);
-        let envelope: Envelope<Map<String, Value>> = self.fetch(&request, Asked::One).await?;
-        let mut fields = envelope.data.flatten().ok_or(Error::Gone)?;
+        let envelope: Envelope<Value> = self.fetch(&request, Asked::One).await?;
+        let mut fields = envelope.data.flatten().and_then(shape::lone).ok_or(Error::Gone)?;
         fields.retain(|name, _| extended.fields.contains(&name.as_str()));
         for field in extended.fields {
             fields.entry(*field).or_insert(Value::Null);

@@ -75,6 +75,8 @@ impl Ask<'_> {
         let mut add = |name: &str, value: String| query.push((name.to_owned(), value));
         let (paging, parent) = match (object.listing, self.parents) {
             (Listing::Flat(paging), []) => (paging, None),
+            // All of them stand in the other object's list, whomever they belong to.
+            (Listing::Within { .. }, _) => (Paging::Whole, None),
             (Listing::Under { paging, .. }, [parent]) => (paging, Some(parent.to_string())),
             (Listing::Bulk { paging, parameter, batch, .. }, parents @ [_, ..]) if parents.len() <= batch => {
                 add(parameter, joined(parents));
@@ -126,7 +128,7 @@ impl Ask<'_> {
     fn next(&self, told: Option<Additional>, rows: usize) -> Result<Option<Position>, Error> {
         let paging = match self.object.listing {
             Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
-            Listing::Derived { .. } => Paging::Whole,
+            Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         };
         let start = if let Position::Offset(start) = self.position { start } else { 0 };
         let following = (rows > 0).then(|| Position::Offset(start + rows as u64));

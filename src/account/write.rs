@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{self, Asked, Envelope};
 use super::exchange::{Answer, Payload, Request};
-use super::{Account, Error, address};
+use super::{Account, Error, address, shape};
 use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Undelete};
 use crate::record::Key;
 
@@ -63,9 +63,11 @@ impl<'a> Writer<'a> {
             return Err(no_call("it is made with contents"));
         }
         let parent = parent.map(Key::to_string);
-        let segments = address::segments(write.call.path, parent.as_deref(), None);
+        let segments = address::filled(write.call.path, parent.as_deref(), None, body);
         let segments = segments.ok_or_else(|| no_call("the parent has no id"))?;
-        self.made(request(write.call, segments, payload(write.encoding, body))).await
+        let answer = self.in_some_form((write.call, write.encoding), &segments, body, Asked::Create).await?;
+        let parent = parent.as_deref().map(Key::parse);
+        row(object, parent.as_ref(), body, &answer).map_err(|error| self.unread(error))
     }
 
     /// Creates a record with contents, under `parent` if its call needs one.
@@ -85,7 +87,9 @@ impl<'a> Writer<'a> {
         let part = object.contents.map_or("file", |contents| contents.part);
         let Attached { name, path } = contents;
         let fields = pairs(body).filter(|(_, value)| !value.is_empty()).collect();
-        self.made(request(write.call, segments, Payload::File { path, part, name, fields })).await
+        let request = request(write.call, segments, Payload::File { path, part, name, fields });
+        let answer = self.account.exchange(&request, Asked::Create).await?;
+        row(object, parent.as_deref().map(Key::parse).as_ref(), body, &answer).map_err(|error| self.unread(error))
     }
 
     /// Changes the given fields of a record. Answers the row as the service now shows it.
@@ -97,15 +101,23 @@ impl<'a> Writer<'a> {
     ) -> Result<Map<String, Value>, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "update a record of", object: object.name, why };
         let write = object.update.ok_or_else(|| no_call("it has no call for that"))?;
-        self.changed(object, write.call, key, payload(write.encoding, body)).await
+        self.changed(object, (write.call, write.encoding), key, body).await
     }
 
-    /// Deletes a record; `false` when it was gone already.
-    pub async fn delete(&self, object: &'static Object, key: &Key) -> Result<bool, Error> {
+    /// Deletes a record; `false` when it was gone already. What its call says of it besides its key is in `row`.
+    pub async fn delete(&self, object: &'static Object, key: &Key, row: &Map<String, Value>) -> Result<bool, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "delete a record of", object: object.name, why };
         let call = object.delete.ok_or_else(|| no_call("it has no call for that"))?;
-        let segments = self.addressed(object, call, key)?;
-        match self.account.exchange(&request(call, segments, Payload::Nothing), Asked::Change).await {
+        let mut known = row.clone();
+        let (KeyIn::Field(own) | KeyIn::ParentAnd(own) | KeyIn::Both { own, .. }) = object.key;
+        known.entry(own).or_insert_with(|| shape::id(&Key::parse(&address::split(object, key).1)));
+        let segments = self.addressed(object, call, key, &known)?;
+        let encoding = if call.forms.is_empty() { None } else { Some(Encoding::Json) };
+        let answer = match encoding {
+            None => self.account.exchange(&request(call, segments, Payload::Nothing), Asked::Change).await,
+            Some(encoding) => self.in_some_form((call, encoding), &segments, &known, Asked::Change).await,
+        };
+        match answer {
             Ok(_) => Ok(true),
             Err(Error::Gone) => Ok(false),
             Err(error) => Err(error),
@@ -123,38 +135,67 @@ impl<'a> Writer<'a> {
         let (field, value) = form.body;
         let value = serde_json::from_str(value).expect("the catalogue's values are JSON: a test reads them all");
         let body = Map::from_iter([(field.to_owned(), value)]);
-        self.changed(object, form.call, key, payload(Encoding::Json, &body)).await
+        self.changed(object, (form.call, Encoding::Json), key, &body).await
     }
 
-    /// Sends a request that creates. Once the service says it did, nothing but the row will do.
-    async fn made(&self, request: Request<'_>) -> Result<Map<String, Value>, Error> {
-        let answer = self.account.exchange(&request, Asked::Create).await?;
-        row(&answer).map_err(|error| match error {
+    /// Once the service says that it created something, nothing but the row will do.
+    fn unread(&self, error: Error) -> Error {
+        match error {
             Error::Garbled(why) => Error::InDoubt(format!("created, but the answer cannot be read: {why}")),
             other => self.account.redacted(other),
-        })
+        }
+    }
+
+    /// Sends the body in the forms the catalogue has for it, the next one when one is refused.
+    async fn in_some_form(
+        &self,
+        (call, encoding): (Call, Encoding),
+        segments: &[String],
+        fields: &Map<String, Value>,
+        asked: Asked,
+    ) -> Result<Answer, Error> {
+        let mut forms = call.forms.iter();
+        loop {
+            let form = forms.next();
+            let body = match form {
+                Some(form) => Payload::Json(Bytes::from(address::rendered(form, fields).to_string())),
+                None => payload(encoding, &unaddressed(call, fields)),
+            };
+            let answer = self.account.exchange(&request(call, segments.to_vec(), body), asked).await;
+            match answer {
+                Err(Error::Refused { status: 400, .. }) if form.is_some() && !forms.as_slice().is_empty() => {}
+                answer => return answer,
+            }
+        }
     }
 
     async fn changed(
         &self,
         object: &'static Object,
-        call: Call,
+        (call, encoding): (Call, Encoding),
         key: &Key,
-        payload: Payload<'static>,
+        body: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Error> {
-        let segments = self.addressed(object, call, key)?;
-        let answer = self.account.exchange(&request(call, segments, payload), Asked::Change).await?;
-        row(&answer).map_err(|error| self.account.redacted(error))
+        let segments = self.addressed(object, call, key, body)?;
+        let answer = self.in_some_form((call, encoding), &segments, body, Asked::Change).await?;
+        let parent = address::split(object, key).0.as_deref().map(Key::parse);
+        row(object, parent.as_ref(), body, &answer).map_err(|error| self.account.redacted(error))
     }
 
-    fn addressed(&self, object: &'static Object, call: Call, key: &Key) -> Result<Vec<String>, Error> {
+    fn addressed(
+        &self,
+        object: &'static Object,
+        call: Call,
+        key: &Key,
+        fields: &Map<String, Value>,
+    ) -> Result<Vec<String>, Error> {
         let (parent, own) = address::split(object, key);
         let why = match object.key {
             KeyIn::Field(_) => "the record has no id",
             KeyIn::ParentAnd(_) | KeyIn::Both { .. } => "the key names no parent",
         };
         let none = Error::NoSuchCall { doing: "reach a record of", object: object.name, why };
-        address::segments(call.path, parent.as_deref(), Some(&own)).ok_or(none)
+        address::filled(call.path, parent.as_deref(), Some(&own), fields).ok_or(none)
     }
 }
 
@@ -193,8 +234,20 @@ fn pairs(body: &Map<String, Value>) -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// The fields that go into the body: those that the path names stay out of it.
+fn unaddressed(call: Call, fields: &Map<String, Value>) -> Map<String, Value> {
+    let addressed = |name: &str| call.path.contains(&format!("{{{name}}}"));
+    fields.iter().filter(|(name, _)| !addressed(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// The row in an answer.
-fn row(answer: &Answer) -> Result<Map<String, Value>, Error> {
-    let envelope: Envelope<Map<String, Value>> = answer::open(answer)?;
-    envelope.data.flatten().ok_or_else(|| Error::Garbled("the answer has no record".to_owned()))
+fn row(
+    object: &'static Object,
+    parent: Option<&Key>,
+    sent: &Map<String, Value>,
+    answer: &Answer,
+) -> Result<Map<String, Value>, Error> {
+    let envelope: Envelope<Value> = answer::open(answer)?;
+    let none = || Error::Garbled("the answer has no record".to_owned());
+    shape::written(object, parent, envelope.data.flatten().ok_or_else(none)?, sent).ok_or_else(none)
 }

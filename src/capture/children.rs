@@ -430,7 +430,7 @@ fn parents_in(object: &Object, record: &Record) -> Vec<Key> {
 fn parents_a_call(object: &Object) -> usize {
     match object.listing {
         Listing::Bulk { batch, .. } => batch.max(1),
-        Listing::Under { .. } | Listing::Flat(_) | Listing::Derived { .. } => 1,
+        Listing::Under { .. } | Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => 1,
     }
 }
 

@@ -21,10 +21,15 @@ impl Run<'_> {
             let (progress, owner) = {
                 let mut desk = self.desk();
                 let owner = match object.listing {
-                    Listing::Derived { from } => Some(desk.notes.progress(from).clone()),
+                    Listing::Derived { from } | Listing::Within { from, .. } => Some(desk.notes.progress(from).clone()),
                     _ => None,
                 };
-                (desk.notes.progress(object.name).clone(), owner)
+                let own = desk.notes.progress(object.name).clone();
+                // What stands inside other rows was seen when and as far as those were.
+                match (object.listing, &owner) {
+                    (Listing::Within { .. }, Some(owner)) => (seen_with(&own, owner), None),
+                    _ => (own, owner),
+                }
             };
             endings.push((object, self.ending(object, &progress, owner.as_ref()), progress));
         }
@@ -59,7 +64,7 @@ impl Run<'_> {
         let coverage = self.coverage(object, progress);
         let whole = coverage == Coverage::Whole;
         let complete = match object.listing {
-            Listing::Flat(_) => progress.way == Some(Way::Walk) && whole,
+            Listing::Flat(_) | Listing::Within { .. } => progress.way == Some(Way::Walk) && whole,
             // Children of whatever was read were marked as gone one by one.
             Listing::Under { .. } | Listing::Bulk { .. } => false,
             // What stands for a file is gone when its file is.
@@ -128,6 +133,12 @@ impl Run<'_> {
     }
 }
 
+/// How far an object is whose rows stand inside another's.
+fn seen_with(own: &Progress, owner: &Progress) -> Progress {
+    let Progress { listed, bad, gaps, more_gaps, .. } = own.clone();
+    Progress { listed, bad, gaps, more_gaps, carried: 0, unread: 0, ..owner.clone() }
+}
+
 fn walked_whole(progress: &Progress) -> bool {
     progress.way == Some(Way::Walk) && progress.failure.is_none() && progress.bad == 0
 }
@@ -164,7 +175,7 @@ struct Counts {
 impl Counts {
     /// Counts an object; `exact` when the snapshot must hold what was listed and nothing else.
     fn add(&mut self, object: &Object, progress: &Progress, contents: &Contents, exact: bool) -> Result<(), Error> {
-        let flat = matches!(object.listing, Listing::Flat(_));
+        let flat = matches!(object.listing, Listing::Flat(_) | Listing::Within { .. });
         if exact && flat && contents.records != progress.listed + progress.carried {
             let (object, listed, stored) = (object.name.to_owned(), progress.listed, contents.records);
             return Err(Error::Miscounted { object, listed, stored });

@@ -46,7 +46,7 @@ pub fn forecast(archive: &Archive, wanted: &Wanted) -> Result<Option<Forecast>, 
         let terms = Terms { full: wanted.full, now: Utc::now(), spendable: None };
         let requests = match object.listing {
             Listing::Flat(_) => list_requests(object, below, terms),
-            Listing::Under { .. } | Listing::Bulk { .. } | Listing::Derived { .. } => 0,
+            Listing::Under { .. } | Listing::Bulk { .. } | Listing::Derived { .. } | Listing::Within { .. } => 0,
         };
         let tokens = requests * u64::from(object.price);
         forecast.requests += requests;

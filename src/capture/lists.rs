@@ -83,12 +83,22 @@ impl Run<'_> {
         if phase == Phase::Rows {
             match object.parts {
                 Some(_) => self.read_newest(object, way).await?,
-                None => drop(self.read_pages(object, since, Rows::Records, None).await?),
+                None => self.read_questions(object, since).await?,
             }
         }
         if since.is_some() && matches!(object.deletions, Deletions::Listed(..)) {
             self.desk().notes.progress(object.name).phase = Phase::Deleted;
             self.read_pages(object, since, Rows::Deleted, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a list to its end, once for each question it is asked.
+    async fn read_questions(&self, object: &'static Object, since: Option<DateTime<Utc>>) -> Result<(), Trouble> {
+        self.read_pages(object, since, Rows::Records, None).await?;
+        while self.desk().notes.progress(object.name).question + 1 < object.questions.len() {
+            self.desk().notes.progress(object.name).question += 1;
+            self.read_pages(object, since, Rows::Records, None).await?;
         }
         Ok(())
     }
@@ -119,16 +129,23 @@ impl Run<'_> {
         rows: Rows,
         part: Part,
     ) -> Result<usize, Trouble> {
-        let extra: Vec<(&str, String)> = match (rows, object.deletions) {
+        let mut extra: Vec<(&str, String)> = match (rows, object.deletions) {
             (Rows::Deleted, Deletions::Listed(name, value)) => vec![(name, value.to_owned())],
             _ => part.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         };
+        let question = object.questions.get(self.desk().notes.progress(object.name).question);
+        let asked = question.into_iter().flat_map(|asked| asked.iter());
+        extra.extend(asked.map(|(name, value)| (*name, (*value).to_owned())));
         let mut pages = 0;
         let left = self.desk().notes.progress(object.name).position.clone();
         let mut trail = Trail::from(left.as_ref(), limit(object));
         while let Some(position) = trail.position().cloned() {
             let ask = Ask { object, parents: &[], since, extra: &extra, position };
-            let Page { rows: found, next } = self.judged(self.account.page(&ask).await)?;
+            let page = self.judged(self.account.page(&ask).await)?;
+            if rows == Rows::Records {
+                self.take_within(object, &page)?;
+            }
+            let Page { rows: found, next } = page;
             let (keys, fresh) = match rows {
                 Rows::Records => {
                     let Listed { keys, fresh, .. } = self.absorb(object, &found).await?;
@@ -185,6 +202,18 @@ impl Run<'_> {
         let fresh = took.iter().filter(|took| **took != Took::Again).count();
         let same = stored.into_iter().zip(took).filter(|(_, took)| *took == Took::Same).map(|(key, _)| key);
         Ok(Listed { keys, same: same.collect(), fresh, next: None })
+    }
+
+    /// Stores the rows of other objects that stand inside these: they cost nothing more.
+    fn take_within(&self, object: &'static Object, page: &Page) -> Result<(), Trouble> {
+        let stands_here =
+            |other: &&Object| matches!(other.listing, Listing::Within { from, .. } if from == object.name);
+        for other in catalogue::ALL.iter().copied().filter(stands_here).filter(|other| self.wants(other)) {
+            let rows = self.judged(self.account.within(other, page))?;
+            let read = self.read_rows(other, None, &rows);
+            self.store(other, read)?;
+        }
+        Ok(())
     }
 
     /// Reads rows as records; what is none becomes a gap.
@@ -330,7 +359,7 @@ fn number(value: Option<&RawValue>) -> Option<u32> {
 fn counter(object: &Object) -> Option<&'static str> {
     match object.listing {
         Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter,
-        Listing::Flat(_) | Listing::Derived { .. } => None,
+        Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => None,
     }
 }
 

@@ -98,6 +98,9 @@ pub(super) struct Progress {
     pub(super) way: Option<Way>,
     /// When its list was begun; the next increment's watermark follows from it.
     pub(super) started: Option<DateTime<Utc>>,
+    /// Which of the catalogue's questions the list is being asked.
+    #[serde(default)]
+    pub(super) question: usize,
     /// The next page, if the list was left in the middle.
     pub(super) position: Option<Position>,
     /// The part of the list that is being read.

@@ -121,7 +121,8 @@ impl<'a> Run<'a> {
         }
         for object in catalogue::ALL.iter().copied().filter(|object| self.wants(object)) {
             match object.listing {
-                Listing::Flat(_) => {}
+                // What stands inside other rows was read with them.
+                Listing::Flat(_) | Listing::Within { .. } => {}
                 Listing::Under { .. } | Listing::Bulk { .. } => self.read_children(object).await?,
                 Listing::Derived { .. } => self.read_contents(object).await?,
             }
@@ -246,11 +247,11 @@ impl<'a> Run<'a> {
             let named = asked.is_empty() || asked.iter().any(|one| one.name == object.name || one.name == from);
             return self.wanted.contents && named;
         }
-        asked.is_empty()
-            || asked.iter().any(|one| {
-                let derived = matches!(one.listing, Listing::Derived { from } if from == object.name);
-                one.name == object.name || derived || one.parents().contains(&object.name)
-            })
+        asked.is_empty() || asked.iter().any(|one| {
+            let derived =
+                matches!(one.listing, Listing::Derived { from } | Listing::Within { from, .. } if from == object.name);
+            one.name == object.name || derived || one.parents().contains(&object.name)
+        })
     }
 
     /// The fields that are left out of the object on purpose.

@@ -101,7 +101,7 @@ pub(super) fn list_price(object: &Object, records: u64) -> u64 {
 pub(super) fn pages(object: &Object, records: u64) -> u64 {
     let further = object.parts.map_or(0, |parts| parts.values.len().saturating_sub(1)) as u64;
     match paging(object) {
-        Paging::Whole | Paging::One => 1 + further,
+        Paging::Whole | Paging::One => object.questions.len().max(1) as u64 + further,
         Paging::Cursor { limit } | Paging::Offset { limit } => {
             records.div_ceil(u64::from(limit).max(1)).max(1) + further
         }
@@ -111,7 +111,7 @@ pub(super) fn pages(object: &Object, records: u64) -> u64 {
 /// How the object's list is cut; what has no list has no pages.
 pub(super) fn paging(object: &Object) -> Paging {
     match object.listing {
-        Listing::Derived { .. } => Paging::Whole,
+        Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
     }
 }

@@ -98,3 +98,47 @@ pub(super) static ACTIVITIES: Object = Object {
     evidence: "api/objects.md Activities, api/restore-hazards.md 2 to 4, openapi v2, 2026-11-23",
     ..Object::READ_ONLY
 };
+
+/// Calls of the token's user; each belongs to an activity.
+pub(super) static CALL_LOGS: Object = Object {
+    name: "callLogs",
+    version: Version::V1,
+    path: "/callLogs",
+    listing: Listing::Flat(Paging::Offset { limit: 50 }),
+    price: 20,
+    single: Some(Single { path: "/callLogs/{id}", version: Version::V1, price: 2 }),
+    references: &[
+        Reference::to("user_id", &["users"]),
+        Reference::to("activity_id", &["activities"]),
+        Reference::to("person_id", &["persons"]),
+        Reference::to("org_id", &["organizations"]),
+        Reference::to("deal_id", &["deals"]),
+        Reference::to("lead_id", &["leads"]),
+    ],
+    create: Write::json(
+        Call::v1(Method::Post, "/callLogs", 10),
+        &[
+            "user_id",
+            "activity_id",
+            "subject",
+            "duration",
+            "outcome",
+            "from_phone_number",
+            "to_phone_number",
+            "start_time",
+            "end_time",
+            "person_id",
+            "org_id",
+            "deal_id",
+            "lead_id",
+            "note",
+        ],
+        &["outcome", "to_phone_number", "start_time", "end_time"],
+    ),
+    delete: Some(Call::v1(Method::Delete, "/callLogs/{id}", 6)),
+    dml: Dml::INSERT_DELETE,
+    computed: &["id", "company_id", "has_recording"],
+    limits: "only the token's user's own are shown; recordings cannot be read and go with their call log",
+    evidence: "api/objects.md CallLogs, api/restore-hazards.md 4, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};

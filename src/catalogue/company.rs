@@ -4,7 +4,7 @@
 //! invitation and takes a paid seat, a currency exists or does not. Both are
 //! matched with what the target has.
 
-use super::object::{Call, Dml, Method, Object, Paging, Restore, Single, Version, Write};
+use super::object::{Call, Dml, Method, Object, Paging, Reference, Restore, Single, Version, Write};
 use super::object::{Deletions, KeyIn, Listing};
 
 /// People with access; deals, activities and notes belong to them.
@@ -17,6 +17,7 @@ pub(super) static USERS: Object = Object {
     key: KeyIn::Field("id"),
     deletions: Deletions::Sweep,
     single: Some(Single { path: "/users/{id}", version: Version::V1, price: 2 }),
+    references: &[Reference::to("access[].permission_set_id", &["permissionSets"])],
     create: Write::json(Call::v1(Method::Post, "/users", 10), &["email", "access", "active_flag"], &["email"]),
     update: Write::json(Call::v1(Method::Put, "/users/{id}", 10), &["active_flag"], &["active_flag"]),
     dml: Dml::INSERT_UPDATE,
@@ -40,8 +41,8 @@ pub(super) static USERS: Object = Object {
         "is_admin",
         "is_deleted",
     ],
-    limits: "users cannot be renamed or deleted through the API; a missing user is matched by e-mail, because inviting \
-             one takes a paid seat",
+    limits: "users cannot be renamed or deleted through the API; a missing user is matched by e-mail and invited only \
+             with --invite-users, because a new one gets a mail and takes a paid seat",
     evidence: "api/objects.md Users, openapi v1, 2026-11-23",
     ..Object::READ_ONLY
 };

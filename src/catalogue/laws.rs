@@ -59,13 +59,14 @@ fn every_object_that_an_entry_names_exists() {
                 Target::Record(objects) => named.extend(objects.iter().map(|object| (reference.field, *object))),
                 Target::Named { object, .. } => named.push((reference.field, object)),
                 Target::Choice { fields, .. } => named.push((reference.field, fields)),
+                Target::Typed(types) => named.extend(types.iter().map(|(_, object)| (reference.field, *object))),
                 Target::Conditions => {}
             }
         }
         named.extend(object.twin.map(|twin| ("twin", twin)));
         named.extend(object.custom.map(|custom| ("custom", custom.fields)));
         named.extend(object.contents.map(|contents| ("contents", contents.object)));
-        if let Listing::Derived { from } = object.listing {
+        if let Listing::Derived { from } | Listing::Within { from, .. } = object.listing {
             named.push(("listing", from));
         }
         for (place, name) in named.into_iter().filter(|(_, name)| !known(name)) {
@@ -83,7 +84,7 @@ fn parents_and_first_homes_are_read_before_what_needs_them() {
                 breaches.push(format!("{} is read before its parent `{parent}`", object.name));
             }
         }
-        if let Listing::Derived { from } = object.listing
+        if let Listing::Derived { from } | Listing::Within { from, .. } = object.listing
             && place(from) >= place(object.name)
         {
             breaches.push(format!("{} is read before `{from}`, whose contents it holds", object.name));
@@ -110,10 +111,11 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     let order: Vec<&str> = in_restore_order().iter().map(|object| object.name).collect();
     assert_eq!(
         order.join(" "),
-        "users pipelines stages activityTypes leadLabels organizations persons products deals leads archivedDeals \
-         archivedLeads activities notes files organizationFollowers personFollowers organizationRelationships \
-         productFollowers productVariations personPictures productImages dealProducts dealDiscounts dealInstallments dealFollowers dealParticipants \
-         noteComments filters webhooks"
+        "users permissionSetsAssignments roles roleSettings roleAssignments legacyTeams pipelines stages rolePipelines \
+         activityTypes leadLabels organizations persons products deals leads archivedDeals archivedLeads activities \
+         callLogs notes files organizationFollowers personFollowers organizationRelationships productFollowers \
+         productVariations personPictures productImages dealProducts dealDiscounts dealInstallments dealFollowers \
+         dealParticipants noteComments filters goals webhooks"
     );
 }
 
@@ -219,7 +221,7 @@ fn prices_and_limits_are_positive() {
         }
         let paging = match object.listing {
             Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
-            Listing::Derived { .. } => Paging::Whole,
+            Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         };
         if matches!(paging, Paging::Cursor { limit: 0 } | Paging::Offset { limit: 0 }) {
             breaches.push(format!("{} has pages of no rows", object.name));
@@ -239,6 +241,11 @@ fn every_path_has_the_places_its_ids_go_to() {
             }
         };
         let under = matches!(object.listing, Listing::Under { .. });
+        // What a row is known by may stand in the body instead, or its path name fields of the row.
+        let said = |call: &Call, fields: &[&str]| {
+            let own = matches!(object.key, KeyIn::Both { own, .. } if fields.contains(&own));
+            own || !call.forms.is_empty() || fields.iter().any(|field| call.path.contains(&format!("{{{field}}}")))
+        };
         let addressed = !matches!(object.key, KeyIn::Field(_));
         let asked = object.query.iter().any(|(_, value)| *value == "{parent}");
         let derived = matches!(object.listing, Listing::Derived { .. });
@@ -249,9 +256,32 @@ fn every_path_has_the_places_its_ids_go_to() {
         let fetched = object.contents.iter().filter(|contents| contents.at.is_none());
         fetched.for_each(|contents| expect(contents.path, false, true));
         object.create.iter().for_each(|write| expect(write.call.path, addressed, false));
-        object.update.iter().for_each(|write| expect(write.call.path, addressed, true));
-        object.delete.iter().for_each(|call| expect(call.path, addressed, !object.is_single()));
+        object.update.iter().for_each(|write| expect(write.call.path, addressed, !said(&write.call, write.required)));
+        let named = |call: &Call| call.path.ends_with("/{id}") || !said(call, &[]) && !object.is_single();
+        object.delete.iter().for_each(|call| expect(call.path, addressed, named(call)));
         object.undelete.iter().for_each(|form| expect(form.call.path, addressed, true));
+    });
+}
+
+#[test]
+fn every_form_of_a_body_is_json_and_names_fields_of_the_row() {
+    each(|object, breaches| {
+        let calls = [object.create, object.update].into_iter().flatten().map(|write| write.call).chain(object.delete);
+        for call in calls {
+            let known = |name: &str| object.writable().any(|field| field == name) || object.computed.contains(&name);
+            for form in call.forms {
+                if serde_json::from_str::<serde_json::Value>(form).is_err() {
+                    breaches.push(format!("{}: {form} is no JSON", object.name));
+                }
+                let names = form.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+                let words = |name: &&str| {
+                    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+                };
+                for name in names.filter(words).filter(|name| !known(name)) {
+                    breaches.push(format!("{}: {form} names {name}, which is no field", object.name));
+                }
+            }
+        }
     });
 }
 
@@ -268,6 +298,8 @@ fn every_way_of_listing_occurs() {
     assert!(has(|object| matches!(object.listing, Listing::Bulk { .. })), "bulk");
     assert!(has(|object| matches!(object.listing, Listing::Derived { .. })), "derived");
     assert!(has(|object| !object.extended.is_empty()), "extended");
+    assert!(has(|object| matches!(object.listing, Listing::Within { .. })), "within");
+    assert!(has(|object| !object.questions.is_empty()), "several questions");
 }
 
 #[test]
@@ -275,7 +307,7 @@ fn a_parent_s_counter_is_asked_for_and_left_out_of_the_archive() {
     each(|object, breaches| {
         let counter = match object.listing {
             Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter.or(object.gate),
-            Listing::Flat(_) | Listing::Derived { .. } => None,
+            Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => None,
         };
         let Some(counter) = counter else { return };
         for parent in object.parents().iter().filter_map(|name| find(&ObjectName::new(name))) {

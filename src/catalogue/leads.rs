@@ -1,7 +1,8 @@
 //! Leads, in the inbox and archived, and their labels.
 
 use super::object::{
-    Call, Custom, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Shape, Single, Target, Version, When, Write,
+    Call, Custom, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Restore, Shape, Single, Target, Version,
+    When, Write,
 };
 
 /// Labels of leads; other objects' labels are options of a field.
@@ -18,6 +19,20 @@ pub(super) static LEAD_LABELS: Object = Object {
     computed: &["id", "add_time", "update_time"],
     limits: "a label made again has another id",
     evidence: "api/objects.md LeadLabels, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};
+
+/// Where leads may come from: a fixed list of words.
+pub(super) static LEAD_SOURCES: Object = Object {
+    name: "leadSources",
+    version: Version::V1,
+    path: "/leadSources",
+    price: 2,
+    key: KeyIn::Field("name"),
+    restore: Restore::ByHand("the service has a fixed list of sources"),
+    computed: &["name"],
+    limits: "the service has a fixed list of sources",
+    evidence: "api/objects.md LeadSources, openapi v1, 2026-11-23",
     ..Object::READ_ONLY
 };
 

@@ -14,11 +14,13 @@ mod fields;
 #[cfg(test)]
 mod laws;
 mod leads;
+mod listing;
 mod mail;
 mod notes;
 mod object;
 mod order;
 mod parts;
+mod people;
 mod pictures;
 mod pipelines;
 mod products;
@@ -27,7 +29,7 @@ mod workplace;
 
 pub use object::{
     Call, Contents, Custom, Deletions, Dml, Encoding, Extended, KeyIn, Listing, Method, Object, ObjectName, Own,
-    Paging, Parts, Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
+    Paging, Parts, Reference, Restore, Rows, Shape, Single, Target, Undelete, Version, When, Write,
 };
 pub use order::in_restore_order;
 
@@ -36,7 +38,15 @@ pub use order::in_restore_order;
 /// Parents stand before their children, whose counters they carry; an archived
 /// list stands after the list from which records move into it.
 pub static ALL: &[&Object] = &[
+    &people::PERMISSION_SETS,
     &company::USERS,
+    &people::PERMISSION_SET_ASSIGNMENTS,
+    &people::ROLES,
+    &people::ROLE_SETTINGS,
+    &people::ROLE_ASSIGNMENTS,
+    &people::LEGACY_TEAMS,
+    &people::USER_SETTINGS,
+    &people::USER_CONNECTIONS,
     &company::CURRENCIES,
     &fields::DEAL_FIELDS,
     &fields::PERSON_FIELDS,
@@ -47,14 +57,17 @@ pub static ALL: &[&Object] = &[
     &fields::NOTE_FIELDS,
     &pipelines::PIPELINES,
     &pipelines::STAGES,
+    &people::ROLE_PIPELINES,
     &activities::ACTIVITY_TYPES,
     &leads::LEAD_LABELS,
+    &leads::LEAD_SOURCES,
     &contacts::ORGANIZATIONS,
     &contacts::PERSONS,
     &products::PRODUCTS,
     &deals::DEALS,
     &leads::LEADS,
     &activities::ACTIVITIES,
+    &activities::CALL_LOGS,
     &notes::NOTES,
     &notes::FILES,
     &mail::MAIL_THREADS,
@@ -81,6 +94,7 @@ pub static ALL: &[&Object] = &[
     &pictures::PERSON_PICTURE_CONTENTS,
     &pictures::PRODUCT_IMAGE_CONTENTS,
     &workplace::FILTERS,
+    &workplace::GOALS,
     &workplace::WEBHOOKS,
 ];
 

@@ -8,6 +8,8 @@ use std::fmt;
 
 pub use super::parts::{Own, Parts};
 
+pub use super::listing::{KeyIn, Listing, Paging, Rows};
+
 /// The word by which an object is known on disk and on the command line; never reused.
 ///
 /// On disk it is written as in the service's paths (`dealProducts`); people read
@@ -68,6 +70,8 @@ pub struct Object {
     pub path: &'static str,
     /// Query parameters sent with every page; `{parent}` stands for the parent's id.
     pub query: &'static [(&'static str, &'static str)],
+    /// Parameters with each of which the list is read once, when no single question brings all rows; none asks once.
+    pub questions: &'static [&'static [(&'static str, &'static str)]],
     /// How all records are found.
     pub listing: Listing,
     /// The parts in which the list comes, each read for itself.
@@ -80,6 +84,8 @@ pub struct Object {
     pub own: Option<Own>,
     /// A field of the parent that is empty or 0 when there is nothing to read under it, though it does not count.
     pub gate: Option<&'static str>,
+    /// Where an answer has its rows.
+    pub rows: Rows,
     /// Tokens of one page.
     pub price: u32,
     /// Where a row keeps its identity.
@@ -110,12 +116,16 @@ pub struct Object {
     pub undelete: &'static [Undelete],
     /// The other list a record can move to and back from without being deleted.
     pub twin: Option<&'static str>,
+    /// The service has removed the calls that write, or all: an account that does not answer them does not offer them.
+    pub removed: bool,
     /// What the DML matrix of the design allows.
     pub dml: Dml,
     /// What a restore does about a record that is missing in the target.
     pub restore: Restore,
     /// Fields that v1 answers as a copy of the row they point to; archived as its id alone, which is what writes take.
     pub nested: &'static [&'static str],
+    /// Fields that reads show as people say them and writes take as machines do; archived as writes take them.
+    pub spoken: &'static [&'static str],
     /// Fields that change without anybody editing the record; left out of the archive.
     pub volatile: &'static [&'static str],
     /// Fields that the service computes or stamps; archived and compared, never sent.
@@ -133,12 +143,14 @@ impl Object {
         version: Version::V2,
         path: "",
         query: &[],
+        questions: &[],
         listing: Listing::Flat(Paging::Whole),
         parts: None,
         newest_first: false,
         wrapped: None,
         own: None,
         gate: None,
+        rows: Rows::Plain,
         price: 0,
         key: KeyIn::Field("id"),
         since: None,
@@ -154,9 +166,11 @@ impl Object {
         delete: None,
         undelete: &[],
         twin: None,
+        removed: false,
         dml: Dml::NOTHING,
         restore: Restore::Recreate,
         nested: &[],
+        spoken: &[],
         volatile: &[],
         computed: &[],
         limits: "",
@@ -167,7 +181,7 @@ impl Object {
     pub fn parents(&self) -> &'static [&'static str] {
         match self.listing {
             Listing::Flat(_) | Listing::Derived { .. } => &[],
-            Listing::Under { parents, .. } | Listing::Bulk { parents, .. } => parents,
+            Listing::Under { parents, .. } | Listing::Bulk { parents, .. } | Listing::Within { parents, .. } => parents,
         }
     }
 
@@ -187,75 +201,6 @@ impl Object {
         let updated = self.update.map_or(&[][..], |write| write.fields);
         created.iter().chain(updated.iter().filter(|field| !created.contains(field))).copied()
     }
-}
-
-/// How all records of an object are found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Listing {
-    /// One flat list.
-    Flat(Paging),
-    /// One list under each parent.
-    Under {
-        /// The objects whose records are parents.
-        parents: &'static [&'static str],
-        /// The parent's counter that is 0 when there is nothing to read.
-        counter: Option<&'static str>,
-        /// Paging of each parent's list.
-        paging: Paging,
-    },
-    /// One list for many parents at once.
-    Bulk {
-        /// The objects whose records are parents.
-        parents: &'static [&'static str],
-        /// The parent's counter that is 0 when there is nothing to read.
-        counter: Option<&'static str>,
-        /// The query parameter that takes the parents' ids.
-        parameter: &'static str,
-        /// How many ids it takes.
-        batch: usize,
-        /// Paging of one call's list.
-        paging: Paging,
-    },
-    /// No list: pdbak itself makes one record for the contents of each record of another object.
-    Derived {
-        /// The object whose records have contents.
-        from: &'static str,
-    },
-}
-
-/// How a list is cut into pages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Paging {
-    /// Everything in one answer.
-    Whole,
-    /// At most one record, alone or in a list; that there is none may be told as 404.
-    One,
-    /// An opaque cursor and at most `limit` rows.
-    Cursor {
-        /// The most rows a page can have.
-        limit: u16,
-    },
-    /// `start` and `limit`.
-    Offset {
-        /// The most rows a page can have.
-        limit: u16,
-    },
-}
-
-/// Where a row keeps its identity.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyIn {
-    /// In one field.
-    Field(&'static str),
-    /// In the parent's id and one field; the row itself does not name its parent.
-    ParentAnd(&'static str),
-    /// In the parent's id and the row's own, both in the row; calls need the parent's.
-    Both {
-        /// The field with the parent's id.
-        parent: &'static str,
-        /// The field with the row's own id.
-        own: &'static str,
-    },
 }
 
 /// How a deletion shows.
@@ -368,6 +313,8 @@ pub enum Target {
     },
     /// Ids inside a filter's conditions: fields, options, users, stages and so on.
     Conditions,
+    /// An object whose member `id` points to a record of the object that its member `type` names; other types stay.
+    Typed(&'static [(&'static str, &'static str)]),
 }
 
 /// When a reference can be written.
@@ -404,21 +351,29 @@ pub struct Call {
     pub method: Method,
     /// API generation of this call.
     pub version: Version,
-    /// Path with `{id}` and `{parent}`.
+    /// Path with `{id}` and `{parent}`, or with the names of fields in braces, which then stay out of the body.
     pub path: &'static str,
     /// Tokens of the call.
     pub price: u32,
+    /// The body as JSON text with names of fields in braces, where it is another than the fields themselves. Of several
+    /// forms the next is sent when the service refuses the one before.
+    pub forms: &'static [&'static str],
 }
 
 impl Call {
     /// A call of v1.
     pub(super) const fn v1(method: Method, path: &'static str, price: u32) -> Call {
-        Call { method, version: Version::V1, path, price }
+        Call { method, version: Version::V1, path, price, forms: &[] }
     }
 
     /// A call of v2.
     pub(super) const fn v2(method: Method, path: &'static str, price: u32) -> Call {
-        Call { method, version: Version::V2, path, price }
+        Call { method, version: Version::V2, path, price, forms: &[] }
+    }
+
+    /// The same call with a body of its own.
+    pub(super) const fn with(self, forms: &'static [&'static str]) -> Call {
+        Call { forms, ..self }
     }
 }
 
@@ -495,6 +450,10 @@ impl Dml {
     pub const NOTHING: Dml = Dml { insert: false, update: false, delete: false };
     /// INSERT, UPDATE, DELETE.
     pub(super) const ALL: Dml = Dml { insert: true, update: true, delete: true };
+    /// INSERT.
+    pub(super) const INSERT: Dml = Dml { insert: true, update: false, delete: false };
+    /// UPDATE.
+    pub(super) const UPDATE: Dml = Dml { insert: false, update: true, delete: false };
     /// INSERT, DELETE.
     pub(super) const INSERT_DELETE: Dml = Dml { insert: true, update: false, delete: true };
     /// UPDATE, DELETE.

@@ -33,6 +33,7 @@ pub(super) fn must_follow(later: &Object, earlier: &Object) -> bool {
             Target::Record(objects) => names(objects),
             Target::Named { object, .. } => object == earlier.name,
             Target::Choice { fields, .. } => fields == earlier.name,
+            Target::Typed(types) => types.iter().any(|(_, object)| *object == earlier.name),
             Target::Conditions => stands_before(earlier, later),
         }
     });

@@ -1,7 +1,7 @@
-//! What people set up to work with: filters and webhooks.
+//! What people set up to work with: filters, goals and webhooks.
 
 use super::object::{
-    Call, Dml, Extended, Listing, Method, Object, Paging, Reference, Single, Target, Version, When, Write,
+    Call, Dml, Extended, Listing, Method, Object, Paging, Reference, Rows, Single, Target, Version, When, Write,
 };
 
 /// Filters; the list leaves their conditions out.
@@ -49,6 +49,53 @@ pub(super) static FILTERS: Object = Object {
     limits: "a filter made again belongs to the token's user and is private; operators that were removed (ends with, \
              does not contain) cannot be written",
     evidence: "api/objects.md Filters, api/restore-hazards.md 4, openapi v1, 2026-11-23",
+    ..Object::READ_ONLY
+};
+
+/// Goals of persons, teams and the company. Of all criteria the metric alone brings everybody's goals of every kind:
+/// without one only the caller's own come, and the search by kind does not know `revenue_forecast`.
+pub(super) static GOALS: Object = Object {
+    name: "goals",
+    version: Version::V1,
+    path: "/goals/find",
+    questions: &[
+        &[("expected_outcome.tracking_metric", "quantity"), ("is_active", "true")],
+        &[("expected_outcome.tracking_metric", "quantity"), ("is_active", "false")],
+        &[("expected_outcome.tracking_metric", "sum"), ("is_active", "true")],
+        &[("expected_outcome.tracking_metric", "sum"), ("is_active", "false")],
+    ],
+    listing: Listing::Flat(Paging::Whole),
+    rows: Rows::Member { list: "goals", one: "goal" },
+    price: 20,
+    references: &[
+        Reference {
+            field: "assignee",
+            to: Target::Typed(&[("person", "users"), ("team", "legacyTeams")]),
+            when: When::AtCreate,
+        },
+        Reference::to("type.params.pipeline_id[]", &["pipelines"]),
+        Reference::to("type.params.stage_id", &["stages"]),
+        Reference::to("type.params.activity_type_id[]", &["activityTypes"]),
+        Reference::to("expected_outcome.currency_id", &["currencies"]),
+        Reference { field: "owner_id", to: Target::Record(&["users"]), when: When::Afterwards },
+    ],
+    create: Write::json(
+        Call::v1(Method::Post, "/goals", 10),
+        &["title", "assignee", "type", "expected_outcome", "duration", "interval"],
+        &["assignee", "type", "expected_outcome", "duration", "interval"],
+    ),
+    update: Write::json(
+        Call::v1(Method::Put, "/goals/{id}", 10),
+        &["title", "assignee", "type", "expected_outcome", "duration", "interval"],
+        &[],
+    ),
+    delete: Some(Call::v1(Method::Delete, "/goals/{id}", 6)),
+    dml: Dml::ALL,
+    // "Deals started" is written `deals_started`: the examples of the description against its text.
+    spoken: &["type.name"],
+    computed: &["id", "owner_id", "is_active", "report_ids"],
+    limits: "a goal made again belongs to the token's user and gets a new report; team goals need their team",
+    evidence: "api/objects.md Goals, api/restore-hazards.md 4, openapi v1, 2026-11-23",
     ..Object::READ_ONLY
 };
 

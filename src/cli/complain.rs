@@ -170,6 +170,9 @@ impl From<restore::CannotPlan> for Failure {
             CannotPlan::UnknownObject(_) => {
                 Failure::from_error(Exit::Usage, &error).hint("run \"pdbak objects\" to see what they are called")
             }
+            CannotPlan::NoSuchUser(_) => {
+                Failure::from_error(Exit::Usage, &error).hint("run \"pdbak ls latest users\" to see who is there")
+            }
             CannotPlan::NoSuchRecord(_) => Failure::from_error(Exit::Usage, &error)
                 .hint("run \"pdbak ls SNAPSHOT OBJECT\" to find the record's id"),
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive;
-use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
+use crate::catalogue::{self, Listing, Object, ObjectName};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
 use crate::restore::request::is_deleted;
@@ -48,6 +48,7 @@ impl Cases {
         for object in catalogue::ALL.iter().filter(|object| !matches!(object.listing, Listing::Derived { .. })) {
             cases.compare(goal, seen, &ObjectName::known(object.name))?;
         }
+        cases.bury(goal, seen)?;
         cases.join(lineage);
         Ok(cases)
     }
@@ -76,6 +77,36 @@ impl Cases {
                     Some(why) => self.unknown.entry(object.clone()).or_insert((0, why.clone())).0 += 1,
                 },
                 (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What belongs to a row that only says that it is deleted is gone with it, though no list could show that.
+    fn bury<S: State>(&mut self, goal: &S, seen: &S) -> Result<(), archive::Error> {
+        let parts = catalogue::ALL
+            .iter()
+            .filter(|object| self.ghosts.iter().any(|id| object.parents().contains(&id.object.as_str())));
+        for object in parts.collect::<Vec<_>>() {
+            let name = ObjectName::known(object.name);
+            if goal.contents(&name).is_none() || seen.contents(&name).is_none() {
+                continue;
+            }
+            let parents: BTreeSet<&Key> = self
+                .ghosts
+                .iter()
+                .filter(|id| object.parents().contains(&id.object.as_str()))
+                .map(|id| &id.key)
+                .collect();
+            let mut gone = Vec::new();
+            for record in goal.records(&name)? {
+                let record = record?;
+                if parent_key(record.id()).is_some_and(|parent| parents.contains(&parent)) {
+                    gone.push(record);
+                }
+            }
+            for record in gone.into_iter().filter(is_there) {
+                self.add(Case::Deleted(record));
             }
         }
         Ok(())
@@ -136,10 +167,9 @@ impl Case {
     }
 }
 
-/// Whether a row stands for a record that is there: users and currencies are switched off, not deleted.
+/// Whether a row stands for a record that is there.
 fn is_there(record: &Record) -> bool {
-    let made = object_of(record.id()).is_some_and(|object| matches!(object.restore, Restore::Recreate));
-    !(made && is_deleted(&record.fields()))
+    !object_of(record.id()).is_some_and(|object| is_deleted(object, &record.fields()))
 }
 
 /// The lists in which one record may stand: its object's and that of the object's twin.

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::archive;
-use crate::catalogue::{self, Object, ObjectName, Shape};
-use crate::record::{Key, RecordId};
+use crate::catalogue::{self, Object, ObjectName, Restore, Shape};
+use crate::record::{Key, Record, RecordId};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber};
 use crate::restore::request::is_deleted;
@@ -75,7 +75,12 @@ impl Checker {
             return self.object(step, "its object is not known");
         };
         match &step.action {
-            Action::Create(create) => self.create(step, object, create),
+            Action::Create(create) => {
+                if matches!(object.restore, Restore::MatchBy(_)) && !plan.policy.invite_users {
+                    self.object(step, "nobody asked for users to be invited");
+                }
+                self.create(step, object, create);
+            }
             Action::Revive { create, mend } => {
                 if object.undelete.is_empty() {
                     self.object(step, "no form is known that brings such a record back");
@@ -245,7 +250,8 @@ impl Checker {
                     self.object(step, "the snapshot does not have it");
                 }
                 if step.reason == Reason::Deleted
-                    && seen.find(&create.record)?.is_some_and(|record| !is_deleted(&record.fields()))
+                    && seen.find(&create.record)?.is_some_and(|record| is_there(&record))
+                    && !is_orphan(seen, &create.record)?
                 {
                     self.object(step, "it is still there and would be made twice");
                 }
@@ -294,13 +300,33 @@ impl Checker {
     }
 }
 
+/// Whether a row stands for a record, and does not only say that it is deleted.
+fn is_there(record: &Record) -> bool {
+    !catalogue::find(&record.id().object).is_some_and(|object| is_deleted(object, &record.fields()))
+}
+
+/// Whether the record hangs on a row that only says that it is deleted: it is gone with that row.
+fn is_orphan<S: State>(seen: &S, id: &RecordId) -> Result<bool, archive::Error> {
+    let Some(key) = crate::restore::cases::parent_key(id) else { return Ok(false) };
+    for name in catalogue::find(&id.object).map_or(&[][..], Object::parents) {
+        let parent = seen.find(&RecordId::new(ObjectName::known(name), key.clone()))?;
+        if parent.is_some_and(|parent| !is_there(&parent)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What a step does to its record: each may be done once.
 fn role(step: &Step) -> String {
     let role = match (&step.action, &step.reason) {
         (Action::Create(_) | Action::Revive { .. }, _) => "make",
         (Action::Delete { .. }, _) => "delete",
         (Action::Expel(expel), _) => {
-            return format!("expel {}", serde_json::to_string(&expel.member).unwrap_or_default());
+            let text = |value: serde_json::Result<String>| value.unwrap_or_default();
+            let (under, member) =
+                (text(serde_json::to_string(&expel.under)), text(serde_json::to_string(&expel.member)));
+            return format!("expel {} {under} {member}", expel.part);
         }
         (Action::Update(_), Reason::AfterLines) => "settle",
         (Action::Update(_), Reason::Archive) => "archive",

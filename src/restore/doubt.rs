@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::account::{Account, Ask, Error, Position};
 use crate::archive::Snapshot;
-use crate::catalogue::{Object, ObjectName, Version};
+use crate::catalogue::{Listing, Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
@@ -81,7 +81,7 @@ pub(super) async fn read(
             rows.into_iter().find(|row| identity(object, parent.as_ref(), row).is_some_and(|id| id.key == *key))
         }
     };
-    Ok(row.filter(|row| !is_deleted(row)))
+    Ok(row.filter(|row| !is_deleted(object, row)))
 }
 
 /// The rows under a parent.
@@ -90,7 +90,13 @@ pub(super) async fn under(
     object: &'static Object,
     parent: &Key,
 ) -> Result<Vec<Map<String, Value>>, Error> {
-    list(account, object, Some(parent), &mut |_| true).await
+    let mut rows = list(account, object, Some(parent), &mut |_| true).await?;
+    // Rows that stand inside those of another object come with those of every parent.
+    if matches!(object.listing, Listing::Within { .. }) {
+        let under = |row: &Map<String, Value>| identity(object, Some(parent), row).and_then(|id| self::parent(&id.key));
+        rows.retain(|row| under(row).as_ref() == Some(parent));
+    }
+    Ok(rows)
 }
 
 /// Looks for rows that show what a request sends to make a record, and that nobody knew before or claims now.
@@ -124,7 +130,7 @@ pub(super) async fn twins(
     let rows = list(account, object, parent, &mut more).await?;
     let mut found: Vec<(RecordId, Map<String, Value>)> = rows
         .into_iter()
-        .filter(|row| !is_deleted(row) && shows(row, &sent))
+        .filter(|row| !is_deleted(object, row) && shows(row, &sent))
         .filter_map(|row| Some((id(&row)?, row)))
         .filter(|(id, _)| !known.contains(&id.key) && !journal.claims(id))
         .collect();
@@ -143,19 +149,25 @@ async fn list(
     more: &mut Wanted<'_>,
 ) -> Result<Vec<Map<String, Value>>, Error> {
     let parents: Vec<Key> = parent.into_iter().cloned().collect();
-    let extra = newest_first(object);
-    let mut position = Position::Start;
+    let sorted = newest_first(object);
     let mut rows = Vec::new();
-    loop {
-        let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
-        let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
-        let sorted_out = !extra.is_empty() && !page_rows.is_empty() && !more(&page_rows);
-        rows.extend(page_rows);
-        match page.next {
-            Some(next) if !sorted_out => position = next,
-            _ => return Ok(rows),
+    let unasked: &[&[(&str, &str)]] = &[&[]];
+    for question in if object.questions.is_empty() { unasked } else { object.questions } {
+        let asked = question.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let extra: Vec<(&str, String)> = sorted.iter().cloned().chain(asked).collect();
+        let mut position = Position::Start;
+        loop {
+            let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
+            let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
+            let sorted_out = !sorted.is_empty() && !page_rows.is_empty() && !more(&page_rows);
+            rows.extend(page_rows);
+            match page.next {
+                Some(next) if !sorted_out => position = next,
+                _ => break,
+            }
         }
     }
+    Ok(rows)
 }
 
 /// What turns a list around, where the catalogue says that it can be sorted.

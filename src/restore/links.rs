@@ -47,6 +47,13 @@ pub(super) fn pointers(
                 found.push(Pointer { field: field(), objects, key });
             });
         }
+        if let Target::Typed(types) = reference.to {
+            let parts = value.as_object();
+            let object = parts.and_then(|parts| typed(parts, types));
+            if let (Some(object), Some(key)) = (object, parts.and_then(|parts| value_key(parts.get("id")?))) {
+                found.push(Pointer { field: field(), objects: one(object), key });
+            }
+        }
         let Target::Record(objects) = reference.to else { continue };
         let path: Vec<&str> = segments(reference.field).skip(1).collect();
         leaves(value, &path, &mut |leaf| {
@@ -78,6 +85,18 @@ fn parent_field(object: &ObjectName) -> Option<&'static str> {
         KeyIn::Both { parent, .. } => Some(parent),
         KeyIn::Field(_) | KeyIn::ParentAnd(_) => None,
     }
+}
+
+/// The object that the type in an object names.
+pub(super) fn typed(parts: &Map<String, Value>, types: &[(&str, &'static str)]) -> Option<&'static str> {
+    let named = parts.get("type").and_then(Value::as_str)?;
+    types.iter().find(|(name, _)| *name == named).map(|(_, object)| *object)
+}
+
+/// One object as a list of candidates.
+fn one(object: &'static str) -> &'static [&'static str] {
+    let entry = catalogue::find(&ObjectName::known(object));
+    entry.map_or(&[], |entry| std::slice::from_ref(&entry.name))
 }
 
 /// The objects that a custom field of this type points to.

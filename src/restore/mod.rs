@@ -43,7 +43,7 @@ pub use plan::{
     Stamp, Step, StepNumber, Summary, Update, Upload,
 };
 pub use planner::{CannotPlan, plan};
-pub use policy::{Missing, Policy, Scope};
+pub use policy::{Missing, Policy, Scope, StandIn};
 pub use replay::{Error, Replayed, Site, Stop, replay};
 pub use report::{Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};

@@ -303,6 +303,9 @@ pub struct SideEffects {
     pub automations: Vec<String>,
     /// Activities with attendees, which may be sent invitations.
     pub invitations: u64,
+    /// Users who are invited: each gets a mail and takes a paid seat.
+    #[serde(default)]
+    pub new_users: u64,
 }
 
 /// What a plan costs, at most.

@@ -19,6 +19,22 @@ pub struct Policy {
     pub delete_added: bool,
     /// What to do about a reference to a record that is not there.
     pub missing: Missing,
+    /// Invite users who are not there any more: each gets a mail and takes a paid seat.
+    #[serde(default)]
+    pub invite_users: bool,
+    /// Who owns what belonged to a user who is not there and is not invited; nobody in particular when none.
+    #[serde(default)]
+    pub owner_fallback: Option<StandIn>,
+}
+
+/// A user of the account who takes over records.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StandIn {
+    /// By the user's id in the account.
+    Id(u64),
+    /// By e-mail.
+    Email(String),
 }
 
 /// Which records: all, or those of some objects and some by name.

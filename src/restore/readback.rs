@@ -148,7 +148,7 @@ fn judged(
     let Some(object) = object_of(record) else { return Ok(found(Verdict::Failed, "its object is not known")) };
     // A parent that was only taken out of the archive for its parts is the goal's record too.
     let Some(then) = State::find(goal, record)? else { return Ok(found(Verdict::Equal, "")) };
-    let Some(row) = rows.get(record).filter(|row| !is_deleted(row)) else {
+    let Some(row) = rows.get(record).filter(|row| !is_deleted(object, row)) else {
         return Ok(found(Verdict::Failed, "it cannot be read back"));
     };
     let row = as_archived(object, record, row);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{self, Object, ObjectName};
+use crate::catalogue::{self, Object, ObjectName, Restore};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Known, value_key, values};
@@ -84,9 +84,15 @@ pub(super) fn identity(object: &'static Object, under: Option<&Key>, row: &Map<S
 }
 
 /// Whether a row says of itself that it is deleted: v2 answers deleted records by id, v1 clears their active flag.
-pub(super) fn is_deleted(row: &Map<String, Value>) -> bool {
+/// Users and currencies are switched off by that flag and are there all the same.
+pub(super) fn is_deleted(object: &Object, row: &Map<String, Value>) -> bool {
+    if !matches!(object.restore, Restore::Recreate) {
+        return false;
+    }
     let is = |name: &str, flag: bool| row.get(name).and_then(Value::as_bool) == Some(flag);
-    is("is_deleted", true) || is("deleted", true) || is("active_flag", false)
+    // Teams write it as a number.
+    let flagged = row.get("deleted_flag").and_then(Value::as_u64) == Some(1);
+    is("is_deleted", true) || is("deleted", true) || is("active_flag", false) || flagged
 }
 
 /// Whether every field that was sent is what the row shows. Fields that the row does not show say nothing, but

@@ -52,6 +52,26 @@ pub(super) fn rests_on(object: &str) -> Option<&'static str> {
     matches!(object, "dealInstallments" | "dealDiscounts").then_some("dealProducts")
 }
 
+/// References without which the service makes the record that they would point to: a call log its activity
+/// (api/restore-hazards.md 4, Call logs).
+pub(super) fn beside_which_another_is_made(object: &str) -> &'static [&'static str] {
+    match object {
+        "callLogs" => &["activity_id"],
+        _ => &[],
+    }
+}
+
+/// Why a record is better left as it is than deleted and made again.
+pub(super) fn cannot_replace(object: &str, live: &Map<String, Value>) -> Option<&'static str> {
+    match object {
+        // api/objects.md CallLogs: deleting one removes its recording, which nobody can read before.
+        "callLogs" if truthy(live.get("has_recording").unwrap_or(&Value::Null)) => {
+            Some("making it again would lose its recording: it is left as it is")
+        }
+        _ => None,
+    }
+}
+
 /// The field of a parent beside which the service may add a row of this object by itself: an owner follows, a person
 /// takes part (api/restore-hazards.md 4, Followers/participants; UNCONFIRMED).
 pub(super) fn added_beside(part: &str) -> Option<&'static str> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{Object, Target};
+use crate::record::Key;
 use crate::restore::conditions::{self, Meaning};
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::{Fill, key_value, value_key};
-use crate::restore::links::{Link, Links, linked, segments};
+use crate::restore::links::{self, Link, Links, linked, segments};
 
 /// Turns the goal's values into fills.
 pub(super) struct Translator<'a, 'l> {
@@ -18,6 +19,8 @@ pub(super) struct Translator<'a, 'l> {
     pub(super) now: &'a Definitions,
     /// Where records are.
     pub(super) links: &'a Links<'l>,
+    /// The user who takes over what belonged to users who are gone.
+    pub(super) stand_in: Option<&'a Key>,
 }
 
 /// Why a value, or a part of it, cannot be written.
@@ -61,7 +64,15 @@ impl Translator<'_, '_> {
         let below: Vec<Below<'_>> = paths.iter().map(|(path, to)| (path.as_slice(), *to)).collect();
         let mut lost = Vec::new();
         let fill = self.fill(value, &below, &mut lost);
-        Translated { fill, lost }
+        // Owning can be taken over; following, taking part or having a role cannot.
+        match self.stand_in.filter(|_| name == "owner_id" && fill.is_none() && !lost.is_empty()) {
+            Some(user) => {
+                let gone = value_key(value).map(|key| key.to_string()).unwrap_or_default();
+                let words = format!("users/{gone} is not in the account: users/{user} takes over");
+                Translated { fill: Some(Fill::Is(key_value(user))), lost: vec![Lost::Word(words)] }
+            }
+            None => Translated { fill, lost },
+        }
     }
 
     fn fill(&self, value: &Value, below: &[Below<'_>], lost: &mut Vec<Lost>) -> Option<Fill> {
@@ -103,6 +114,7 @@ impl Translator<'_, '_> {
             }
             Target::Choice { fields, code } => self.choice(value, fields, code, lost),
             Target::Conditions => Some(self.conditions(value, lost)),
+            Target::Typed(types) => self.typed(value, types, lost),
         }
     }
 
@@ -117,6 +129,20 @@ impl Translator<'_, '_> {
                 None
             }
         }
+    }
+
+    /// An object that names the type of what its id points to; without that record it says nothing.
+    fn typed(&self, value: &Value, types: &[(&str, &'static str)], lost: &mut Vec<Lost>) -> Option<Fill> {
+        let Value::Object(parts) = value else { return Some(Fill::Is(value.clone())) };
+        let objects = links::typed(parts, types);
+        let fill = |(name, value): (&String, &Value)| {
+            let fill = match objects.filter(|_| name == "id") {
+                Some(object) => self.record(value, &[object], lost)?,
+                None => Fill::Is(value.clone()),
+            };
+            Some((name.clone(), fill))
+        };
+        parts.iter().map(fill).collect::<Option<_>>().map(Fill::fields)
     }
 
     /// An option by its id, or by its label when the id is gone.

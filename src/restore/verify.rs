@@ -159,6 +159,12 @@ fn custom_fill(expected: &Expected<'_>, record: &RecordId, code: &str, known: &d
 fn moved(object: &'static Object, name: &str, value: &Value, known: &dyn Known) -> Value {
     let mut value = value.clone();
     for reference in object.references.iter().filter(|reference| reference.top() == name) {
+        if let (Target::Typed(types), Value::Object(parts)) = (reference.to, &mut value)
+            && let Some(object) = crate::restore::links::typed(parts, types)
+            && let Some(id) = parts.get_mut("id")
+        {
+            renew(id, &[], &|key| now(&[object], key, known));
+        }
         let Target::Record(objects) = reference.to else { continue };
         let path: Vec<&str> = segments(reference.field).skip(1).collect();
         renew(&mut value, &path, &|key| now(objects, key, known));

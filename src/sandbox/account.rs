@@ -1,6 +1,6 @@
 //! The account: its rows, its clock, its luck, and what every handler needs of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand_chacha::ChaCha8Rng;
@@ -29,6 +29,8 @@ pub(super) struct Account {
     pub(super) tolerant: bool,
     /// The user whom the token belongs to.
     pub(super) me: u64,
+    /// Call logs that were deleted: they answer 410.
+    pub(super) gone_calls: BTreeSet<String>,
     /// Where the sandbox answers, for addresses inside answers.
     pub(super) url: String,
     chance: ChaCha8Rng,
@@ -47,6 +49,7 @@ impl Account {
             assume,
             tolerant: false,
             me: 0,
+            gone_calls: BTreeSet::new(),
             url: String::new(),
             chance: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
             next: BTreeMap::new(),

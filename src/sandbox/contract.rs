@@ -119,12 +119,15 @@ pub(super) struct Contract {
 }
 
 impl Contract {
-    /// The contract that is built in.
-    pub(super) fn load() -> Self {
+    /// The contract that is built in; with what the service has removed since, if asked for.
+    pub(super) fn load(legacy: bool) -> Self {
         let table: Table = serde_json::from_str(include_str!("../../fixtures/contract/contract.json"))
             .expect("the built-in contract is read by a test");
         let mut operations = table.operations;
         operations.extend(old_restore());
+        if legacy {
+            operations.extend(crate::sandbox::legacy::operations());
+        }
         let v1 = routes(&operations, Version::V1);
         let v2 = routes(&operations, Version::V2);
         Self { operations, v1, v2 }
@@ -206,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_fixed_path_wins_over_a_name_in_the_same_place() {
-        let contract = Contract::load();
+        let contract = Contract::load(false);
         let found = contract.find(Version::V2, "GET", "/deals/archived").unwrap();
         assert_eq!(found.operation.unwrap().path, "/deals/archived");
         let found = contract.find(Version::V2, "GET", "/deals/42").unwrap();
@@ -216,14 +219,14 @@ mod tests {
 
     #[test]
     fn a_wrong_verb_finds_the_path_but_no_operation() {
-        let contract = Contract::load();
+        let contract = Contract::load(false);
         assert!(contract.find(Version::V1, "PATCH", "/notes/1").unwrap().operation.is_none());
         assert!(contract.find(Version::V2, "GET", "/nothing").is_none());
     }
 
     #[test]
     fn counters_are_optional_and_plain_members_are_not() {
-        let optional = Contract::load().optional("deals");
+        let optional = Contract::load(false).optional("deals");
         assert!(optional.contains("notes_count"));
         assert!(!optional.contains("title") && !optional.contains("source_lead_id"));
     }

@@ -62,9 +62,16 @@ const fn kind(
 /// Every kind, in the order in which the judge tells them.
 pub(super) static KINDS: &[Kind] = &[
     kind(("users", "Users", "User"), Plain, Marked, None, &[]),
+    kind(("roles", "Roles", "Role"), Plain, Inactive, None, &[("parent_role_id", "roles")]),
+    kind(("roleSettings", "RoleSettings", "Setting"), Plain, Removed, None, &[("role_id", "roles")]),
+    kind(("permissionSets", "PermissionSets", "Permission set"), Plain, Removed, None, &[]),
+    kind(("legacyTeams", "LegacyTeams", "Team"), Plain, Hidden, None, &[]),
+    kind(("userSettings", "UserSettings", "Setting"), Plain, Removed, None, &[]),
+    kind(("userConnections", "UserConnections", "Connection"), Plain, Removed, None, &[]),
     kind(("currencies", "Currencies", "Currency"), Plain, Hidden, None, &[]),
     kind(("pipelines", "Pipelines", "Pipeline"), Zoned, Marked, None, &[]),
     kind(("stages", "Stages", "Stage"), Zoned, Marked, None, &[("pipeline_id", "pipelines")]),
+    kind(("rolePipelines", "RolePipelines", "Pipeline"), Plain, Removed, None, &[("role_id", "roles")]),
     kind(("dealFields", "DealFields", "Field"), Plain, Hidden, None, &[]),
     kind(("personFields", "PersonFields", "Field"), Plain, Hidden, None, &[]),
     kind(("organizationFields", "OrganizationFields", "Field"), Plain, Hidden, None, &[]),
@@ -126,6 +133,7 @@ pub(super) static KINDS: &[Kind] = &[
     kind(("dealDiscounts", "DealDiscounts", "Discount"), Zoned, Removed, None, &[("deal_id", "deals")]),
     kind(("dealInstallments", "DealInstallments", "Installment"), Zoned, Removed, None, &[("deal_id", "deals")]),
     kind(("noteComments", "NoteComments", "Comment"), Plain, Removed, None, &[("note_id", "notes")]),
+    kind(("leadSources", "LeadSources", "Lead source"), Plain, Removed, None, &[]),
     kind(("leadLabels", "LeadLabels", "Lead label"), Millis, Removed, None, &[]),
     kind(
         ("leads", "Leads", "lead"),
@@ -181,6 +189,8 @@ pub(super) static KINDS: &[Kind] = &[
             ("org_id", "organizations"),
         ],
     ),
+    kind(("callLogs", "CallLogs", "Call log"), Millis, Removed, None, &[]),
+    kind(("goals", "Goals", "Goal"), Plain, Removed, None, &[]),
     kind(("filters", "Filters", "Filter"), Plain, Inactive, None, &[]),
     kind(("webhooks", "Webhooks", "Webhook"), Millis, Removed, None, &[]),
 ];

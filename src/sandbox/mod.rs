@@ -20,7 +20,7 @@
 //! # Limits
 //!
 //! Objects outside the kinds of `kinds.rs` answer 501. `related_*` counters stay as the company was made; search,
-//! goals, projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
+//! projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -40,6 +40,7 @@ mod admin;
 mod answer;
 mod assume;
 mod call;
+mod call_logs;
 mod check;
 mod clock;
 mod comments;
@@ -57,11 +58,13 @@ mod fields;
 mod files;
 mod filters;
 mod followers;
+mod goals;
 mod http;
 mod installments;
 mod judge;
 mod kinds;
 mod leads;
+mod legacy;
 mod lines;
 mod list;
 mod mail;
@@ -69,12 +72,15 @@ mod merge;
 mod meter;
 mod notes;
 mod offset;
+mod own;
 mod participants;
+mod permissions;
 mod pictures;
 mod pipelines;
 mod products;
 mod records;
 mod relationships;
+mod roles;
 pub mod row;
 mod scan;
 mod serve;
@@ -82,6 +88,7 @@ mod settings;
 mod show;
 mod signed;
 mod store;
+mod teams;
 mod variations;
 mod webhooks;
 
@@ -114,6 +121,8 @@ pub struct Options {
     pub assume: Assumptions,
     /// Takes what real clients send against the description.
     pub tolerant: bool,
+    /// Also answers what the service has removed.
+    pub legacy: bool,
     /// Where its clock starts; otherwise at the system's time.
     pub now: Option<DateTime<Utc>>,
     /// Tokens a day; 0 is without limit.
@@ -134,6 +143,7 @@ impl Default for Options {
             faults: Vec::new(),
             assume: Assumptions::default(),
             tolerant: false,
+            legacy: false,
             now: None,
             daily_tokens: 0,
             burst: 0,
@@ -224,7 +234,7 @@ impl Drop for Running {
 
 /// The account and everything around it.
 fn shared(options: Options, url: String) -> http::Shared {
-    let contract = contract::Contract::load();
+    let contract = contract::Contract::load(options.legacy);
     let now = options.now.unwrap_or_else(Utc::now);
     let mut account = account::Account::empty(&contract, options.seed, now, options.assume);
     account.tolerant = options.tolerant;

@@ -12,7 +12,7 @@ use crate::sandbox::answer::{Answer, Outcome, invalid, refusal, single};
 use crate::sandbox::call::Call;
 use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::row::Id;
-use crate::sandbox::{activities, check, contacts, custom, deals, followers, mail, pipelines, products, show};
+use crate::sandbox::{activities, check, contacts, custom, deals, followers, mail, pipelines, products, roles, show};
 
 /// Kinds that share these operations.
 pub(super) const RECORDS: &[&str] =
@@ -73,7 +73,10 @@ pub(super) fn create(account: &mut Account, contract: &Contract, call: &Call<'_>
     followers::welcome(account, kind, &id, &draft.row);
     match kind {
         "deals" => crate::sandbox::participants::welcome(account, &id, &draft),
-        "pipelines" => pipelines::default_stages(account, &id),
+        "pipelines" => {
+            pipelines::default_stages(account, &id);
+            roles::welcome(account, &id);
+        }
         _ => {}
     }
     // products answer 201, the others 200: contract, documented statuses.
@@ -128,6 +131,9 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>, kind: &'static str)
     }
     if kind == "deals" {
         mail::unlink(account, kind, &id);
+    }
+    if kind == "pipelines" {
+        roles::forget(account, &id);
     }
     single(200, json!({"id": row["id"]}))
 }

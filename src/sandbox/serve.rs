@@ -10,8 +10,9 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    check, comments, deals, discounts, fields, files, filters, followers, installments, leads, lines, mail, merge,
-    notes, participants, pictures, relationships, settings, variations, webhooks,
+    call_logs, check, comments, deals, discounts, fields, files, filters, followers, goals, installments, leads, lines,
+    mail, merge, notes, own, participants, permissions, pictures, relationships, roles, settings, teams, variations,
+    webhooks,
 };
 
 /// Serves one call.
@@ -72,6 +73,14 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         (_, ["leads"] | ["leads", "{id}"] | ["leads", "archived"], _) => leads::serve(account, call),
         (_, ["leadLabels", ..], _) => settings::lead_labels(account, call),
         (_, ["activityTypes", ..], _) => settings::activity_types(account, call),
+        (_, ["roles", ..], _) => roles::serve(account, call, steps),
+        (_, ["permissionSets", ..], _) => permissions::serve(account, call, steps),
+        (_, ["goals", ..], _) => goals::serve(account, call),
+        (_, ["callLogs", ..], _) => call_logs::serve(account, call),
+        (_, ["legacyTeams", ..], _) => teams::serve(account, call, steps),
+        ("GET", ["userSettings"], _) => own::settings(account),
+        ("GET", ["userConnections"], _) => own::connections(account),
+        ("GET", ["leadSources"], _) => own::sources(account),
         (_, ["users"] | ["users", "{id}"] | ["users", "me"], _) => settings::users(account, call),
         ("GET", ["currencies"], _) => settings::currencies(account, call),
         (_, ["filters"] | ["filters", "{id}"], _) => filters::serve(account, call),

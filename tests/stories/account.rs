@@ -22,16 +22,21 @@ fn body(value: Value) -> Map<String, Value> {
 /// All records of a list.
 async fn walk(account: &Account, object: &'static Object, parents: &[Key]) -> Vec<Record> {
     let first = object.parts.map(|parts| (parts.parameter, parts.values[0].to_owned()));
-    let extra: Vec<(&str, String)> = first.into_iter().collect();
-    let mut ask = Ask { parents, extra: &extra, ..Ask::first(object) };
     let mut records = Vec::new();
-    loop {
-        let page = account.page(&ask).await.unwrap_or_else(|error| panic!("{}: {error}", object.name));
-        let parent = parents.first().filter(|_| parents.len() == 1);
-        records.extend(page.rows.iter().map(|row| Record::read(object, parent, row).expect("a record")));
-        let Some(next) = page.next else { return records };
-        ask.position = next;
+    for asked in 0..object.questions.len().max(1) {
+        let question = object.questions.get(asked).into_iter().flat_map(|question| question.iter());
+        let extra: Vec<(&str, String)> =
+            question.map(|(name, value)| (*name, (*value).to_owned())).chain(first.clone()).collect();
+        let mut ask = Ask { parents, extra: &extra, ..Ask::first(object) };
+        loop {
+            let page = account.page(&ask).await.unwrap_or_else(|error| panic!("{}: {error}", object.name));
+            let parent = parents.first().filter(|_| parents.len() == 1);
+            records.extend(page.rows.iter().map(|row| Record::read(object, parent, row).expect("a record")));
+            let Some(next) = page.next else { break };
+            ask.position = next;
+        }
     }
+    records
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn every_list_of_the_catalogue_is_served_to_its_end() {
             walk(&account, object("deals"), &[]).await.iter().map(|deal| deal.id().key.clone()).collect();
         for object in ALL {
             let records = match object.listing {
-                Listing::Flat(_) => walk(&account, object, &[]).await,
+                Listing::Flat(_) | Listing::Within { .. } => walk(&account, object, &[]).await,
                 Listing::Bulk { batch, .. } => walk(&account, object, &deals[..batch]).await,
                 Listing::Under { parents, .. } => {
                     let parents = walk(&account, find(&ObjectName::new(parents[0])).expect("parents"), &[]).await;
@@ -51,9 +56,10 @@ fn every_list_of_the_catalogue_is_served_to_its_end() {
                 }
                 Listing::Derived { .. } => continue,
             };
-            let under = !matches!(object.listing, Listing::Flat(_));
+            let under = !matches!(object.listing, Listing::Flat(_) | Listing::Within { .. });
             assert!(under || !records.is_empty(), "{} is empty", object.name);
             let paired = !matches!(object.key, KeyIn::Field(_));
+            // Of two ids one may be a word.
             let pairs = records.iter().all(|record| record.id().key.to_string().contains(':') == paired);
             assert!(pairs, "{}: keys", object.name);
             // What was listed is also there by its own id.
@@ -129,10 +135,10 @@ fn what_hangs_on_a_deal_is_made_changed_and_taken_away() {
                 let row = writer.update(object, &made[0].id().key, &changed).await.expect(name);
                 assert_eq!(row["quantity"], 3, "{name}");
             }
-            assert!(writer.delete(object, &made[0].id().key).await.expect(name), "{name}");
+            assert!(writer.delete(object, &made[0].id().key, &Map::new()).await.expect(name), "{name}");
             assert!(walk(&account, object, std::slice::from_ref(&deal_key)).await.is_empty(), "{name}");
         }
-        assert!(writer.delete(object("deals"), &deal_key).await.expect("deleted"));
+        assert!(writer.delete(object("deals"), &deal_key, &Map::new()).await.expect("deleted"));
         let form = &object("deals").undelete[0];
         let back = writer.undelete(object("deals"), &deal_key, form).await.expect("an answer");
         assert_eq!((back["id"].clone(), back["is_deleted"].clone()), (deal["id"].clone(), json!(false)));
@@ -162,7 +168,7 @@ fn a_file_goes_up_and_comes_down_byte_for_byte() {
         assert_eq!((length, received == contents), (contents.len() as u64, true));
         let renamed = writer.update(files, &key, &body(json!({"name": "Angebot (2).pdf"}))).await.expect("renamed");
         assert_eq!(renamed["name"], "Angebot (2).pdf");
-        assert!(writer.delete(files, &key).await.expect("deleted"));
+        assert!(writer.delete(files, &key, &Map::new()).await.expect("deleted"));
         assert!(matches!(account.download(kept, &key, &mut Vec::new()).await, Err(Error::Gone)));
         // Conditions come with an extended request; a filter that was deleted has none.
         let filters = object("filters");

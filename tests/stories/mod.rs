@@ -13,5 +13,6 @@ mod restore_files;
 mod restore_killed;
 mod restore_late;
 mod restore_parts;
+mod restore_people;
 mod restore_settings;
 mod sweep;

@@ -13,9 +13,11 @@ pub(super) type Rows = BTreeMap<String, Map<String, Value>>;
 /// Every living row of the account is in the snapshot with the same values, and nothing else is.
 pub(crate) fn assert_holds_the_truth(world: &World, manifest: &Manifest) {
     let judge = world.judge();
+    let users = judge["Users"].as_array().expect("users").iter();
+    let me = users.clone().find(|user| user["is_you"] == true).expect("the token's user")["id"].clone();
     world.read(manifest, |snapshot| {
         let plain = judge.as_object().expect("objects").iter().filter(|(kind, _)| !kind.starts_with("Mail"));
-        let mut objects: Vec<_> = plain.map(|(kind, rows)| sorted_by_object(kind, rows)).collect();
+        let mut objects: Vec<_> = plain.map(|(kind, rows)| sorted_by_object(kind, rows, &me)).collect();
         objects.push(mail::objects(&judge));
         for objects in objects {
             for (object, truth) in objects {
@@ -31,7 +33,7 @@ pub(crate) fn assert_holds_the_truth(world: &World, manifest: &Manifest) {
                 let same =
                     found.iter().map(|(key, record)| same_fields(&object, key, record, &truth[key])).sum::<usize>();
                 assert!(
-                    same >= 2 * truth.len(),
+                    same >= truth.len() * if object == "LeadSources" { 1 } else { 2 },
                     "{object}: only {same} values of {} rows could be compared",
                     truth.len()
                 );
@@ -50,9 +52,13 @@ fn stored(snapshot: &Snapshot<'_>, object: &str) -> Rows {
 }
 
 /// The living rows of a kind, by the object under which the client lists them.
-fn sorted_by_object(kind: &str, rows: &Value) -> BTreeMap<String, Rows> {
+fn sorted_by_object(kind: &str, rows: &Value, me: &Value) -> BTreeMap<String, Rows> {
     let mut objects = BTreeMap::from([(kind.to_owned(), Rows::new())]);
     for row in rows.as_array().expect("rows").iter().filter_map(Value::as_object) {
+        // Of call logs only the token's user's own are shown: api/objects.md.
+        if kind == "CallLogs" && row.get("user_id") != Some(me) {
+            continue;
+        }
         // Users and currencies that are not active are there all the same.
         let inactive = row.get("active_flag") == Some(&Value::Bool(false)) && !matches!(kind, "Users" | "Currencies");
         if row.get("is_deleted") == Some(&Value::Bool(true)) || inactive {
@@ -77,9 +83,15 @@ fn key(kind: &str, row: &Map<String, Value>) -> String {
         "PersonFollowers" => text("person_id"),
         "OrganizationFollowers" => text("org_id"),
         "ProductFollowers" => text("product_id"),
+        "RoleSettings" | "RolePipelines" => text("role_id"),
         _ => None,
     };
     let own = match kind {
+        "RoleSettings" => text("setting_key"),
+        "RolePipelines" => text("pipeline_id"),
+        "UserSettings" => text("setting"),
+        "UserConnections" => text("service"),
+        "LeadSources" => text("name"),
         // One a record: its parent is who it is.
         "ProductImages" | "PersonPictures" => parent.clone(),
         "NoteComments" => text("uuid"),

@@ -376,12 +376,12 @@ async fn a_change_is_repeated_and_a_deletion_of_what_is_gone_is_done() {
     let line = object("dealProducts");
     let row = writer.update(line, &Key::Pair(4, 7), &body(json!({"quantity": 2}))).await.expect("a row");
     assert_eq!(row["id"], 7);
-    assert!(writer.delete(line, &Key::Pair(4, 7)).await.expect("deleted"));
-    assert!(!writer.delete(line, &Key::Pair(4, 7)).await.expect("gone"));
+    assert!(writer.delete(line, &Key::Pair(4, 7), &Map::new()).await.expect("deleted"));
+    assert!(!writer.delete(line, &Key::Pair(4, 7), &Map::new()).await.expect("gone"));
     assert_eq!(service.lines()[1], "PATCH /api/v2/deals/4/products/7");
     assert_eq!(service.lines()[5], "DELETE /api/v2/deals/4/products/7");
     // A key without its parent reaches nothing, least of all the call that empties the deal.
-    assert!(matches!(writer.delete(line, &Key::Number(7)).await, Err(Error::NoSuchCall { .. })));
+    assert!(matches!(writer.delete(line, &Key::Number(7), &Map::new()).await, Err(Error::NoSuchCall { .. })));
     assert_eq!(service.asked().len(), 6);
 }
 

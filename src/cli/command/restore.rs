@@ -23,7 +23,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::plans::short;
 use crate::record::RecordId;
-use crate::restore::{self, Journal, Missing, Plan, Policy, Scope, Standing};
+use crate::restore::{self, Journal, Missing, Plan, Policy, Scope, StandIn, Standing};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -54,6 +54,12 @@ pub(crate) struct Restore {
     /// Leave records out that refer to something that is not there, instead of leaving the reference empty
     #[arg(long)]
     skip_incomplete: bool,
+    /// Invite users who are not in the account any more: each gets a mail and takes a paid seat
+    #[arg(long)]
+    invite_users: bool,
+    /// Who owns what belonged to a user who is not in the account: a user's id or e-mail, or "me"
+    #[arg(long, value_name = "USER")]
+    owner_fallback: Option<String>,
     /// Show the plan and keep it, but write nothing to the account
     #[arg(long)]
     dry_run: bool,
@@ -61,10 +67,10 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Replay a plan: a file, or the beginning of the id of one that was kept
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "plan"])]
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "plan"])]
     from_plan: Option<String>,
     /// Go on with the newest restore that was interrupted
-    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "plan", "from_plan"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "plan", "from_plan"])]
     resume: bool,
     /// Read the whole account again before planning, also what nothing says has changed
     #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
@@ -98,7 +104,12 @@ impl Restore {
         let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
         let seen = live::capture_from(work.session, work.archive, work.account, self.looking()).await?;
         let (goal, seen) = (work.archive.snapshot(&goal)?, work.archive.snapshot(&seen.id)?);
-        let plan = restore::plan(&goal, &seen, &self.policy(), &restore::lineage(work.archive)?)?;
+        let plan = restore::plan(
+            &goal,
+            &seen,
+            &self.policy(work.account.identity().user_id),
+            &restore::lineage(work.archive)?,
+        )?;
         let objections = restore::check_against(&plan, &goal, &seen)?;
         match objections.first() {
             None => Ok(plan),
@@ -117,13 +128,15 @@ impl Restore {
         Looking { full: self.full, anew: self.object.iter().copied().chain(of_records).collect() }
     }
 
-    fn policy(&self) -> Policy {
+    fn policy(&self, me: u64) -> Policy {
         let objects = self.object.iter().map(|object| ObjectName::known(object.name)).collect();
         Policy {
             scope: Scope { objects, records: self.record.iter().cloned().collect() },
             related: self.related,
             delete_added: self.delete_added,
             missing: if self.skip_incomplete { Missing::Skip } else { Missing::Empty },
+            invite_users: self.invite_users,
+            owner_fallback: self.owner_fallback.as_deref().map(|user| stand_in(user, me)),
         }
     }
 
@@ -145,6 +158,15 @@ impl Restore {
         // A plan without writes needs no consent to them.
         let consent = consent::ask(plan, self.yes || plan.is_empty())?;
         work.replay(plan, &mut journal, &consent).await
+    }
+}
+
+/// The user a person means.
+fn stand_in(user: &str, me: u64) -> StandIn {
+    match user.parse() {
+        _ if user == "me" => StandIn::Id(me),
+        Ok(id) => StandIn::Id(id),
+        Err(_) => StandIn::Email(user.to_owned()),
     }
 }
 

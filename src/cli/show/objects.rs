@@ -65,6 +65,7 @@ fn listing(listing: &Listing) -> String {
     match listing {
         Listing::Flat(paging) => paged(paging),
         Listing::Under { parents, paging, .. } => format!("under each of {}, {}", parents.join(" and "), paged(paging)),
+        Listing::Within { from, .. } => format!("inside the rows of {from}, for nothing"),
         Listing::Derived { from } => format!("made by pdbak, one for each of {from}"),
         Listing::Bulk { parents, batch, .. } => format!("under {batch} of {} at a time", parents.join(" and ")),
     }

@@ -147,6 +147,13 @@ impl PlanView<'_> {
         if !effects.automations.is_empty() {
             told.push(format!("automations and notifications on {}", effects.automations.join(", ")));
         }
+        if effects.new_users > 0 {
+            told.push(count(
+                effects.new_users,
+                "new user with a mail and a paid seat",
+                "new users, each with a mail and a paid seat",
+            ));
+        }
         if effects.invitations > 0 {
             told.push(count(effects.invitations, "invitation", "invitations"));
         }

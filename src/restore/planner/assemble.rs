@@ -47,8 +47,15 @@ impl<S: State> Planner<'_, S> {
             webhooks,
             automations: automations.into_iter().collect(),
             invitations: steps.iter().filter(invites).count() as u64,
+            new_users: steps.iter().filter(|step| invites_user(step)).count() as u64,
         }
     }
+}
+
+/// Whether a step makes a record that is otherwise only matched: a user.
+pub(in crate::restore) fn invites_user(step: &Step) -> bool {
+    let matched = |object: &Object| matches!(object.restore, catalogue::Restore::MatchBy(_));
+    matches!(step.action, Action::Create(_)) && object_of(step.record()).is_some_and(matched)
 }
 
 impl Draft {

@@ -12,6 +12,7 @@ use crate::catalogue::{self, KeyIn, Object, ObjectName};
 use crate::record::{Key, RecordId};
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Body, Fill, key_value, value_key};
+use crate::restore::links::Link;
 use crate::restore::plan::{Action, Expel, Reason};
 use crate::restore::planner::{Draft, Phase, Planner, home, place};
 use crate::restore::rules;
@@ -34,6 +35,7 @@ impl<S: State> Planner<'_, S> {
     /// Drafts the steps that remove what the service adds beside this plan's writes.
     pub(super) fn expel(&mut self) -> Result<(), archive::Error> {
         self.expel_leftovers();
+        self.expel_sights()?;
         let hosts = self.hosts();
         for part in catalogue::ALL {
             let Some(field) = rules::added_beside(part.name) else { continue };
@@ -76,6 +78,55 @@ impl<S: State> Planner<'_, S> {
         }
         for (part, expel) in leftovers {
             self.draft_expel(part, expel);
+        }
+    }
+
+    /// A role or a pipeline that is made may show, or be shown to, more than it was: which, nobody could confirm. What the
+    /// goal kept out of sight is kept out of it again.
+    fn expel_sights(&mut self) -> Result<(), archive::Error> {
+        let (roles, pipelines) = (ObjectName::known("roles"), ObjectName::known("pipelines"));
+        let sights = ObjectName::known("rolePipelines");
+        let made = |object: &ObjectName| -> Vec<RecordId> {
+            let ids = self.drafts.iter().filter_map(|draft| match &draft.action {
+                Action::Create(create) | Action::Revive { create, .. } => Some(&create.record),
+                _ => None,
+            });
+            ids.filter(|id| id.object == *object).cloned().collect()
+        };
+        let (new_roles, new_pipelines) = (made(&roles), made(&pipelines));
+        let nothing = new_roles.is_empty() && new_pipelines.is_empty();
+        let unknown = self.goal.contents(&sights).is_none() || self.goal.blind(&sights).is_some();
+        let Some(part) = catalogue::find(&sights).filter(|_| !nothing && !unknown) else { return Ok(()) };
+        let keys = |object: &ObjectName| -> Result<Vec<Key>, archive::Error> { self.goal.keys(object)?.collect() };
+        let seen: BTreeSet<Key> = keys(&sights)?.into_iter().collect();
+        let mut hidden = Vec::new();
+        for role in keys(&roles)? {
+            for pipeline in keys(&pipelines)? {
+                let (Key::Number(one), Key::Number(other)) = (&role, &pipeline) else { continue };
+                let pair = Key::Pair(*one, *other);
+                let role = RecordId::new(roles.clone(), role.clone());
+                let pipeline = RecordId::new(pipelines.clone(), pipeline);
+                let host =
+                    [(&new_pipelines, &pipeline), (&new_roles, &role)].into_iter().find(|(made, id)| made.contains(id));
+                if let Some((_, host)) = host.filter(|_| !seen.contains(&pair))
+                    && let (Some(under), Some(member)) = (self.place_of(&role), self.place_of(&pipeline))
+                {
+                    let member = Body::from([("pipeline_id".to_owned(), member)]);
+                    hidden.push(Expel { host: host.clone(), part: part.name.to_owned(), under, member });
+                }
+            }
+        }
+        hidden.into_iter().for_each(|expel| self.draft_expel(part, expel));
+        Ok(())
+    }
+
+    /// Where a record of the goal is, if it is anywhere.
+    fn place_of(&self, id: &RecordId) -> Option<Fill> {
+        let object = object_of(id)?;
+        match self.links.find(std::slice::from_ref(&object.name), &id.key) {
+            Link::Made(record) => Some(Fill::IdOf(record)),
+            Link::Live(key) => Some(Fill::Is(key_value(&key))),
+            Link::Missing => None,
         }
     }
 
@@ -135,7 +186,11 @@ impl<S: State> Planner<'_, S> {
     }
 
     fn draft_expel(&mut self, part: &'static Object, expel: Expel) {
-        let what = if part.name == "dealParticipants" { "participants" } else { "followers" };
+        let what = match part.name {
+            "dealParticipants" => "participants",
+            "rolePipelines" => "pipelines in sight",
+            _ => "followers",
+        };
         self.drafts.push(Draft {
             phase: Phase::Expel,
             object: place(part),

@@ -68,7 +68,7 @@ impl<S: State> Planner<'_, S> {
         let home = home(object);
         match object.restore {
             Restore::Recreate => {}
-            Restore::MatchBy(_) => return Err(format!("{} are never made by a restore", object.name)),
+            Restore::MatchBy(mark) => self.may_invite(object, mark, &fields)?,
             Restore::ByHand(why) => return Err(why.to_owned()),
         }
         if !object.dml.insert || home.create.is_none() {
@@ -82,6 +82,26 @@ impl<S: State> Planner<'_, S> {
             None => None,
         };
         Ok(Make { id: id.clone(), home, fields, contents })
+    }
+
+    /// Records that are matched are made only if that was asked for, and if there is no counterpart.
+    fn may_invite(&self, object: &'static Object, mark: &str, fields: &Map<String, Value>) -> Result<(), String> {
+        if object.create.is_none() || !object.dml.insert {
+            return Err(format!("{} are never made by a restore", object.name));
+        }
+        if !self.policy.invite_users {
+            return Err("a user is invited only if that is asked for: it sends a mail and takes a paid seat".to_owned());
+        }
+        let marked = |fields: &Map<String, Value>| fields.get(mark).and_then(Value::as_str).map(str::to_lowercase);
+        let Some(wanted) = marked(fields) else { return Err(format!("the snapshot does not have its {mark}")) };
+        let failed = |error: crate::archive::Error| error.to_string();
+        for record in self.seen.records(&ObjectName::known(object.name)).map_err(failed)? {
+            let record = record.map_err(failed)?;
+            if marked(&record.fields()).as_ref() == Some(&wanted) {
+                return Err(format!("{} has the same {mark} and takes its place", record.id()));
+            }
+        }
+        Ok(())
     }
 
     /// The contents of a record as the goal holds them.
@@ -137,6 +157,10 @@ impl<S: State> Planner<'_, S> {
                 None => return Some(format!("it cannot be made without {required}, which the snapshot does not have")),
             }
         }
+        let beside = rules::beside_which_another_is_made(make.home.name).iter();
+        if let Some(name) = beside.copied().find(|name| translated(name).is_some_and(|field| field.fill.is_none())) {
+            return Some(format!("its {name} is not there, and without it the service would make another one"));
+        }
         let one_of = rules::one_of(make.home.name);
         if !one_of.is_empty() && !one_of.iter().any(|name| translated(name).is_some_and(|field| field.fill.is_some())) {
             return Some(format!("it cannot be made without one of {}", one_of.join(", ")));
@@ -152,7 +176,8 @@ impl<S: State> Planner<'_, S> {
 
     /// The parent a record is made under: none for a flat list, an error when it is nowhere.
     pub(super) fn under(&self, object: &'static Object, id: &RecordId) -> Option<Result<Fill, String>> {
-        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) || object.is_shared() {
+        let alone = object.parents().is_empty() || object.is_shared();
+        if alone || matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) {
             return None;
         }
         let Some(key) = parent_key(id) else { return Some(Err("the snapshot does not name its parent".to_owned())) };

@@ -31,7 +31,7 @@ use crate::restore::cases::{Case, Cases, object_of, parent_key};
 use crate::restore::definitions::Definitions;
 use crate::restore::links::{Links, pointers_of};
 use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
-use crate::restore::policy::Policy;
+use crate::restore::policy::{Policy, StandIn};
 use crate::restore::rules::Facts;
 use crate::restore::scope::{self, Chosen};
 use crate::restore::state::State;
@@ -54,6 +54,9 @@ pub enum CannotPlan {
     /// The scope names a record that neither state has.
     #[error("neither the snapshot nor the account has {0}")]
     NoSuchRecord(RecordId),
+    /// Nobody in the account can take over.
+    #[error("no user of the account is {0}")]
+    NoSuchUser(String),
     /// The archive cannot be read.
     #[error("cannot read snapshot: {0}")]
     Archive(#[from] crate::archive::Error),
@@ -71,6 +74,7 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
     let links = Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?;
     let facts = facts(goal, seen, &cases, &chosen, policy)?;
+    let stand_in = stand_in(seen, policy)?;
     let mut planner = Planner {
         goal,
         seen,
@@ -80,6 +84,7 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
         cases: &cases,
         chosen: &chosen,
         links,
+        stand_in,
         facts,
         drafts: Vec::new(),
         said: Said::default(),
@@ -114,6 +119,8 @@ struct Planner<'a, S> {
     cases: &'a Cases,
     chosen: &'a Chosen,
     links: Links<'a>,
+    /// The user who takes over what belonged to users who are gone.
+    stand_in: Option<Key>,
     facts: Facts,
     drafts: Vec<Draft>,
     said: Said,
@@ -156,7 +163,7 @@ struct Draft {
 
 impl<'a, S: State> Planner<'a, S> {
     fn translator(&self) -> Translator<'_, 'a> {
-        Translator { then: &self.then, now: &self.now, links: &self.links }
+        Translator { then: &self.then, now: &self.now, links: &self.links, stand_in: self.stand_in.as_ref() }
     }
 
     /// Says what could not be compared, as far as it was asked for.
@@ -232,6 +239,32 @@ impl<'a, S: State> Planner<'a, S> {
             clears: Vec::new(),
             notes: Vec::new(),
         });
+    }
+}
+
+/// Finds the user whom the policy names.
+fn stand_in<S: State>(seen: &S, policy: &Policy) -> Result<Option<Key>, CannotPlan> {
+    let Some(named) = &policy.owner_fallback else { return Ok(None) };
+    let users = ObjectName::known("users");
+    let nobody = |who: String| CannotPlan::NoSuchUser(who);
+    match named {
+        StandIn::Id(id) => {
+            let key = Key::Number(*id);
+            let there = seen.contents(&users).is_some() && seen.find(&RecordId::new(users, key.clone()))?.is_some();
+            if there { Ok(Some(key)) } else { Err(nobody(id.to_string())) }
+        }
+        StandIn::Email(email) => {
+            if seen.contents(&users).is_some() {
+                for user in seen.records(&users)? {
+                    let user = user?;
+                    let found = user.fields().get("email").and_then(Value::as_str).map(str::to_lowercase);
+                    if found.as_deref() == Some(email.to_lowercase().as_str()) {
+                        return Ok(Some(user.id().key.clone()));
+                    }
+                }
+            }
+            Err(nobody(email.clone()))
+        }
     }
 }
 

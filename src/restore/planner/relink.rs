@@ -183,6 +183,7 @@ fn points_to(object: &Object, targets: &BTreeSet<&str>) -> bool {
             targets.contains(name) || twin.is_some_and(|twin| targets.contains(twin))
         }),
         Target::Conditions => true,
+        Target::Typed(types) => types.iter().any(|(_, object)| targets.contains(object)),
         Target::Named { object, .. } => targets.contains(object),
         _ => false,
     });

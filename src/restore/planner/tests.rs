@@ -10,7 +10,7 @@ use crate::restore::planner::specimen::World;
 use crate::restore::{CannotPlan, Fill, Missing, Policy, check, check_against, plan};
 
 /// A small company.
-fn company() -> World {
+pub(super) fn company() -> World {
     World::of(&[
         ("users/1", json!({"email": "kim@acme.test", "name": "Kim"})),
         ("users/2", json!({"email": "lee@acme.test", "name": "Lee"})),
@@ -43,7 +43,7 @@ fn company() -> World {
     ])
 }
 
-fn planned(goal: &World, seen: &World, policy: &Policy) -> Plan {
+pub(super) fn planned(goal: &World, seen: &World, policy: &Policy) -> Plan {
     let made = plan(goal, seen, policy, &Lineage::default()).expect("a plan");
     assert_eq!(check_against(&made, goal, seen).expect("states can be read"), []);
     assert_eq!(Plan::from_json(&made.to_json()).expect("its own JSON"), made);
@@ -61,7 +61,7 @@ fn only(id: &str, related: bool) -> Policy {
 }
 
 /// What is done to which record, in order; what may be removed beside it has a test of its own.
-fn told(plan: &Plan) -> Vec<String> {
+pub(super) fn told(plan: &Plan) -> Vec<String> {
     let verb = |step: &Step| match step.action {
         Action::Create(_) => "create",
         Action::Revive { .. } => "revive",

@@ -215,6 +215,9 @@ impl<S: State> Planner<'_, S> {
         if !home.dml.insert || !home.dml.delete || home.delete.is_none() {
             return self.read_only(goal.id(), then, now, home);
         }
+        if let Some(why) = rules::cannot_replace(home.name, now) {
+            return self.said.kept.push(Kept { record: goal.id().clone(), why: why.to_owned() });
+        }
         let wanted = rules::for_create(home.name, &goal.id().key, then, &self.facts);
         let mut body = Body::new();
         for (name, value) in wanted.iter().filter(|(name, _)| write.fields.contains(&name.as_str())) {

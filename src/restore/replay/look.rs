@@ -42,7 +42,11 @@ impl<'r> Run<'r> {
                     request.before = row;
                     None
                 }
-                None => None,
+                None => {
+                    // Nobody can ask for it; its call may need more than its key.
+                    request.before = self.seen.find(&live.0).ok().flatten().map(|record| record.fields());
+                    None
+                }
             },
         };
         Ok(ended.map_or_else(|| Ready::Send(Box::new(request)), Ready::Ended))
@@ -184,7 +188,7 @@ impl<'r> Run<'r> {
                 return Ok(None);
             }
             let row = self.site.account.one(object, &live.key).await.or_else(unseen)?;
-            return Ok(Some(row.as_deref().and_then(doubt::fields).filter(|row| !is_deleted(row))));
+            return Ok(Some(row.as_deref().and_then(doubt::fields).filter(|row| !is_deleted(object, row))));
         }
         let ahead = self.plan.steps[step.number as usize..].iter().filter(|step| journal.ended(step.number).is_none());
         let mut ids: Vec<RecordId> =
@@ -193,7 +197,7 @@ impl<'r> Run<'r> {
         let keys: Vec<Key> = ids.iter().map(|id| id.key.clone()).collect();
         let rows = self.site.account.many(object, &keys).await.or_else(unseen)?;
         self.fresh.extend(ids.into_iter().map(|id| (id, None)));
-        for row in rows.iter().filter_map(|row| doubt::fields(row)).filter(|row| !is_deleted(row)) {
+        for row in rows.iter().filter_map(|row| doubt::fields(row)).filter(|row| !is_deleted(object, row)) {
             if let Some(id) = identity(object, None, &row) {
                 self.fresh.insert(id, Some(row));
             }

@@ -44,10 +44,12 @@ impl Run<'_> {
                 }
             }
             Verb::Expel { .. } => return Sent::Ended(request.ended(Was::Equal, "")),
-            Verb::Delete { live } => match self.site.writer.delete(object, &live.key).await {
-                Ok(_) => return Sent::Ended(request.ended(Was::Done, "")),
-                Err(error) => Err(error),
-            },
+            Verb::Delete { live } => {
+                match self.site.writer.delete(object, &live.key, &request.before.clone().unwrap_or_default()).await {
+                    Ok(_) => return Sent::Ended(request.ended(Was::Done, "")),
+                    Err(error) => Err(error),
+                }
+            }
         };
         self.answered(request, answer).await
     }
@@ -73,6 +75,10 @@ impl Run<'_> {
         if let Some(stop) = stop(&error) {
             return Sent::Stopped(stop);
         }
+        let unknown = matches!(error, Error::Gone | Error::Refused { status: 404 | 405 | 410 | 501, .. });
+        if request.object.removed && unknown {
+            return Sent::Ended(request.ended(Was::Refused, "not offered: the service has removed this call"));
+        }
         if let (Error::Gone, Verb::Update { .. }) = (&error, &request.verb) {
             return Sent::Ended(request.ended(Was::Conflict, "it was deleted since the plan was made"));
         }
@@ -97,7 +103,7 @@ impl Run<'_> {
             Err(Error::Refused { .. } | Error::Gone | Error::NotOffered(_)) => None,
             Err(error) => return stop(&error).map_or(Sent::Lost, Sent::Stopped),
         };
-        let mut alive = deleted.clone().filter(|row| !is_deleted(row));
+        let mut alive = deleted.clone().filter(|row| !is_deleted(object, row));
         let forms = if deleted.is_some() && alive.is_none() { object.undelete } else { &[] };
         for form in forms {
             if let Err(error) = self.site.writer.undelete(object, key, form).await

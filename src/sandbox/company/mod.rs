@@ -24,6 +24,7 @@ mod facts;
 mod fields;
 mod links;
 mod mail;
+mod people;
 mod products;
 mod rows;
 mod system;
@@ -47,6 +48,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     let mut company = Company::new(seed, records, now.timestamp());
     company.counts.activities = activities_left(&company, records);
     workplace::fill(&company, sink);
+    people::fill(&company, sink);
     if company.newborn {
         return;
     }
@@ -58,6 +60,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     deals::deals(&company, &tallies, sink);
     deals::leads(&company, &tallies, sink);
     activities::activities(&company, sink);
+    people::calls(&company, sink);
     activities::notes(&company, sink);
     activities::files(&company, sink);
     mail::mail(&company, sink);

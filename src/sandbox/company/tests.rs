@@ -100,6 +100,16 @@ const SETTLED: &[&str] = &[
     "leadLabels",
     "filters",
     "webhooks",
+    "roles",
+    "roleSettings",
+    "rolePipelines",
+    "permissionSets",
+    "legacyTeams",
+    "goals",
+    "callLogs",
+    "userSettings",
+    "userConnections",
+    "leadSources",
 ];
 
 #[test]
@@ -142,6 +152,24 @@ fn a_newborn_account_has_nobodys_records() {
     assert_eq!(made.kind("webhooks").count(), 0);
     assert!(made.kind("dealFields").all(|field| field["is_custom_field"] == false));
     assert!(made.kind("stages").count() >= 3 && made.kind("activityTypes").count() >= 6);
+}
+
+#[test]
+fn every_reference_between_people_points_to_a_row() {
+    let made = company(7, 500);
+    let references = [
+        ("users", "role_id", "roles"),
+        ("roles", "parent_role_id", "roles"),
+        ("roleSettings", "role_id", "roles"),
+        ("rolePipelines", "pipeline_id", "pipelines"),
+        ("legacyTeams", "manager_id", "users"),
+        ("callLogs", "activity_id", "activities"),
+        ("callLogs", "deal_id", "deals"),
+    ];
+    for (from, member, to) in references {
+        assert!(made.kind(from).next().is_some(), "{from}");
+        made.kind(from).for_each(|row| made.follow(from, row, member, to));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::company::facts::{ACTIVE_CURRENCIES, CURRENCIES, Company, LEAD_LABELS};
 use crate::sandbox::company::time::{self, DAY};
-use crate::sandbox::company::{fields, rows, texts};
+use crate::sandbox::company::{fields, people, rows, texts};
 use crate::sandbox::row::{Id, Sink};
 
 /// Fills all of it.
@@ -23,8 +23,7 @@ fn put(sink: &mut dyn Sink, kind: &'static str, id: u64, row: Value) {
 }
 
 fn users(company: &Company, sink: &mut dyn Sink) {
-    let mut permission_sets = company.dice("permission sets", 0);
-    let (regular, admins, global) = (permission_sets.uuid(), permission_sets.uuid(), permission_sets.uuid());
+    let [regular, admins, global] = people::set_ids(company);
     for (index, user) in company.users.iter().enumerate() {
         let mut dice = company.dice("user row", index as u64);
         let admin = index == 0;
@@ -42,7 +41,7 @@ fn users(company: &Company, sink: &mut dyn Sink) {
                 {"app": "sales", "admin": admin, "permission_set_id": sales},
                 {"app": "global", "admin": admin, "permission_set_id": global},
             ],
-            "active_flag": user.active, "timezone_name": zone.0, "timezone_offset": zone.1, "role_id": 1, "icon_url": null,
+            "active_flag": user.active, "timezone_name": zone.0, "timezone_offset": zone.1, "role_id": people::role_of(company, index), "icon_url": null,
             "is_you": admin, "is_deleted": false,
         });
         put(sink, "users", user.id, row);
