@@ -56,7 +56,9 @@ impl Ask<'_> {
     }
 
     pub(super) fn asked(&self) -> Asked {
-        if matches!(self.object.listing, Listing::Under { .. }) { Asked::ListUnder } else { Asked::List }
+        // With one parent a call, its absence is the parent's; with many, the service leaves those that are gone out.
+        let alone = matches!(self.object.listing, Listing::Under { .. } | Listing::Bulk { batch: 1, .. });
+        if alone { Asked::ListUnder } else { Asked::List }
     }
 
     /// The request of this page.

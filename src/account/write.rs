@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
         let parent = parent.map(Key::to_string);
         let segments = address::segments(write.call.path, parent.as_deref(), None);
         let segments = segments.ok_or_else(|| no_call("the parent has no id"))?;
-        self.made(request(write.call, segments, payload(write.encoding, body))).await
+        self.made(request(write.call, segments, payload(write.encoding, &flagged(object, body)))).await
     }
 
     /// Creates a record with contents, streamed from a file of this machine and called `name`.
@@ -84,7 +84,11 @@ impl<'a> Writer<'a> {
     ) -> Result<Map<String, Value>, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "update a record of", object: object.name, why };
         let write = object.update.ok_or_else(|| no_call("it has no call for that"))?;
-        self.changed(object, write.call, key, payload(write.encoding, body)).await
+        match object.archive.filter(|_| body.get("is_archived") == Some(&Value::Bool(true))) {
+            // Into the archive leads a call of its own, which takes no other change along.
+            Some(archive) => self.changed(object, archive, key, Payload::Nothing).await,
+            None => self.changed(object, write.call, key, payload(write.encoding, &flagged(object, body))).await,
+        }
     }
 
     /// Deletes a record; `false` when it was gone already.
@@ -138,7 +142,9 @@ impl<'a> Writer<'a> {
         let (parent, own) = address::split(object, key);
         let why = match object.key {
             KeyIn::Field(_) => "the record has no id",
-            KeyIn::ParentAnd(_) | KeyIn::Both { .. } => "the key names no parent",
+            KeyIn::ParentAnd(_) | KeyIn::ParentAndAll(_) | KeyIn::ParentAndDigest | KeyIn::Both { .. } => {
+                "the key names no parent"
+            }
         };
         let none = Error::NoSuchCall { doing: "reach a record of", object: object.name, why };
         address::segments(call.path, parent.as_deref(), Some(&own)).ok_or(none)
@@ -153,6 +159,19 @@ fn request<'p>(call: Call, segments: Vec<String>, payload: Payload<'p>) -> Reque
         Method::Delete => Verb::DELETE,
     };
     Request { method, version: call.version, segments, query: Vec::new(), payload, price: call.price }
+}
+
+/// The body with flags under the names and in the form in which they are written.
+fn flagged(object: &Object, body: &Map<String, Value>) -> Map<String, Value> {
+    let written = |(name, value): (&String, &Value)| {
+        let flag = object.flags.iter().find(|(read, _)| read == name);
+        match (flag, value) {
+            (Some((_, written)), Value::Bool(flag)) => ((*written).to_owned(), Value::from(u8::from(*flag))),
+            (Some((_, written)), other) => ((*written).to_owned(), other.clone()),
+            (None, other) => (name.clone(), other.clone()),
+        }
+    };
+    body.iter().map(written).collect()
 }
 
 fn payload(encoding: Encoding, body: &Map<String, Value>) -> Payload<'static> {

@@ -12,6 +12,7 @@
 use std::collections::HashSet;
 
 use futures_util::stream::{self, StreamExt};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Error;
@@ -22,6 +23,7 @@ use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
 use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
+use crate::archive::Snapshot;
 use crate::catalogue::{Listing, Object, ObjectName};
 use crate::record::{Key, RecordId};
 
@@ -44,6 +46,14 @@ struct Family {
     gone: Vec<Key>,
     /// Held children that are carried over without being looked at.
     carried: u64,
+}
+
+/// Children with a number of their own, which may move from one parent to another while both are read: which of them
+/// is gone is known at the end only.
+#[derive(Default)]
+struct Roaming {
+    shown: HashSet<Key>,
+    missing: Vec<Key>,
 }
 
 /// Rows that wait to be stored, and the parents they complete.
@@ -86,7 +96,7 @@ impl Run<'_> {
             (parents, rows)
         });
         let mut lists = stream::iter(lists).buffered(AT_ONCE);
-        let mut batch = Batch::default();
+        let (mut batch, mut roaming) = (Batch::default(), Roaming::default());
         while let Some((parents, rows)) = lists.next().await {
             match rows {
                 Ok(rows) => {
@@ -95,21 +105,27 @@ impl Run<'_> {
                     batch.parents.extend_from_slice(parents);
                 }
                 Err(Trouble::Stop(stop)) => {
-                    self.settle(object, std::mem::take(&mut batch), &held)?;
+                    self.settle(object, std::mem::take(&mut batch), &held, &mut roaming)?;
                     return Err(Trouble::Stop(stop));
                 }
                 Err(Trouble::Gone) => self.unread(object, parents, "the parent is gone")?,
                 Err(Trouble::Object(failure)) => self.unread_or_futile(object, parents, failure)?,
             }
             if batch.rows.len() >= ROWS_TOGETHER || batch.parents.len() >= ROWS_TOGETHER {
-                self.settle(object, std::mem::take(&mut batch), &held)?;
+                self.settle(object, std::mem::take(&mut batch), &held, &mut roaming)?;
             }
         }
-        self.settle(object, batch, &held)
+        self.settle(object, batch, &held, &mut roaming)?;
+        let mut desk = self.desk();
+        let sure = self.same_eyes && desk.notes.progress(object.name).bad == 0;
+        for key in roaming.missing.into_iter().filter(|key| sure && !roaming.shown.contains(key)) {
+            desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
+        }
+        Ok(())
     }
 
     /// Stores what came for a number of parents; what they held before and do not show any more is gone.
-    fn settle(&self, object: &'static Object, batch: Batch, held: &Held) -> Result<(), Trouble> {
+    fn settle(&self, object: &'static Object, batch: Batch, held: &Held, roaming: &mut Roaming) -> Result<(), Trouble> {
         let Batch { rows, parents } = batch;
         let Some(last) = parents.last().cloned() else { return Ok(()) };
         let count = rows.len();
@@ -120,9 +136,14 @@ impl Run<'_> {
             // A row that was no record may be any of those that seem to be missing.
             let sure = self.same_eyes && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
-                if !shown.contains(&key) {
+                if object.parent_field().is_some() {
+                    roaming.missing.push(key);
+                } else if !shown.contains(&key) {
                     desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
                 }
+            }
+            if object.parent_field().is_some() {
+                roaming.shown.extend(shown);
             }
             desk.notes.progress(object.name).after = Some(last.to_string());
         }
@@ -169,6 +190,29 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The parent that a held record belongs to: its key names it, or the field that points to it.
+    fn parent_in(&self, object: &'static Object, base: &Snapshot<'_>) -> Result<Vec<(Option<Key>, Key)>, Error> {
+        let name = ObjectName::known(object.name);
+        let mut found = Vec::new();
+        let Some(field) = object.parent_field() else {
+            for key in base.keys(&name)? {
+                let key = key?;
+                found.push((parent_of(&key), key));
+            }
+            return Ok(found);
+        };
+        for record in base.records(&name)? {
+            let record = record?;
+            let parent = record.fields().get(field).and_then(|value| match value {
+                Value::Number(number) => number.as_u64().map(Key::Number),
+                Value::String(text) => Some(Key::parse(text)),
+                _ => None,
+            });
+            found.push((parent, record.id().key.clone()));
+        }
+        Ok(found)
+    }
+
     /// Decides which parents are asked and what becomes of the children held.
     fn family(&self, object: &'static Object) -> Result<Family, Error> {
         let (heads, complete) = self.heads(object);
@@ -176,9 +220,8 @@ impl Run<'_> {
         let mut held = Held::default();
         let (mut orphans, mut strays) = (Vec::new(), 0);
         if let Some(base) = self.base.as_ref().filter(|base| base.contents(&ObjectName::known(object.name)).is_some()) {
-            for key in base.keys(&ObjectName::known(object.name))? {
-                let key = key?;
-                match parent_of(&key) {
+            for (parent, key) in self.parent_in(object, base)? {
+                match parent {
                     Some(parent) if heads.find(&parent).is_some() => held.note(parent, key),
                     Some(_) if complete => orphans.push(key),
                     _ => strays += 1,

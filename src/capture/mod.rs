@@ -50,6 +50,8 @@ use run::{Run, Stop};
 pub struct Wanted {
     /// These objects and those whose records are their parents; all when empty.
     pub objects: Vec<&'static Object>,
+    /// And these, which cost a call for each record of another object and are read only when asked for.
+    pub also: Vec<&'static Object>,
     /// Walk every list and read every child again, whatever it costs.
     pub full: bool,
     /// Custom fields, too.
@@ -62,7 +64,8 @@ pub struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { objects: Vec::new(), full: false, custom_fields: true, extended: true, contents: true }
+        let (objects, also) = (Vec::new(), Vec::new());
+        Wanted { objects, also, full: false, custom_fields: true, extended: true, contents: true }
     }
 }
 

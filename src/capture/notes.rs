@@ -39,6 +39,8 @@ pub(super) struct Notes {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Asked {
     objects: Vec<String>,
+    #[serde(default)]
+    also: Vec<String>,
     full: bool,
     custom_fields: bool,
     extended: bool,
@@ -47,9 +49,13 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(wanted: &Wanted) -> Asked {
-        let Wanted { objects, full, custom_fields, extended, contents } = wanted;
+        let Wanted { objects, also, full, custom_fields, extended, contents } = wanted;
+        let names = |objects: &[&'static crate::catalogue::Object]| {
+            objects.iter().map(|object| object.name.to_owned()).collect()
+        };
         Asked {
-            objects: objects.iter().map(|object| object.name.to_owned()).collect(),
+            objects: names(objects),
+            also: names(also),
             full: *full,
             custom_fields: *custom_fields,
             extended: *extended,

@@ -110,9 +110,10 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     let order: Vec<&str> = in_restore_order().iter().map(|object| object.name).collect();
     assert_eq!(
         order.join(" "),
-        "users pipelines stages activityTypes leadLabels organizations persons products deals leads archivedDeals \
-         archivedLeads activities notes files organizationFollowers personFollowers productFollowers dealProducts \
-         dealFollowers dealParticipants filters webhooks"
+        "users pipelines stages activityTypes leadLabels organizations persons products deals leads projectBoards \
+         archivedDeals archivedLeads projectPhases projects archivedProjects tasks activities notes files \
+         organizationFollowers personFollowers productFollowers dealProducts dealFollowers dealParticipants filters \
+         webhooks"
     );
 }
 
@@ -175,6 +176,8 @@ fn keys_and_references_and_nested_ids_are_fields_of_the_record() {
         let is_field = |field: &str| object.writable().any(|own| own == field) || object.computed.contains(&field);
         let keys = match object.key {
             KeyIn::Field(field) | KeyIn::ParentAnd(field) => vec![field],
+            KeyIn::ParentAndAll(fields) => fields.to_vec(),
+            KeyIn::ParentAndDigest => Vec::new(),
             KeyIn::Both { parent, own } => vec![parent, own],
         };
         let references = object.references.iter().map(Reference::top);
@@ -203,7 +206,7 @@ fn prices_and_limits_are_positive() {
         prices.extend(
             [object.create, object.update].into_iter().flatten().map(|write| (write.call.path, write.call.price)),
         );
-        prices.extend(object.delete.map(|call| (call.path, call.price)));
+        prices.extend(object.delete.into_iter().chain(object.archive).map(|call| (call.path, call.price)));
         prices.extend(object.undelete.iter().map(|form| (form.call.path, form.call.price)));
         for (place, _) in prices.into_iter().filter(|(_, price)| *price == 0) {
             breaches.push(format!("{}: {place} costs nothing", object.name));
@@ -231,6 +234,7 @@ fn every_path_has_the_places_its_ids_go_to() {
         };
         let under = matches!(object.listing, Listing::Under { .. });
         let addressed = !matches!(object.key, KeyIn::Field(_));
+        object.archive.iter().for_each(|call| expect(call.path, addressed, true));
         expect(object.path, under, matches!(object.listing, Listing::Derived { .. }));
         object.single.iter().for_each(|single| expect(single.path, false, true));
         object.extended.iter().for_each(|extended| expect(extended.path, false, true));
@@ -283,7 +287,7 @@ fn twins_name_each_other_and_share_their_calls() {
         let Some(twin) = object.twin.and_then(|name| find(&ObjectName::new(name))) else { return };
         let same = twin.twin == Some(object.name)
             && (twin.create, twin.update, twin.delete) == (object.create, object.update, object.delete)
-            && twin.undelete == object.undelete
+            && (twin.undelete, twin.archive, twin.flags) == (object.undelete, object.archive, object.flags)
             && twin.single == object.single
             && (twin.volatile, twin.computed, twin.key) == (object.volatile, object.computed, object.key);
         if !same {

@@ -19,6 +19,7 @@ mod object;
 mod order;
 mod pipelines;
 mod products;
+mod projects;
 mod workplace;
 
 pub use object::{
@@ -39,6 +40,7 @@ pub static ALL: &[&Object] = &[
     &fields::ORGANIZATION_FIELDS,
     &fields::PRODUCT_FIELDS,
     &fields::ACTIVITY_FIELDS,
+    &fields::PROJECT_FIELDS,
     &fields::LEAD_FIELDS,
     &fields::NOTE_FIELDS,
     &pipelines::PIPELINES,
@@ -50,17 +52,25 @@ pub static ALL: &[&Object] = &[
     &products::PRODUCTS,
     &deals::DEALS,
     &leads::LEADS,
+    &projects::BOARDS,
+    &projects::TEMPLATES,
+    &projects::PROJECTS,
+    &projects::TASKS,
     &activities::ACTIVITIES,
     &notes::NOTES,
     &notes::FILES,
     &deals::ARCHIVED_DEALS,
     &leads::ARCHIVED_LEADS,
+    &projects::ARCHIVED_PROJECTS,
+    &projects::PHASES,
     &contacts::ORGANIZATION_FOLLOWERS,
     &contacts::PERSON_FOLLOWERS,
     &products::PRODUCT_FOLLOWERS,
     &deals::DEAL_PRODUCTS,
     &deals::DEAL_FOLLOWERS,
     &deals::DEAL_PARTICIPANTS,
+    &projects::GROUPS,
+    &projects::PLANS,
     &notes::FILE_CONTENTS,
     &workplace::FILTERS,
     &workplace::WEBHOOKS,

@@ -98,6 +98,12 @@ pub struct Object {
     pub undelete: &'static [Undelete],
     /// The other list a record can move to and back from without being deleted.
     pub twin: Option<&'static str>,
+    /// The call that moves a record into the archive, where being archived is no field: nothing brings it out again.
+    pub archive: Option<Call>,
+    /// Fields that are written under another name than they are read, as 0 or 1: name read, name written.
+    pub flags: &'static [(&'static str, &'static str)],
+    /// True for what costs a call for each record of another object: read only when it is asked for.
+    pub on_request: bool,
     /// What the DML matrix of the design allows.
     pub dml: Dml,
     /// What a restore does about a record that is missing in the target.
@@ -137,6 +143,9 @@ impl Object {
         delete: None,
         undelete: &[],
         twin: None,
+        archive: None,
+        flags: &[],
+        on_request: false,
         dml: Dml::NOTHING,
         restore: Restore::Recreate,
         nested: &[],
@@ -145,6 +154,20 @@ impl Object {
         limits: "",
         evidence: "",
     };
+
+    /// True when a record is reached through its parent: its key and its calls name the parent.
+    pub fn is_under_parent(&self) -> bool {
+        !matches!(self.key, KeyIn::Field(_))
+    }
+
+    /// The field with which rows that are listed under a parent, but have a number of their own, point to it.
+    pub fn parent_field(&self) -> Option<&'static str> {
+        let to_parent = |reference: &&Reference| match reference.to {
+            Target::Record(objects) => objects.iter().any(|name| self.parents().contains(name)),
+            _ => false,
+        };
+        self.references.iter().find(to_parent).filter(|_| !self.is_under_parent()).map(Reference::top)
+    }
 
     /// The objects under whose records this one is listed; none for a flat list.
     pub fn parents(&self) -> &'static [&'static str] {
@@ -220,6 +243,10 @@ pub enum KeyIn {
     Field(&'static str),
     /// In the parent's id and one field; the row itself does not name its parent.
     ParentAnd(&'static str),
+    /// In the parent's id and several fields, which only together tell rows apart.
+    ParentAndAll(&'static [&'static str]),
+    /// In the parent's id and a digest of the whole row: for history, whose rows have no number and never change.
+    ParentAndDigest,
     /// In the parent's id and the row's own, both in the row; calls need the parent's.
     Both {
         /// The field with the parent's id.

@@ -16,6 +16,7 @@ use crate::account::{Account, Ask, Error, Position};
 use crate::archive::Snapshot;
 use crate::catalogue::{Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
+use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
 use crate::restore::state::State;
@@ -94,6 +95,9 @@ async fn twin(
     (account, journal, seen): (&Account, &Journal, &Snapshot<'_>),
 ) -> Result<Truth, Error> {
     let name = ObjectName::known(object.name);
+    // A row that names its parent is listed under the one that was sent.
+    let named = object.parent_field().and_then(|field| value_key(sent.get(field)?));
+    let parent = parent.or(named.as_ref());
     let known: HashSet<Key> = match State::contents(seen, &name) {
         Some(_) => {
             State::keys(seen, &name).and_then(Iterator::collect).map_err(|error| Error::Garbled(error.to_string()))?

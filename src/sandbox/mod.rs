@@ -18,7 +18,7 @@
 //! # Limits
 //!
 //! Objects outside the kinds of `kinds.rs` answer 501. `related_*` and `email_messages_count` stay as the company was made; search, mail,
-//! goals, projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
+//! goals and webhooks' deliveries are not imitated. Nothing is kept on disk.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -37,6 +37,7 @@ mod activities;
 mod admin;
 mod answer;
 mod assume;
+mod boards;
 mod call;
 mod check;
 mod clock;
@@ -65,6 +66,7 @@ mod offset;
 mod participants;
 mod pipelines;
 mod products;
+mod projects;
 mod records;
 pub mod row;
 mod scan;

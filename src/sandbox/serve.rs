@@ -10,7 +10,8 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    check, deals, fields, files, filters, followers, leads, lines, merge, notes, participants, settings, webhooks,
+    boards, check, deals, fields, files, filters, followers, leads, lines, merge, notes, participants, projects,
+    settings, webhooks,
 };
 
 /// Serves one call.
@@ -27,9 +28,12 @@ pub(super) fn serve(account: &mut Account, contract: &Contract, call: &Call<'_>)
 fn v2(account: &mut Account, contract: &Contract, call: &Call<'_>, steps: &[&str]) -> Outcome {
     let kind = RECORDS.iter().copied().find(|kind| Some(kind) == steps.first());
     match (call.operation.method.as_str(), steps, kind) {
-        (_, [table, ..], _) if table.ends_with("Fields") && *table != "projectFields" => {
-            fields::serve_v2(account, call)
-        }
+        (_, [table, ..], _) if table.ends_with("Fields") => fields::serve_v2(account, call),
+        ("GET", ["boards" | "phases"], _) => boards::list(account, call),
+        ("GET", ["projectTemplates"], _) => list::page(account, call, "projectTemplates", Shelf::Active),
+        ("GET", ["projectTemplates", "{id}"], _) => list::single(account, call, "projectTemplates"),
+        ("GET", ["projects", "archived"], _) => list::page(account, call, "projects", Shelf::Archived),
+        ("POST", ["projects", "{id}", "archive"], _) => projects::archive(account, call),
         ("GET", ["deals", "archived"], _) => list::page(account, call, "deals", Shelf::Archived),
         (_, ["deals", "products"], _) | (_, ["deals", "{id}", "products", ..], _) => lines::serve(account, call),
         (_, [_, "{id}", "followers"] | [_, "{id}", "followers", "{follower_id}"], Some(kind)) => {
@@ -66,6 +70,7 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         ("GET", ["currencies"], _) => settings::currencies(account, call),
         (_, ["filters"] | ["filters", "{id}"], _) => filters::serve(account, call),
         (_, ["webhooks"] | ["webhooks", "{id}"], _) => webhooks::serve(account, call),
+        (_, ["projects", "{id}", "plan" | "groups", ..], _) => projects::plan(account, call),
         _ => Err(not_served()),
     }
 }

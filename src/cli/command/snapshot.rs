@@ -29,6 +29,9 @@ pub(crate) struct Snapshot {
     /// Capture only this object; may be repeated
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     object: Vec<&'static Object>,
+    /// Capture this object as well, which costs a call for each record and is left out otherwise; may be repeated
+    #[arg(long, value_name = "OBJECT", value_parser = object)]
+    with: Vec<&'static Object>,
     /// Leave custom fields out
     #[arg(long)]
     no_custom_fields: bool,
@@ -54,6 +57,7 @@ impl Snapshot {
         let archive = session.archive()?;
         let wanted = Wanted {
             objects: self.object,
+            also: self.with,
             full: self.full,
             custom_fields: !self.no_custom_fields,
             extended: !self.suppress_extended,

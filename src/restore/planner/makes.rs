@@ -144,9 +144,9 @@ impl<S: State> Planner<'_, S> {
         None
     }
 
-    /// The parent a record is made under: none for a flat list, an error when it is nowhere.
+    /// The parent a record is made under: none where its call names none, an error when it is nowhere.
     pub(super) fn under(&self, object: &'static Object, id: &RecordId) -> Option<Result<Fill, String>> {
-        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) {
+        if matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) || !object.is_under_parent() {
             return None;
         }
         let Some(key) = parent_key(id) else { return Some(Err("the snapshot does not name its parent".to_owned())) };

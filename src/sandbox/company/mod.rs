@@ -10,6 +10,7 @@
 //!   lines. `products_count` counts lines.
 //! - An activity, note or file of a deal or lead also carries that deal's or lead's person and organization, and counts for all three.
 //! - There is no mailbox: mail counters are 0.
+//! - Projects come on top of `records`: they are an add-on, and a company is not smaller for having it.
 //!
 //! Rows hold no copy of another row's name (`deal.title` in a note): the server adds those when it answers.
 
@@ -22,6 +23,7 @@ mod facts;
 mod fields;
 mod links;
 mod products;
+mod projects;
 mod rows;
 mod system;
 mod tally;
@@ -56,6 +58,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     activities::activities(&company, sink);
     activities::notes(&company, sink);
     activities::files(&company, sink);
+    projects::projects(&company, sink);
 }
 
 /// How many activities make the company as large as asked: all other rows are counted first.
