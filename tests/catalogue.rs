@@ -46,7 +46,8 @@ fn nameless(path: &str) -> String {
 fn each(law: impl Fn(&Contract, &'static Object, &mut Vec<String>)) {
     let contract = Contract::read();
     let mut breaches = Vec::new();
-    for object in ALL {
+    // What was taken away is in no published description.
+    for object in ALL.iter().filter(|object| !object.retired) {
         law(&contract, object, &mut breaches);
     }
     assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
@@ -67,7 +68,7 @@ fn reads(object: &'static Object) -> Vec<(&'static str, Version, &'static str, u
         Listing::Derived { .. } => Paging::Whole,
     };
     match paging {
-        Paging::Whole => {}
+        Paging::Whole | Paging::One => {}
         Paging::Cursor { .. } => listed.extend(["limit", "cursor"]),
         Paging::Offset { .. } => listed.extend(["limit", "start"]),
     }

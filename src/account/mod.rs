@@ -153,6 +153,10 @@ impl Account {
     /// a parent, that the parent is not there any more.
     pub async fn page(&self, ask: &Ask<'_>) -> Result<Page, Error> {
         let request = ask.request()?;
+        if ask.is_one() {
+            let envelope: Envelope<Box<RawValue>> = self.fetch(&request, ask.asked()).await?;
+            return ask.one(envelope);
+        }
         let envelope = self.fetch(&request, ask.asked()).await?;
         ask.page(envelope)
     }

@@ -58,7 +58,11 @@ impl Ask<'_> {
     pub(super) fn asked(&self) -> Asked {
         // With one parent a call, its absence is the parent's; with many, the service leaves those that are gone out.
         let alone = matches!(self.object.listing, Listing::Under { .. } | Listing::Bulk { batch: 1, .. });
-        if alone { Asked::ListUnder } else { Asked::List }
+        match (alone, self.object.retired) {
+            (true, true) => Asked::Retired,
+            (true, false) => Asked::ListUnder,
+            (false, _) => Asked::List,
+        }
     }
 
     /// The request of this page.
@@ -112,6 +116,17 @@ impl Ask<'_> {
         Ok(Page { rows, next })
     }
 
+    /// Whether the answer is one record or none.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self.object.listing, Listing::Under { paging: Paging::One, .. })
+    }
+
+    /// Makes a page of an answer with one record or none.
+    pub(super) fn one(&self, envelope: Envelope<Box<RawValue>>) -> Result<Page, Error> {
+        let Some(data) = envelope.data else { return Err(Error::Garbled("the answer has no data".to_owned())) };
+        Ok(Page { rows: data.into_iter().collect(), next: None })
+    }
+
     fn next(&self, told: Option<Additional>, rows: usize) -> Result<Option<Position>, Error> {
         let paging = match self.object.listing {
             Listing::Flat(paging) | Listing::Under { paging, .. } | Listing::Bulk { paging, .. } => paging,
@@ -126,7 +141,7 @@ impl Ask<'_> {
             (Paging::Cursor { limit }, None) => silent(limit),
             (Paging::Cursor { .. }, Some(told)) => self.next_cursor(told.next_cursor),
             (Paging::Offset { limit }, Some(Additional { pagination: None, .. }) | None) => silent(limit),
-            (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
+            (Paging::One, _) | (Paging::Whole, Some(Additional { pagination: None, .. }) | None) => Ok(None),
             // A list that came whole in the descriptions may yet have pages in an account.
             (Paging::Offset { .. } | Paging::Whole, Some(Additional { pagination: Some(told), .. })) => {
                 // The last page may claim more and name no larger start: api/wire.md, Irregular shapes.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::answer::{self, Asked, Envelope};
 use super::exchange::{Answer, Payload, Request};
 use super::{Account, Error, address};
-use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Undelete};
+use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Otherwise, Undelete};
 use crate::record::Key;
 
 /// Proof that a person (or `--yes`) agreed to a plan.
@@ -54,7 +54,8 @@ impl<'a> Writer<'a> {
             return Err(no_call("it is made with contents"));
         }
         let parent = parent.map(Key::to_string);
-        let segments = address::segments(write.call.path, parent.as_deref(), None);
+        let path = other_path(object, body).map_or(write.call.path, |otherwise| otherwise.create);
+        let segments = address::segments(path, parent.as_deref(), None);
         let segments = segments.ok_or_else(|| no_call("the parent has no id"))?;
         self.made(request(write.call, segments, payload(write.encoding, &flagged(object, body)))).await
     }
@@ -87,7 +88,11 @@ impl<'a> Writer<'a> {
         match object.archive.filter(|_| body.get("is_archived") == Some(&Value::Bool(true))) {
             // Into the archive leads a call of its own, which takes no other change along.
             Some(archive) => self.changed(object, archive, key, Payload::Nothing).await,
-            None => self.changed(object, write.call, key, payload(write.encoding, &flagged(object, body))).await,
+            None => {
+                let path = other_path(object, body).map_or(write.call.path, |otherwise| otherwise.update);
+                let call = Call { path, ..write.call };
+                self.changed(object, call, key, payload(write.encoding, &flagged(object, body))).await
+            }
         }
     }
 
@@ -159,6 +164,11 @@ fn request<'p>(call: Call, segments: Vec<String>, payload: Payload<'p>) -> Reque
         Method::Delete => Verb::DELETE,
     };
     Request { method, version: call.version, segments, query: Vec::new(), payload, price: call.price }
+}
+
+/// The other paths, if the body lacks what the first ones are for.
+fn other_path(object: &Object, body: &Map<String, Value>) -> Option<Otherwise> {
+    object.otherwise.filter(|otherwise| otherwise.lacking.iter().all(|field| !body.contains_key(*field)))
 }
 
 /// The body with flags under the names and in the form in which they are written.

@@ -91,11 +91,12 @@ impl Run<'_> {
             progress.after.as_deref().map(Key::parse)
         };
         let ask: Vec<Key> = ask.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
-        let lists = ask.chunks(parents_a_call(object)).map(|parents| async move {
-            let rows = self.judged_rows(object, parents).await;
-            (parents, rows)
-        });
-        let mut lists = stream::iter(lists).buffered(AT_ONCE);
+        let read = |parents| async move { (parents, self.judged_rows(object, parents).await) };
+        let together = parents_a_call(object);
+        // The first alone: what is not offered is known after one question.
+        let (first, others) = ask.split_at(together.min(ask.len()));
+        let first = stream::iter(first.chunks(together).map(read)).buffered(1);
+        let mut lists = first.chain(stream::iter(others.chunks(together).map(read)).buffered(AT_ONCE));
         let (mut batch, mut roaming) = (Batch::default(), Roaming::default());
         while let Some((parents, rows)) = lists.next().await {
             match rows {
@@ -108,6 +109,8 @@ impl Run<'_> {
                     self.settle(object, std::mem::take(&mut batch), &held, &mut roaming)?;
                     return Err(Trouble::Stop(stop));
                 }
+                // It says that this parent has none.
+                Err(Trouble::Gone) if object.retired => batch.parents.extend_from_slice(parents),
                 Err(Trouble::Gone) => self.unread(object, parents, "the parent is gone")?,
                 Err(Trouble::Object(failure)) => self.unread_or_futile(object, parents, failure)?,
             }
@@ -116,8 +119,20 @@ impl Run<'_> {
             }
         }
         self.settle(object, batch, &held, &mut roaming)?;
+        self.lose(object, roaming)
+    }
+
+    /// What no parent showed is gone, if what was shown can be believed.
+    fn lose(&self, object: &'static Object, roaming: Roaming) -> Result<(), Trouble> {
         let mut desk = self.desk();
-        let sure = self.same_eyes && desk.notes.progress(object.name).bad == 0;
+        let progress = desk.notes.progress(object.name);
+        if object.retired && roaming.shown.is_empty() && !roaming.missing.is_empty() {
+            // Deleted one and all, or no longer answered for: the words of a refusal do not tell.
+            progress.unread += roaming.missing.len() as u64;
+            progress.gap("none is shown any more, which may mean that they are no longer offered".to_owned());
+            return Ok(());
+        }
+        let sure = self.same_eyes && progress.bad == 0;
         for key in roaming.missing.into_iter().filter(|key| sure && !roaming.shown.contains(key)) {
             desk.gone(&RecordId::new(ObjectName::known(object.name), key))?;
         }

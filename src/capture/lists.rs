@@ -277,7 +277,7 @@ fn counter(object: &Object) -> Option<&'static str> {
 
 fn limit(object: &Object) -> u64 {
     match way::paging(object) {
-        Paging::Whole => 0,
+        Paging::Whole | Paging::One => 0,
         Paging::Cursor { limit } | Paging::Offset { limit } => u64::from(limit),
     }
 }

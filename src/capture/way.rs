@@ -83,7 +83,7 @@ pub(super) fn list_price(object: &Object, records: u64) -> u64 {
 /// Pages of a list of so many records, the empty one included.
 pub(super) fn pages(object: &Object, records: u64) -> u64 {
     match paging(object) {
-        Paging::Whole => 1,
+        Paging::Whole | Paging::One => 1,
         Paging::Cursor { limit } | Paging::Offset { limit } => records.div_ceil(u64::from(limit).max(1)).max(1),
     }
 }

@@ -14,6 +14,8 @@ mod fields;
 #[cfg(test)]
 mod laws;
 mod leads;
+mod legacy;
+mod name;
 mod notes;
 mod object;
 mod order;
@@ -22,9 +24,10 @@ mod products;
 mod projects;
 mod workplace;
 
+pub use name::ObjectName;
 pub use object::{
-    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, KeyIn, Listing, Method, Object, ObjectName, Paging,
-    Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
+    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, Inline, KeyIn, Listing, Method, Object, Otherwise,
+    Paging, Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
 };
 pub use order::in_restore_order;
 
@@ -69,6 +72,9 @@ pub static ALL: &[&Object] = &[
     &deals::DEAL_PRODUCTS,
     &deals::DEAL_FOLLOWERS,
     &deals::DEAL_PARTICIPANTS,
+    &legacy::SUBSCRIPTIONS,
+    &legacy::SUBSCRIPTION_PAYMENTS,
+    &legacy::GLOBAL_MESSAGES,
     &projects::GROUPS,
     &projects::PLANS,
     &notes::FILE_CONTENTS,

@@ -27,6 +27,8 @@ pub(super) struct Account {
     pub(super) clock: Clock,
     pub(super) assume: Assumptions,
     pub(super) tolerant: bool,
+    /// Answers the calls that were taken away.
+    pub(super) legacy: bool,
     /// The user whom the token belongs to.
     pub(super) me: u64,
     /// Where the sandbox answers, for addresses inside answers.
@@ -46,6 +48,7 @@ impl Account {
             clock: Clock::starting(now),
             assume,
             tolerant: false,
+            legacy: false,
             me: 0,
             url: String::new(),
             chance: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),

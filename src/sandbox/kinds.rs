@@ -108,6 +108,15 @@ pub(super) static KINDS: &[Kind] = &[
         &[("org_id", "organizations")],
     ),
     kind(("productFollowers", "ProductFollowers", "Follower"), Zoned, Removed, None, &[("product_id", "products")]),
+    kind(("subscriptions", "Subscriptions", "Subscription"), Plain, Hidden, None, &[("deal_id", "deals")]),
+    kind(
+        ("subscriptionPayments", "SubscriptionPayments", "Payment"),
+        Plain,
+        Removed,
+        None,
+        &[("subscription_id", "subscriptions")],
+    ),
+    kind(("globalMessages", "GlobalMessages", "Global message"), Plain, Removed, None, &[]),
     kind(("leadLabels", "LeadLabels", "Lead label"), Millis, Removed, None, &[]),
     kind(
         ("leads", "Leads", "lead"),

@@ -57,6 +57,7 @@ mod http;
 mod judge;
 mod kinds;
 mod leads;
+mod legacy;
 mod lines;
 mod list;
 mod merge;
@@ -106,6 +107,8 @@ pub struct Options {
     pub assume: Assumptions,
     /// Takes what real clients send against the description.
     pub tolerant: bool,
+    /// Also answers calls that the service has taken away, as accounts do that still have them.
+    pub legacy: bool,
     /// Where its clock starts; otherwise at the system's time.
     pub now: Option<DateTime<Utc>>,
     /// Tokens a day; 0 is without limit.
@@ -126,6 +129,7 @@ impl Default for Options {
             faults: Vec::new(),
             assume: Assumptions::default(),
             tolerant: false,
+            legacy: false,
             now: None,
             daily_tokens: 0,
             burst: 0,
@@ -220,6 +224,7 @@ fn shared(options: Options, url: String) -> http::Shared {
     let now = options.now.unwrap_or_else(Utc::now);
     let mut account = account::Account::empty(&contract, options.seed, now, options.assume);
     account.tolerant = options.tolerant;
+    account.legacy = options.legacy;
     account.url = url;
     fill(options.seed, options.records, now, &mut account);
     account.sign_in();

@@ -10,8 +10,8 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    boards, check, deals, fields, files, filters, followers, leads, lines, merge, notes, participants, projects,
-    settings, webhooks,
+    boards, check, deals, fields, files, filters, followers, leads, legacy, lines, merge, notes, participants,
+    projects, settings, webhooks,
 };
 
 /// Serves one call.
@@ -71,6 +71,7 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         (_, ["filters"] | ["filters", "{id}"], _) => filters::serve(account, call),
         (_, ["webhooks"] | ["webhooks", "{id}"], _) => webhooks::serve(account, call),
         (_, ["projects", "{id}", "plan" | "groups", ..], _) => projects::plan(account, call),
+        (_, ["subscriptions" | "globalMessages", ..], _) => legacy::serve(account, call),
         _ => Err(not_served()),
     }
 }

@@ -53,6 +53,9 @@ pub(crate) struct Sandbox {
     /// Also take what real clients send against the published description
     #[arg(long)]
     tolerant: bool,
+    /// Also answer calls that the service has taken away: subscriptions, their payments, global messages
+    #[arg(long)]
+    legacy: bool,
     /// Start its clock at this time instead of the machine's
     #[arg(long, value_name = "TIME")]
     now: Option<DateTime<Utc>>,
@@ -122,6 +125,7 @@ impl Sandbox {
             faults: self.fault,
             assume,
             tolerant: self.tolerant,
+            legacy: self.legacy,
             now: self.now,
             daily_tokens: self.daily_tokens,
             burst: self.burst,

@@ -47,6 +47,7 @@ impl From<&'static Object> for ObjectView {
 fn listing(listing: &Listing) -> String {
     let paged = |paging: &Paging| match paging {
         Paging::Whole => "in one answer".to_owned(),
+        Paging::One => "one or none".to_owned(),
         Paging::Cursor { limit } => format!("by cursor, {limit} a page"),
         Paging::Offset { limit } => format!("by offset, {limit} a page"),
     };

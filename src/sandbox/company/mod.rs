@@ -21,6 +21,7 @@ mod deals;
 mod dice;
 mod facts;
 mod fields;
+mod legacy;
 mod links;
 mod products;
 mod projects;
@@ -59,6 +60,7 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     activities::notes(&company, sink);
     activities::files(&company, sink);
     projects::projects(&company, sink);
+    legacy::legacy(&company, sink);
 }
 
 /// How many activities make the company as large as asked: all other rows are counted first.
