@@ -24,8 +24,8 @@ use super::run::{Run, Stop, Trouble};
 use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
 use crate::archive::Snapshot;
-use crate::catalogue::{Listing, Object, ObjectName};
-use crate::record::{Key, RecordId};
+use crate::catalogue::{KeyIn, Listing, Object, ObjectName};
+use crate::record::{Key, Record, RecordId};
 
 /// Parents asked at once.
 const AT_ONCE: usize = 8;
@@ -91,7 +91,8 @@ impl Run<'_> {
             progress.after.as_deref().map(Key::parse)
         };
         let ask: Vec<Key> = ask.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
-        let read = |parents| async move { (parents, self.judged_rows(object, parents).await) };
+        let held = &held;
+        let read = |parents| async move { (parents, self.judged_rows(object, parents, held).await) };
         let together = parents_a_call(object);
         // The first alone: what is not offered is known after one question.
         let (first, others) = ask.split_at(together.min(ask.len()));
@@ -106,7 +107,7 @@ impl Run<'_> {
                     batch.parents.extend_from_slice(parents);
                 }
                 Err(Trouble::Stop(stop)) => {
-                    self.settle(object, std::mem::take(&mut batch), &held, &mut roaming)?;
+                    self.settle(object, std::mem::take(&mut batch), held, &mut roaming)?;
                     return Err(Trouble::Stop(stop));
                 }
                 // It says that this parent has none.
@@ -115,10 +116,10 @@ impl Run<'_> {
                 Err(Trouble::Object(failure)) => self.unread_or_futile(object, parents, failure)?,
             }
             if batch.rows.len() >= ROWS_TOGETHER || batch.parents.len() >= ROWS_TOGETHER {
-                self.settle(object, std::mem::take(&mut batch), &held, &mut roaming)?;
+                self.settle(object, std::mem::take(&mut batch), held, &mut roaming)?;
             }
         }
-        self.settle(object, batch, &held, &mut roaming)?;
+        self.settle(object, batch, held, &mut roaming)?;
         self.lose(object, roaming)
     }
 
@@ -149,7 +150,9 @@ impl Run<'_> {
         {
             let mut desk = self.desk();
             // A row that was no record may be any of those that seem to be missing.
-            let sure = self.same_eyes && desk.notes.progress(object.name).bad == 0;
+            // History is never taken back: what was read of it once stays.
+            let lasts = object.key == KeyIn::ParentAndDigest;
+            let sure = self.same_eyes && !lasts && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
                 if object.parent_field().is_some() {
                     roaming.missing.push(key);
@@ -166,14 +169,29 @@ impl Run<'_> {
     }
 
     /// All rows of one call's list.
-    async fn judged_rows(&self, object: &'static Object, parents: &[Key]) -> Result<Vec<Box<RawValue>>, Trouble> {
+    async fn judged_rows(
+        &self,
+        object: &'static Object,
+        parents: &[Key],
+        held: &Held,
+    ) -> Result<Vec<Box<RawValue>>, Trouble> {
         let (mut rows, mut position) = (Vec::new(), Some(Position::Start));
+        // History is told newest first and never changes: what is known begins what is known.
+        let known: HashSet<Key> = match object.key {
+            KeyIn::ParentAndDigest => parents.iter().flat_map(|parent| held.under(parent)).collect(),
+            _ => HashSet::new(),
+        };
         for _ in 0..PAGES_OF_ONE_CALL {
             let Some(at) = position else { return Ok(rows) };
             let ask = Ask { object, parents, since: None, extra: &[], position: at };
             let Page { rows: found, next } = self.judged(self.account.page(&ask).await)?;
+            let parent = parents.first();
+            let meets = |row: &Box<RawValue>| {
+                Record::read(object, parent, row).is_ok_and(|record| known.contains(&record.id().key))
+            };
+            let met = next.is_some() && !known.is_empty() && found.iter().any(meets);
             rows.extend(found);
-            position = next;
+            position = next.filter(|_| !met);
         }
         Err(Trouble::Object(Failure::Part("a list under a parent does not end".into())))
     }

@@ -11,6 +11,7 @@ mod company;
 mod contacts;
 mod deals;
 mod fields;
+mod history;
 #[cfg(test)]
 mod laws;
 mod leads;
@@ -22,6 +23,7 @@ mod order;
 mod pipelines;
 mod products;
 mod projects;
+mod views;
 mod workplace;
 
 pub use name::ObjectName;
@@ -30,6 +32,7 @@ pub use object::{
     Paging, Reference, Restore, Shape, Single, Target, Undelete, Version, When, Write,
 };
 pub use order::in_restore_order;
+pub use views::{Edge, VIEWS, View, find_view};
 
 /// Every object, in the order in which a capture reads them.
 ///
@@ -77,6 +80,12 @@ pub static ALL: &[&Object] = &[
     &legacy::GLOBAL_MESSAGES,
     &projects::GROUPS,
     &projects::PLANS,
+    &history::DEAL_CHANGELOG,
+    &history::PERSON_CHANGELOG,
+    &history::ORGANIZATION_CHANGELOG,
+    &history::DEAL_FLOW,
+    &history::PERSON_FLOW,
+    &history::ORGANIZATION_FLOW,
     &notes::FILE_CONTENTS,
     &workplace::FILTERS,
     &workplace::WEBHOOKS,

@@ -33,6 +33,8 @@ pub(super) struct Account {
     pub(super) me: u64,
     /// Where the sandbox answers, for addresses inside answers.
     pub(super) url: String,
+    /// What was changed in deals, persons and organizations, oldest first.
+    pub(super) history: HashMap<(&'static str, Id), Vec<Value>>,
     chance: ChaCha8Rng,
     next: BTreeMap<&'static str, u64>,
     purged: DateTime<Utc>,
@@ -51,6 +53,7 @@ impl Account {
             legacy: false,
             me: 0,
             url: String::new(),
+            history: HashMap::new(),
             chance: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
             next: BTreeMap::new(),
             purged: now,

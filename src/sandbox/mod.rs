@@ -53,6 +53,7 @@ mod fields;
 mod files;
 mod filters;
 mod followers;
+mod history;
 mod http;
 mod judge;
 mod kinds;

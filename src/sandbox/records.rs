@@ -13,7 +13,7 @@ use crate::sandbox::call::Call;
 use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::row::Id;
 use crate::sandbox::{
-    activities, boards, check, contacts, custom, deals, followers, pipelines, products, projects, show,
+    activities, boards, check, contacts, custom, deals, followers, history, pipelines, products, projects, show,
 };
 
 /// Kinds that share these operations.
@@ -117,6 +117,7 @@ pub(super) fn update(account: &mut Account, call: &Call<'_>, kind: &'static str)
         products::own_prices(&id, &mut draft.row);
     }
     if Some(&draft.row) != draft.old.as_ref() {
+        history::note(account, kind, &id, &draft);
         draft.set("update_time", account.stamp(kind));
     }
     account.write(kind, &id, &draft.row);

@@ -10,7 +10,7 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    boards, check, deals, fields, files, filters, followers, leads, legacy, lines, merge, notes, participants,
+    boards, check, deals, fields, files, filters, followers, history, leads, legacy, lines, merge, notes, participants,
     projects, settings, webhooks,
 };
 
@@ -60,6 +60,7 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         (_, ["deals", "{id}", "participants"] | ["deals", "{id}", "participants", "{deal_participant_id}"], _) => {
             participants::serve(account, call)
         }
+        ("GET", [_, "{id}", "changelog" | "flow"], Some(kind)) => history::serve(account, call, kind),
         ("GET", [_, "{id}", "files"], Some(kind)) => files::of_parent(account, call, kind),
         (_, ["files"] | ["files", "{id}"] | ["files", "{id}", "download"], _) => files::serve(account, call),
         (_, ["notes"] | ["notes", "{id}"], _) => notes::serve(account, call),

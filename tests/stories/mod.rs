@@ -7,6 +7,7 @@ mod capture_faults;
 mod capture_increment;
 mod capture_program;
 mod cli;
+mod history;
 mod legacy;
 mod projects;
 mod restore;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::catalogue::{Dml, Listing, Object, Paging, Restore, Version};
+use crate::catalogue::{self, Dml, Listing, Object, Paging, Restore, Version};
 use crate::cli::show::{View, print, table};
 
 /// One object of the catalogue.
@@ -37,11 +37,37 @@ impl From<&'static Object> for ObjectView {
             path: format!("{version} {}", object.path),
             listing: listing(&object.listing),
             price: object.price,
-            incremental: if object.since.is_some() { "changes since" } else { "whole list" },
+            incremental: match (object.since, object.on_request) {
+                (_, true) => "on request",
+                (Some(_), _) => "changes since",
+                (None, _) => "whole list",
+            },
             restore: restore(object),
             limits: object.limits,
         }
     }
+}
+
+impl From<&'static catalogue::View> for ObjectView {
+    fn from(view: &'static catalogue::View) -> ObjectView {
+        let from: Vec<&str> = view.from.iter().map(|edge| edge.object).collect();
+        ObjectView {
+            object: view.name,
+            title: catalogue::ObjectName::known(view.name).title(),
+            path: "derived".to_owned(),
+            listing: format!("derived from {}", from.join(", ")),
+            price: 0,
+            incremental: "free",
+            restore: "with what it is derived from".to_owned(),
+            limits: "a view: nothing is read or stored for it",
+        }
+    }
+}
+
+/// Every object and every view.
+pub(crate) fn everything() -> Vec<ObjectView> {
+    let objects = catalogue::ALL.iter().copied().map(ObjectView::from);
+    objects.chain(catalogue::VIEWS.iter().map(ObjectView::from)).collect()
 }
 
 fn listing(listing: &Listing) -> String {
