@@ -186,10 +186,9 @@ impl Run<'_> {
             let ask = Ask { object, parents, since: None, extra: &[], position: at };
             let Page { rows: found, next } = self.judged(self.account.page(&ask).await)?;
             let parent = parents.first();
-            let meets = |row: &Box<RawValue>| {
-                Record::read(object, parent, row).is_ok_and(|record| known.contains(&record.id().key))
-            };
-            let met = next.is_some() && !known.is_empty() && found.iter().any(meets);
+            let meets =
+                |row: &RawValue| Record::read(object, parent, row).is_ok_and(|record| known.contains(&record.id().key));
+            let met = next.is_some() && !known.is_empty() && found.iter().any(|row| meets(row));
             rows.extend(found);
             position = next.filter(|_| !met);
         }

@@ -112,8 +112,8 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
         order.join(" "),
         "users pipelines stages activityTypes leadLabels organizations persons products deals leads projectBoards \
          archivedDeals archivedLeads projectPhases projects archivedProjects tasks activities notes files \
-         organizationFollowers personFollowers productFollowers dealProducts dealFollowers dealParticipants filters \
-         webhooks"
+         organizationFollowers personFollowers productFollowers dealProducts dealFollowers dealParticipants subscriptions \
+         filters webhooks"
     );
 }
 

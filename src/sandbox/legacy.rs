@@ -14,8 +14,10 @@ use crate::sandbox::row::Id;
 
 type Row = Map<String, Value>;
 
-/// Verb, path, price, and for writes: fields with their types, those that must be there first.
-const OPERATIONS: &[(&str, &str, u64, &[&str], &[&str])] = &[
+/// Verb, path, price, and of a write the fields that must be there and the others, each with its type.
+type Described = (&'static str, &'static str, u64, &'static [&'static str], &'static [&'static str]);
+
+const OPERATIONS: &[Described] = &[
     ("GET", "/subscriptions/find/{dealId}", 2, &[], &[]),
     ("GET", "/subscriptions/{id}", 2, &[], &[]),
     ("GET", "/subscriptions/{id}/payments", 20, &[], &[]),

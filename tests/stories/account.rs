@@ -34,7 +34,7 @@ async fn walk(account: &Account, object: &'static Object, parents: &[Key]) -> Ve
 
 #[test]
 fn every_list_of_the_catalogue_is_served_to_its_end() {
-    let world = World::of(2_000);
+    let world = World::with(Options { records: 2_000, legacy: true, ..Options::default() });
     let account = world.account();
     world.run(async {
         for object in ALL {
