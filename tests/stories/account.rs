@@ -34,10 +34,11 @@ async fn walk(account: &Account, object: &'static Object, parents: &[Key]) -> Ve
 
 #[test]
 fn every_list_of_the_catalogue_is_served_to_its_end() {
-    let world = World::with(Options { records: 2_000, legacy: true, ..Options::default() });
+    let world = World::of(2_000);
     let account = world.account();
     world.run(async {
-        for object in ALL {
+        // What was taken away has stories of its own.
+        for object in ALL.iter().filter(|object| !object.retired) {
             let records = match object.listing {
                 Listing::Flat(_) => walk(&account, object, &[]).await,
                 Listing::Bulk { batch, parents, .. } => {
