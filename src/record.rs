@@ -159,22 +159,28 @@ impl Record {
     /// `parent` is the key under which the row was listed, for objects whose rows do not name it.
     pub fn read(object: &Object, parent: Option<&Key>, row: &RawValue) -> Result<Record, Malformed> {
         let mut fields = fields(row)?;
-        let (named, name) = match object.key {
-            KeyIn::Field(name) => (None, name),
-            KeyIn::ParentAnd(name) => (parent.cloned(), name),
-            KeyIn::Both { parent, own } => (Some(key(&fields, parent)?), own),
-        };
-        let own = key(&fields, name)?;
-        let key = match (named, own) {
-            (Some(Key::Number(parent)), Key::Number(own)) => Key::Pair(parent, own),
-            (Some(parent), own) => Key::Text(format!("{parent}:{own}").into()),
-            (None, own) => own,
+        let (named, own) = match object.key {
+            KeyIn::Field(name) => (None, Some(key(&fields, name)?)),
+            KeyIn::ParentAnd(name) => (parent.cloned(), Some(key(&fields, name)?)),
+            KeyIn::ParentAndAll(names) => {
+                let parts = names.iter().map(|name| Ok(key(&fields, name)?.to_string()));
+                let own = parts.collect::<Result<Vec<_>, Malformed>>()?.join(":");
+                (parent.cloned(), Some(Key::Text(own.into())))
+            }
+            KeyIn::ParentAndDigest => (parent.cloned(), None),
+            KeyIn::Both { parent, own } => (Some(key(&fields, parent)?), Some(key(&fields, own)?)),
         };
         for field in object.nested {
             fields.unnest(field);
         }
         fields.drop(object.volatile);
-        Ok(Record { id: RecordId::new(ObjectName::known(object.name), key), body: fields.canonical() })
+        let body = fields.canonical();
+        let key = match (named, own.unwrap_or_else(|| digest_key(&body))) {
+            (Some(Key::Number(parent)), Key::Number(own)) => Key::Pair(parent, own),
+            (Some(parent), own) => Key::Text(format!("{parent}:{own}").into()),
+            (None, own) => own,
+        };
+        Ok(Record { id: RecordId::new(ObjectName::known(object.name), key), body })
     }
 
     /// A record of an object that the catalogue may not know, from any JSON object with the key in `field`.
@@ -238,6 +244,11 @@ impl Record {
 /// Appends a text as a JSON string.
 fn quote(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a text always serialises");
+}
+
+/// Identity from the whole row. The letter keeps it from being read as a number.
+fn digest_key(body: &str) -> Key {
+    Key::Text(format!("x{}", &blake3::hash(body.as_bytes()).to_hex()[..24]).into())
 }
 
 /// Identity from a field's value.

@@ -21,6 +21,8 @@ pub(super) enum Asked {
     List,
     /// A list under a parent.
     ListUnder,
+    /// A list under a parent that the service may have taken away altogether.
+    Retired,
     /// One record.
     One,
     /// To make a record.
@@ -102,6 +104,10 @@ pub(super) fn failure(answer: &Answer, asked: Asked) -> Error {
             Error::Garbled(format!("status {status} with an HTML page instead of JSON"))
         }
         (300..400, _) => Error::Garbled(format!("status {status} leads elsewhere, which no such call does")),
+        // Whether a parent has none or nobody answers any more is told by the words alone, if at all: who is still
+        // there names what is missing. UNCONFIRMED, api/objects.md Subscriptions.
+        (404, Asked::Retired) if Words::of(answer).names_something() => Error::Gone,
+        (402 | 403 | 404 | 405 | 410 | 415 | 501, Asked::Retired) => Error::NotOffered(told()),
         (404 | 410, Asked::ListUnder | Asked::One | Asked::Change) => Error::Gone,
         (402 | 403 | 404 | 405 | 410 | 415 | 501, Asked::List | Asked::ListUnder) => Error::NotOffered(told()),
         (402 | 405 | 415 | 501, Asked::One) => Error::NotOffered(told()),
@@ -125,6 +131,12 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// Whether the words name what was not found, as those about a single record do, and not a call.
+    fn names_something(&self) -> bool {
+        let words = self.message.to_lowercase();
+        ["subscription", "deal"].iter().any(|thing| words.contains(thing)) && !words.contains("method")
+    }
+
     /// Finds the words in whichever place this endpoint puts them.
     pub(super) fn of(answer: &Answer) -> Words {
         if answer.html {

@@ -64,7 +64,13 @@ impl Ask<'_> {
     }
 
     pub(super) fn asked(&self) -> Asked {
-        if matches!(self.object.listing, Listing::Under { .. }) { Asked::ListUnder } else { Asked::List }
+        // With one parent a call, its absence is the parent's; with many, the service leaves those that are gone out.
+        let alone = matches!(self.object.listing, Listing::Under { .. } | Listing::Bulk { batch: 1, .. });
+        match (alone, self.object.retired) {
+            (true, true) => Asked::Retired,
+            (true, false) => Asked::ListUnder,
+            (false, _) => Asked::List,
+        }
     }
 
     /// The request of this page.

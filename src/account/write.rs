@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::answer::{self, Asked, Envelope};
 use super::exchange::{Answer, Payload, Request};
 use super::{Account, Error, address, shape};
-use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Undelete};
+use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Otherwise, Undelete};
 use crate::record::Key;
 
 /// Proof that a person (or `--yes`) agreed to a plan.
@@ -63,9 +63,12 @@ impl<'a> Writer<'a> {
             return Err(no_call("it is made with contents"));
         }
         let parent = parent.map(Key::to_string);
-        let segments = address::filled(write.call.path, parent.as_deref(), None, body);
+        let path = other_path(object, body).map_or(write.call.path, |otherwise| otherwise.create);
+        let segments = address::filled(path, parent.as_deref(), None, body);
         let segments = segments.ok_or_else(|| no_call("the parent has no id"))?;
-        let answer = self.in_some_form((write.call, write.encoding), &segments, body, Asked::Create).await?;
+        let call = Call { path, ..write.call };
+        let answer =
+            self.in_some_form((call, write.encoding), &segments, &flagged(object, body), Asked::Create).await?;
         let parent = parent.as_deref().map(Key::parse);
         row(object, parent.as_ref(), body, &answer).map_err(|error| self.unread(error))
     }
@@ -101,7 +104,15 @@ impl<'a> Writer<'a> {
     ) -> Result<Map<String, Value>, Error> {
         let no_call = |why| Error::NoSuchCall { doing: "update a record of", object: object.name, why };
         let write = object.update.ok_or_else(|| no_call("it has no call for that"))?;
-        self.changed(object, (write.call, write.encoding), key, body).await
+        match object.archive.filter(|_| body.get("is_archived") == Some(&Value::Bool(true))) {
+            // Into the archive leads a call of its own, which takes no other change along.
+            Some(archive) => self.changed(object, (archive, write.encoding), key, &Map::new()).await,
+            None => {
+                let path = other_path(object, body).map_or(write.call.path, |otherwise| otherwise.update);
+                let call = Call { path, ..write.call };
+                self.changed(object, (call, write.encoding), key, &flagged(object, body)).await
+            }
+        }
     }
 
     /// Deletes a record; `false` when it was gone already. What its call says of it besides its key is in `row`.
@@ -109,8 +120,9 @@ impl<'a> Writer<'a> {
         let no_call = |why| Error::NoSuchCall { doing: "delete a record of", object: object.name, why };
         let call = object.delete.ok_or_else(|| no_call("it has no call for that"))?;
         let mut known = row.clone();
-        let (KeyIn::Field(own) | KeyIn::ParentAnd(own) | KeyIn::Both { own, .. }) = object.key;
-        known.entry(own).or_insert_with(|| shape::id(&Key::parse(&address::split(object, key).1)));
+        if let KeyIn::Field(own) | KeyIn::ParentAnd(own) | KeyIn::Both { own, .. } = object.key {
+            known.entry(own).or_insert_with(|| shape::id(&Key::parse(&address::split(object, key).1)));
+        }
         let segments = self.addressed(object, call, key, &known)?;
         let encoding = if call.forms.is_empty() { None } else { Some(Encoding::Json) };
         let answer = match encoding {
@@ -192,7 +204,9 @@ impl<'a> Writer<'a> {
         let (parent, own) = address::split(object, key);
         let why = match object.key {
             KeyIn::Field(_) => "the record has no id",
-            KeyIn::ParentAnd(_) | KeyIn::Both { .. } => "the key names no parent",
+            KeyIn::ParentAnd(_) | KeyIn::ParentAndAll(_) | KeyIn::ParentAndDigest | KeyIn::Both { .. } => {
+                "the key names no parent"
+            }
         };
         let none = Error::NoSuchCall { doing: "reach a record of", object: object.name, why };
         address::filled(call.path, parent.as_deref(), Some(&own), fields).ok_or(none)
@@ -207,6 +221,24 @@ fn request<'p>(call: Call, segments: Vec<String>, payload: Payload<'p>) -> Reque
         Method::Delete => Verb::DELETE,
     };
     Request { method, version: call.version, segments, query: Vec::new(), payload, price: call.price }
+}
+
+/// The other paths, if the body lacks what the first ones are for.
+fn other_path(object: &Object, body: &Map<String, Value>) -> Option<Otherwise> {
+    object.otherwise.filter(|otherwise| otherwise.lacking.iter().all(|field| !body.contains_key(*field)))
+}
+
+/// The body with flags under the names and in the form in which they are written.
+fn flagged(object: &Object, body: &Map<String, Value>) -> Map<String, Value> {
+    let written = |(name, value): (&String, &Value)| {
+        let flag = object.flags.iter().find(|(read, _)| read == name);
+        match (flag, value) {
+            (Some((_, written)), Value::Bool(flag)) => ((*written).to_owned(), Value::from(u8::from(*flag))),
+            (Some((_, written)), other) => ((*written).to_owned(), other.clone()),
+            (None, other) => (name.clone(), other.clone()),
+        }
+    };
+    body.iter().map(written).collect()
 }
 
 fn payload(encoding: Encoding, body: &Map<String, Value>) -> Payload<'static> {

@@ -1,37 +1,24 @@
 //! Lists under parents: read only where there is something new to read.
 //!
-//! The parents' counters, noted while they were listed (`heads.rs`), decide:
-//!
-//! 1. A parent that counts no children is not asked; what was held under it is gone.
-//! 2. A parent that is new or changed is asked.
-//! 3. A parent whose counter differs from what the snapshot below holds is asked.
-//! 4. Of all other parents the sweep takes a share, those looked at longest ago first (`sweep.rs`, `way.rs`).
-//! 5. What is left is carried over, and the snapshot says how much was not looked at again, and since when.
-//!
-//! What nobody can write, such as mails, is not swapped behind an equal counter, so it is not swept; and an edit of a
-//! deal says nothing about its mails. Parents that could not be read the last time are asked again.
+//! Which parents are asked is decided before (`family.rs`).
 //!
 //! A record of two parents (a relationship) is gone when the service says so: that one of them does not show it may
 //! mean that it moved.
 
 use std::collections::{BTreeSet, HashSet};
 
-use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Error;
 use super::desk::Desk;
-use super::heads::{Head, Heads};
+use super::family::{Family, parents_a_call};
 use super::held::Held;
 use super::lists::Row;
 use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
-use super::sweep::Looked;
-use super::way::{self, Way};
 use crate::account::{Ask, Page, Position};
-use crate::catalogue::{self, Dml, Listing, Object, ObjectName, Target};
+use crate::catalogue::{KeyIn, Listing, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
 
 /// Parents asked at once.
@@ -43,26 +30,18 @@ const FUTILE: u64 = 20;
 /// No record has so many pages of children; such a list does not end.
 const PAGES_OF_ONE_CALL: usize = 1_000;
 
-/// What is done about the children of one object.
-struct Family {
-    /// When every parent will have been looked at, after this; none when that is not known.
-    looked: Option<Looked>,
-    /// The parents to ask, in key order.
-    ask: Vec<Key>,
-    /// What the snapshot below holds under each of them.
-    held: Held,
-    /// Held children that are gone because their parent is, or has none.
-    gone: Vec<Key>,
-    /// Held children of two parents, one of which is gone.
-    widowed: Vec<Key>,
-    /// Held children that are carried over without being looked at.
-    carried: u64,
-}
-
 /// What one call shows: the keys of all its records, and the records that are to be stored.
 struct Shown {
     keys: Vec<Key>,
     rows: Vec<Row>,
+}
+
+/// Children with a number of their own, which may move from one parent to another while both are read: which of them
+/// is gone is known at the end only.
+#[derive(Default)]
+struct Roaming {
+    shown: HashSet<Key>,
+    missing: Vec<Key>,
 }
 
 /// Rows that wait to be stored, and the parents they complete.
@@ -113,12 +92,14 @@ impl Run<'_> {
             progress.after.as_deref().map(Key::parse)
         };
         let ask: Vec<Key> = ask.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).collect();
-        let lists = ask.chunks(parents_a_call(object)).map(|parents| async move {
-            let shown = self.shown(object, parents).await;
-            (parents, shown)
-        });
-        let mut lists = stream::iter(lists).buffered(AT_ONCE);
-        let mut batch = Batch::default();
+        let held = &held;
+        let read = |parents| async move { (parents, self.shown(object, parents, held).await) };
+        let together = parents_a_call(object);
+        // The first alone: what is not offered is known after one question.
+        let (first, others) = ask.split_at(together.min(ask.len()));
+        let first = stream::iter(first.chunks(together).map(read)).buffered(1);
+        let mut lists = first.chain(stream::iter(others.chunks(together).map(read)).buffered(AT_ONCE));
+        let (mut batch, mut roaming) = (Batch::default(), Roaming::default());
         while let Some((parents, shown)) = lists.next().await {
             match shown {
                 Ok(Shown { keys, rows }) => {
@@ -128,17 +109,20 @@ impl Run<'_> {
                     batch.parents.extend_from_slice(parents);
                 }
                 Err(Trouble::Stop(stop)) => {
-                    self.settle(object, std::mem::take(&mut batch), &held)?;
+                    self.settle(object, std::mem::take(&mut batch), held, &mut roaming)?;
                     return Err(Trouble::Stop(stop));
                 }
+                // It says that this parent has none.
+                Err(Trouble::Gone) if object.retired => batch.parents.extend_from_slice(parents),
                 Err(Trouble::Gone) => self.unread(object, parents, "the parent is gone")?,
                 Err(Trouble::Object(failure)) => self.unread_or_futile(object, parents, failure)?,
             }
             if batch.rows.len() >= ROWS_TOGETHER || batch.parents.len() >= ROWS_TOGETHER {
-                self.settle(object, std::mem::take(&mut batch), &held)?;
+                self.settle(object, std::mem::take(&mut batch), held, &mut roaming)?;
             }
         }
-        self.settle(object, batch, &held)?;
+        self.settle(object, batch, held, &mut roaming)?;
+        self.let_go(object, roaming)?;
         self.seek(object, &met).await
     }
 
@@ -168,8 +152,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What no parent showed is gone, if what was shown can be believed.
+    fn let_go(&self, object: &'static Object, roaming: Roaming) -> Result<(), Trouble> {
+        let mut desk = self.desk();
+        let progress = desk.notes.progress(object.name);
+        if object.retired && roaming.shown.is_empty() && !roaming.missing.is_empty() {
+            // Deleted one and all, or no longer answered for: the words of a refusal do not tell.
+            progress.unread += roaming.missing.len() as u64;
+            progress.gap("none is shown any more, which may mean that they are no longer offered".to_owned());
+            return Ok(());
+        }
+        let sure = self.sees(object) && progress.bad == 0;
+        for key in roaming.missing.into_iter().filter(|key| sure && !roaming.shown.contains(key)) {
+            lose(&mut desk, object, &key)?;
+        }
+        Ok(())
+    }
+
     /// Stores what came for a number of parents; what they held before and do not show any more is gone.
-    fn settle(&self, object: &'static Object, batch: Batch, held: &Held) -> Result<(), Trouble> {
+    fn settle(&self, object: &'static Object, batch: Batch, held: &Held, roaming: &mut Roaming) -> Result<(), Trouble> {
         let Batch { shown, rows, parents } = batch;
         let Some(last) = parents.last().cloned() else { return Ok(()) };
         let count = rows.len();
@@ -177,16 +178,22 @@ impl Run<'_> {
         {
             let mut desk = self.desk();
             // A row that was no record may be any of those that seem to be missing.
-            let sure = self.sees(object) && desk.notes.progress(object.name).bad == 0;
+            // History is never taken back: what was read of it once stays.
+            let lasts = object.key == KeyIn::ParentAndDigest;
+            let sure = self.sees(object) && !lasts && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
-                if shown.contains(&key) {
+                if object.parent_field().is_some() {
+                    roaming.missing.push(key);
+                } else if shown.contains(&key) {
                     continue;
-                }
-                if object.is_shared() {
+                } else if object.is_shared() {
                     desk.notes.progress(object.name).missing.push(key.to_string());
                 } else {
                     lose(&mut desk, object, &key)?;
                 }
+            }
+            if object.parent_field().is_some() {
+                roaming.shown.extend(shown);
             }
             desk.notes.progress(object.name).after = Some(last.to_string());
         }
@@ -194,8 +201,8 @@ impl Run<'_> {
     }
 
     /// The records of one call's list, with what only a request for each of them brings.
-    async fn shown(&self, object: &'static Object, parents: &[Key]) -> Result<Shown, Trouble> {
-        let rows = self.judged_rows(object, parents).await?;
+    async fn shown(&self, object: &'static Object, parents: &[Key], held: &Held) -> Result<Shown, Trouble> {
+        let rows = self.judged_rows(object, parents, held).await?;
         let parent = parents.first().filter(|_| matches!(object.listing, Listing::Under { .. }));
         let rows = self.read_rows(object, parent, &rows);
         let keys = rows.iter().map(|row| row.record.id().key.clone()).collect();
@@ -204,14 +211,28 @@ impl Run<'_> {
     }
 
     /// All rows of one call's list.
-    async fn judged_rows(&self, object: &'static Object, parents: &[Key]) -> Result<Vec<Box<RawValue>>, Trouble> {
+    async fn judged_rows(
+        &self,
+        object: &'static Object,
+        parents: &[Key],
+        held: &Held,
+    ) -> Result<Vec<Box<RawValue>>, Trouble> {
         let (mut rows, mut position) = (Vec::new(), Some(Position::Start));
+        // History is told newest first and never changes: what is known begins what is known.
+        let known: HashSet<Key> = match object.key {
+            KeyIn::ParentAndDigest => parents.iter().flat_map(|parent| held.under(parent)).collect(),
+            _ => HashSet::new(),
+        };
         for _ in 0..PAGES_OF_ONE_CALL {
             let Some(at) = position else { return Ok(rows) };
             let ask = Ask { object, parents, since: None, extra: &[], position: at };
             let Page { rows: found, next } = self.judged(self.account.page(&ask).await)?;
+            let parent = parents.first();
+            let meets =
+                |row: &RawValue| Record::read(object, parent, row).is_ok_and(|record| known.contains(&record.id().key));
+            let met = next.is_some() && !known.is_empty() && found.iter().any(|row| meets(row));
             rows.extend(found);
-            position = next;
+            position = next.filter(|_| !met);
         }
         Err(Trouble::Object(Failure::Part("a list under a parent does not end".into())))
     }
@@ -243,146 +264,6 @@ impl Run<'_> {
         progress.gap(format!("under {under}: {reason}"));
         Ok(())
     }
-
-    /// Decides which parents are asked and what becomes of the children held.
-    fn family(&self, object: &'static Object) -> Result<Family, Error> {
-        let (heads, complete) = self.heads(object)?;
-        let now = self.now();
-        let below = self.below(object);
-        let mut family = self.nest(object, &heads, complete)?;
-        let started = self.desk().notes.progress(object.name).started.unwrap_or(now);
-        let anew = self.wanted.full || self.wanted.anew.iter().any(|one| one.name == object.name);
-        let (mut looked, all) = match below {
-            Some(looked) if !anew => (looked, false),
-            _ => (Looked::all(started), true),
-        };
-        let counter_alone = counter_alone(object);
-        let (mut due, mut idle) = (Vec::new(), Vec::new());
-        for head in heads.iter() {
-            let children = family.held.count(&head.key);
-            if head.count == Some(0) {
-                family.gone.extend(family.held.under(&head.key));
-            } else if all || must_ask(&head, children, counter_alone) || looked.owes(&head.key) {
-                due.push(head.key);
-            } else {
-                idle.push(head.key);
-            }
-        }
-        let taken = self.swept(object, &mut looked, (&due, &idle), started);
-        let taken_set: HashSet<&Key> = taken.iter().collect();
-        let left = idle.iter().filter(|parent| !taken_set.contains(parent));
-        family.carried += left.map(|parent| family.held.count(parent) as u64).sum::<u64>();
-        due.extend(taken);
-        due.sort_unstable();
-        family.ask = due;
-        // Where not every parent is known, the ranges of keys say nothing of the others.
-        family.looked = Some(looked).filter(|_| complete || object.gate.is_none());
-        Ok(family)
-    }
-
-    /// When the parents were looked at, as far as an increment can stand on the snapshot below.
-    fn below(&self, object: &'static Object) -> Option<Looked> {
-        let base = self.held(object.name)?;
-        let looked = self.base.as_ref().and_then(|base| Looked::of(base.manifest(), object.name));
-        let since = base.deletions_seen_at.unwrap_or(base.seen_at);
-        let whole = way::stands(base, &self.without(object)).then(|| Looked::all(since));
-        // Where some parents could not be read, the ranges say which.
-        looked.filter(|_| base.without == self.without(object)).or(whole)
-    }
-
-    /// The share of idle parents that is looked at again.
-    fn swept(
-        &self,
-        object: &'static Object,
-        looked: &mut Looked,
-        (due, idle): (&[Key], &[Key]),
-        now: DateTime<Utc>,
-    ) -> Vec<Key> {
-        let calls = |parents: usize| parents.div_ceil(parents_a_call(object)) as u64 * u64::from(object.price);
-        let price = calls(due.len() + idle.len());
-        let stays = object.dml == Dml::NOTHING && is_hinted(object);
-        let tokens = if stays { 0 } else { way::sweep(object, price, self.spendable(), self.wanted.sweep) };
-        let count = if tokens >= price {
-            idle.len()
-        } else {
-            tokens.div_ceil(u64::from(object.price).max(1)) as usize * parents_a_call(object)
-        };
-        let mut desk = self.desk();
-        // Decided once: a capture that is taken up again must take the same parents.
-        let count = *desk.notes.progress(object.name).sweep.get_or_insert(count);
-        looked.take(idle, count, now)
-    }
-
-    /// What the snapshot below holds under each parent, and what has none any more.
-    fn nest(&self, object: &'static Object, heads: &Heads, complete: bool) -> Result<Family, Error> {
-        let mut family = Family {
-            looked: None,
-            ask: Vec::new(),
-            held: Held::default(),
-            gone: Vec::new(),
-            widowed: Vec::new(),
-            carried: 0,
-        };
-        let name = ObjectName::known(object.name);
-        let Some(base) = self.base.as_ref().filter(|base| base.contents(&name).is_some()) else { return Ok(family) };
-        if object.is_shared() {
-            for record in base.records(&name)? {
-                let record = record?;
-                let parents = parents_in(object, &record);
-                let (known, unknown): (Vec<Key>, Vec<Key>) =
-                    parents.into_iter().partition(|parent| heads.find(parent).is_some());
-                if complete && !unknown.is_empty() {
-                    family.widowed.push(record.id().key.clone());
-                }
-                known.into_iter().for_each(|parent| family.held.note(parent, record.id().key.clone()));
-            }
-        } else {
-            let foreign = self.foreign_parents(object)?;
-            for key in base.keys(&name)? {
-                let key = key?;
-                match parent_of(&key) {
-                    Some(parent) if foreign.contains(&parent) => family.carried += 1,
-                    Some(parent) if heads.find(&parent).is_some() => family.held.note(parent, key),
-                    Some(_) if complete => family.gone.push(key),
-                    _ => family.carried += 1,
-                }
-            }
-        }
-        family.held.settle();
-        Ok(family)
-    }
-
-    /// What is known of the parents, and whether that is all of them.
-    fn heads(&self, object: &'static Object) -> Result<(Heads, bool), Error> {
-        let mut desk = self.desk();
-        let mut all = Heads::default();
-        let mut complete = true;
-        for parent in object.parents() {
-            let progress = desk.notes.progress(parent);
-            complete &= progress.way == Some(Way::Walk) && progress.failure.is_none() && progress.bad == 0;
-        }
-        for heads in desk.notes.heads.get(object.name).into_iter().flat_map(|by_parent| by_parent.values()) {
-            all.join(heads.clone());
-        }
-        drop(desk);
-        all.settle();
-        if !complete && !is_hinted(object) {
-            // Parents that were not listed this time have children all the same.
-            for parent in object.parents().iter().map(|parent| ObjectName::known(parent)) {
-                let Some(base) = self.base.as_ref().filter(|base| base.contents(&parent).is_some()) else { continue };
-                let mut unlisted = Heads::default();
-                for key in base.keys(&parent)? {
-                    let key = key?;
-                    if all.find(&key).is_none() {
-                        unlisted.note(&key, None, false);
-                    }
-                }
-                all.join(unlisted);
-                all.settle();
-            }
-        }
-        Ok((all, complete))
-    }
 }
 
 /// Marks a record as gone, and the contents it stands for.
@@ -392,85 +273,4 @@ fn lose(desk: &mut Desk<'_>, object: &Object, key: &Key) -> Result<(), Error> {
         desk.gone(&RecordId::new(ObjectName::known(name), key.clone()))?;
     }
     Ok(())
-}
-
-/// True when a change of the parent itself says nothing about its children.
-fn counter_alone(object: &Object) -> bool {
-    let Listing::Under { parents, counter: Some(counter), .. } = object.listing else { return false };
-    let parents = parents.iter().filter_map(|name| catalogue::find(&ObjectName::known(name)));
-    let in_record = |parent: &Object| parent.computed.contains(&counter);
-    object.dml == Dml::NOTHING && !parents.into_iter().any(in_record)
-}
-
-/// True when a parent's children may be others than those held.
-fn must_ask(head: &Head, held: usize, counter_alone: bool) -> bool {
-    let told = counter_alone && head.count.is_some();
-    head.touched && !told || head.count.is_some_and(|count| u64::from(count) != held as u64)
-}
-
-/// Whether a field of the parent tells that there is nothing to read.
-fn is_hinted(object: &Object) -> bool {
-    let counted =
-        matches!(object.listing, Listing::Under { counter: Some(_), .. } | Listing::Bulk { counter: Some(_), .. });
-    counted || object.gate.is_some()
-}
-
-/// The parents that a record of two parents names.
-fn parents_in(object: &Object, record: &Record) -> Vec<Key> {
-    let fields = record.fields();
-    let to_parent = |target: Target| matches!(target, Target::Record(objects) if objects == object.parents());
-    let named = object.references.iter().filter(|reference| to_parent(reference.to));
-    let key = |value: &Value| value.as_u64().map(Key::Number).or_else(|| value.as_str().map(Key::parse));
-    let mut parents: Vec<Key> = named.filter_map(|reference| key(fields.get(reference.field)?)).collect();
-    parents.dedup();
-    parents
-}
-
-/// How many parents one call takes.
-fn parents_a_call(object: &Object) -> usize {
-    match object.listing {
-        Listing::Bulk { batch, .. } => batch.max(1),
-        Listing::Under { .. } | Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => 1,
-    }
-}
-
-/// The parent that a child's key names.
-pub(super) fn parent_of(key: &Key) -> Option<Key> {
-    match key {
-        Key::Pair(parent, _) => Some(Key::Number(*parent)),
-        Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
-        Key::Number(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capture::specimen;
-
-    #[test]
-    fn a_parent_is_asked_when_it_changed_or_its_counter_differs() {
-        let head = |count, touched| Head { key: Key::Number(1), count, touched };
-        assert!(must_ask(&head(Some(2), true), 2, false));
-        assert!(must_ask(&head(Some(3), false), 2, false));
-        assert!(!must_ask(&head(Some(2), false), 2, false));
-        assert!(must_ask(&head(None, true), 0, false));
-        assert!(!must_ask(&head(None, false), 5, false));
-    }
-
-    #[test]
-    fn an_edit_of_a_deal_says_nothing_about_its_mails_and_one_of_a_thread_does() {
-        let head = |count, touched| Head { key: Key::Number(1), count, touched };
-        assert!(!must_ask(&head(Some(2), true), 2, true));
-        assert!(must_ask(&head(Some(3), true), 2, true) && must_ask(&head(None, true), 2, true));
-        let alone = |name: &'static str| counter_alone(specimen::object(name));
-        assert!(alone("dealMailMessages") && !alone("mailMessages") && !alone("dealFollowers"));
-    }
-
-    #[test]
-    fn a_child_names_its_parent() {
-        assert_eq!(parent_of(&Key::Pair(7, 9)), Some(Key::Number(7)));
-        assert_eq!(parent_of(&Key::parse("a-b:9")), Some(Key::parse("a-b")));
-        assert_eq!(parent_of(&Key::Number(9)), None);
-    }
 }

@@ -97,6 +97,12 @@ impl Run<'_> {
     }
 
     fn coverage(&self, object: &Object, progress: &Progress) -> Coverage {
+        if object.on_request && !self.wants(object) {
+            let price = object.price;
+            return Coverage::LeftOut {
+                reason: format!("{price} tokens for each record, read with --with {}", object.name),
+            };
+        }
         if !self.wants(object) {
             return Coverage::LeftOut { reason: "not asked for".into() };
         }
@@ -109,9 +115,14 @@ impl Run<'_> {
         }
     }
 
-    /// Children cannot be complete when their parents are not.
+    /// Children cannot be complete when their parents are not, and are not offered when none of these is.
     fn coverage_by_parents(&self, object: &Object) -> Coverage {
         let mut desk = self.desk();
+        let mut refused = |parent: &&str| matches!(desk.notes.progress(parent).failure, Some(Failure::NotOffered(_)));
+        if !object.parents().is_empty() && object.parents().iter().all(&mut refused) {
+            let parent = ObjectName::known(object.parents()[0]).title();
+            return Coverage::NotOffered { reason: format!("{parent} are not offered") };
+        }
         let broken = |parent: &&&str| {
             let parent = desk.notes.progress(parent);
             parent.bad > 0 || matches!(parent.failure, Some(Failure::Part(_) | Failure::Unreachable(_)))

@@ -8,7 +8,7 @@
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
-use super::children::parent_of;
+use super::family::parent_of;
 use super::lists::Row;
 use super::run::{Run, Trouble};
 use super::shape;

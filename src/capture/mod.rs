@@ -22,6 +22,7 @@ mod contents;
 mod desk;
 mod ending;
 mod extended;
+mod family;
 mod forecast;
 mod heads;
 mod held;
@@ -59,6 +60,8 @@ pub struct Wanted {
     pub objects: Vec<&'static Object>,
     /// Of these objects every child is read again, whatever it costs.
     pub anew: Vec<&'static Object>,
+    /// And these, which cost a call for each record of another object and are read only when asked for.
+    pub also: Vec<&'static Object>,
     /// Walk every list and read every child again, whatever it costs.
     pub full: bool,
     /// The share of parents, in percent, whose children are looked at again although nothing says that they changed.
@@ -73,8 +76,8 @@ pub struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        let (objects, anew) = (Vec::new(), Vec::new());
-        Wanted { objects, anew, full: false, sweep: SWEEP, custom_fields: true, extended: true, contents: true }
+        let (objects, anew, also) = (Vec::new(), Vec::new(), Vec::new());
+        Wanted { objects, anew, also, full: false, sweep: SWEEP, custom_fields: true, extended: true, contents: true }
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Asked {
     objects: Vec<String>,
     #[serde(default)]
     anew: Vec<String>,
+    #[serde(default)]
+    also: Vec<String>,
     full: bool,
     custom_fields: bool,
     extended: bool,
@@ -51,11 +53,12 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(wanted: &Wanted) -> Asked {
-        let Wanted { objects, anew, full, custom_fields, extended, contents, sweep: _ } = wanted;
+        let Wanted { objects, anew, also, full, custom_fields, extended, contents, sweep: _ } = wanted;
         let names = |objects: &[&Object]| objects.iter().map(|object| object.name.to_owned()).collect();
         Asked {
             objects: names(objects),
             anew: names(anew),
+            also: names(also),
             full: *full,
             custom_fields: *custom_fields,
             extended: *extended,

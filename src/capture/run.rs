@@ -242,12 +242,16 @@ impl<'a> Run<'a> {
 
     /// True when the object is to be read, be it for its own sake or for that of what hangs on it.
     pub(super) fn wants(&self, object: &Object) -> bool {
-        let asked = &self.wanted.objects;
+        let Wanted { objects: asked, also, .. } = self.wanted;
+        let named = |object: &Object| asked.iter().chain(also).any(|one| one.name == object.name);
+        if object.on_request && !named(object) {
+            return false;
+        }
         if let Listing::Derived { from } = object.listing {
             let named = asked.is_empty() || asked.iter().any(|one| one.name == object.name || one.name == from);
             return self.wanted.contents && named;
         }
-        asked.is_empty() || asked.iter().any(|one| {
+        asked.is_empty() || asked.iter().chain(also).any(|one| {
             let derived =
                 matches!(one.listing, Listing::Derived { from } | Listing::Within { from, .. } if from == object.name);
             one.name == object.name || derived || one.parents().contains(&object.name)

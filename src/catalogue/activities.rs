@@ -68,6 +68,7 @@ pub(super) static ACTIVITIES: Object = Object {
         Reference::to("deal_id", &["deals"]),
         Reference::to("lead_id", &["leads"]),
         Reference::to("org_id", &["organizations"]),
+        Reference::to("project_id", &["projects"]),
         Reference::to("participants[].person_id", &["persons"]),
         Reference::to("attendees[].person_id", &["persons"]),
         Reference::to("attendees[].user_id", &["users"]),

@@ -28,7 +28,7 @@ const V2_COLUMNS: &[&str] = &[
     "required_fields",
 ];
 
-/// What the five lists of v2 have in common.
+/// What the lists of v2 have in common.
 const V2: Object = Object {
     version: Version::V2,
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
@@ -77,6 +77,15 @@ pub(super) static PRODUCT_FIELDS: Object = Object {
     query: &[("include_fields", "ui_visibility")],
     single: Some(Single { path: "/productFields/{id}", version: Version::V2, price: 1 }),
     evidence: "api/objects.md ProductFields, api/custom-fields.md, openapi v2, 2026-11-23",
+    ..V2
+};
+
+/// Fields of projects.
+pub(super) static PROJECT_FIELDS: Object = Object {
+    name: "projectFields",
+    path: "/projectFields",
+    single: Some(Single { path: "/projectFields/{id}", version: Version::V2, price: 1 }),
+    evidence: "api/objects.md Project fields, api/custom-fields.md, openapi v2, 2026-11-23",
     ..V2
 };
 

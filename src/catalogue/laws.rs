@@ -112,10 +112,11 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     assert_eq!(
         order.join(" "),
         "users permissionSetsAssignments roles roleSettings roleAssignments legacyTeams pipelines stages rolePipelines \
-         activityTypes leadLabels organizations persons products deals leads archivedDeals archivedLeads activities \
-         callLogs notes files organizationFollowers personFollowers organizationRelationships productFollowers \
-         productVariations personPictures productImages dealProducts dealDiscounts dealInstallments dealFollowers \
-         dealParticipants noteComments filters goals webhooks"
+         activityTypes leadLabels organizations persons products deals leads projectBoards archivedDeals archivedLeads \
+         projectPhases projects archivedProjects tasks activities callLogs notes files organizationFollowers \
+         personFollowers organizationRelationships productFollowers productVariations personPictures productImages \
+         dealProducts dealDiscounts dealInstallments dealFollowers dealParticipants noteComments subscriptions filters \
+         goals webhooks"
     );
 }
 
@@ -178,6 +179,8 @@ fn keys_and_references_and_nested_ids_are_fields_of_the_record() {
         let is_field = |field: &str| object.writable().any(|own| own == field) || object.computed.contains(&field);
         let keys = match object.key {
             KeyIn::Field(field) | KeyIn::ParentAnd(field) => vec![field],
+            KeyIn::ParentAndAll(fields) => fields.to_vec(),
+            KeyIn::ParentAndDigest => Vec::new(),
             KeyIn::Both { parent, own } => vec![parent, own],
         };
         let references = object.references.iter().map(Reference::top);
@@ -214,7 +217,7 @@ fn prices_and_limits_are_positive() {
         prices.extend(
             [object.create, object.update].into_iter().flatten().map(|write| (write.call.path, write.call.price)),
         );
-        prices.extend(object.delete.map(|call| (call.path, call.price)));
+        prices.extend(object.delete.into_iter().chain(object.archive).map(|call| (call.path, call.price)));
         prices.extend(object.undelete.iter().map(|form| (form.call.path, form.call.price)));
         for (place, _) in prices.into_iter().filter(|(_, price)| *price == 0) {
             breaches.push(format!("{}: {place} costs nothing", object.name));
@@ -247,6 +250,7 @@ fn every_path_has_the_places_its_ids_go_to() {
             own || !call.forms.is_empty() || fields.iter().any(|field| call.path.contains(&format!("{{{field}}}")))
         };
         let addressed = !matches!(object.key, KeyIn::Field(_));
+        object.archive.iter().for_each(|call| expect(call.path, addressed, true));
         let asked = object.query.iter().any(|(_, value)| *value == "{parent}");
         let derived = matches!(object.listing, Listing::Derived { .. });
         let elsewhere = derived && at_an_address(object);
@@ -349,7 +353,7 @@ fn twins_name_each_other_and_share_their_calls() {
         let Some(twin) = object.twin.and_then(|name| find(&ObjectName::new(name))) else { return };
         let same = twin.twin == Some(object.name)
             && (twin.create, twin.update, twin.delete) == (object.create, object.update, object.delete)
-            && twin.undelete == object.undelete
+            && (twin.undelete, twin.archive, twin.flags) == (object.undelete, object.archive, object.flags)
             && twin.single == object.single
             && (twin.volatile, twin.computed, twin.key) == (object.volatile, object.computed, object.key);
         if !same {

@@ -103,6 +103,10 @@ pub enum KeyIn {
     Field(&'static str),
     /// In the parent's id and one field; the row itself does not name its parent.
     ParentAnd(&'static str),
+    /// In the parent's id and several fields, which only together tell rows apart.
+    ParentAndAll(&'static [&'static str]),
+    /// In the parent's id and a digest of the whole row: for history, whose rows have no number and never change.
+    ParentAndDigest,
     /// In the parent's id and the row's own, both in the row; calls need the parent's.
     Both {
         /// The field with the parent's id.

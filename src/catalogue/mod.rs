@@ -11,11 +11,14 @@ mod company;
 mod contacts;
 mod deals;
 mod fields;
+mod history;
 #[cfg(test)]
 mod laws;
 mod leads;
+mod legacy;
 mod listing;
 mod mail;
+mod name;
 mod notes;
 mod object;
 mod order;
@@ -24,14 +27,18 @@ mod people;
 mod pictures;
 mod pipelines;
 mod products;
+mod projects;
 mod terms;
+mod views;
 mod workplace;
 
+pub use name::ObjectName;
 pub use object::{
-    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, KeyIn, Listing, Method, Object, ObjectName, Own,
+    Call, Contents, Custom, Deletions, Dml, Encoding, Extended, Inline, KeyIn, Listing, Method, Object, Otherwise, Own,
     Paging, Parts, Reference, Restore, Rows, Shape, Single, Target, Undelete, Version, When, Write,
 };
 pub use order::in_restore_order;
+pub use views::{Edge, VIEWS, View, find_view};
 
 /// Every object, in the order in which a capture reads them.
 ///
@@ -53,6 +60,7 @@ pub static ALL: &[&Object] = &[
     &fields::ORGANIZATION_FIELDS,
     &fields::PRODUCT_FIELDS,
     &fields::ACTIVITY_FIELDS,
+    &fields::PROJECT_FIELDS,
     &fields::LEAD_FIELDS,
     &fields::NOTE_FIELDS,
     &pipelines::PIPELINES,
@@ -66,6 +74,10 @@ pub static ALL: &[&Object] = &[
     &products::PRODUCTS,
     &deals::DEALS,
     &leads::LEADS,
+    &projects::BOARDS,
+    &projects::TEMPLATES,
+    &projects::PROJECTS,
+    &projects::TASKS,
     &activities::ACTIVITIES,
     &activities::CALL_LOGS,
     &notes::NOTES,
@@ -73,6 +85,8 @@ pub static ALL: &[&Object] = &[
     &mail::MAIL_THREADS,
     &deals::ARCHIVED_DEALS,
     &leads::ARCHIVED_LEADS,
+    &projects::ARCHIVED_PROJECTS,
+    &projects::PHASES,
     &contacts::ORGANIZATION_FOLLOWERS,
     &contacts::PERSON_FOLLOWERS,
     &contacts::ORGANIZATION_RELATIONSHIPS,
@@ -90,6 +104,17 @@ pub static ALL: &[&Object] = &[
     &mail::PERSON_MAIL_MESSAGES,
     &mail::ORGANIZATION_MAIL_MESSAGES,
     &notes::NOTE_COMMENTS,
+    &legacy::SUBSCRIPTIONS,
+    &legacy::SUBSCRIPTION_PAYMENTS,
+    &legacy::GLOBAL_MESSAGES,
+    &projects::GROUPS,
+    &projects::PLANS,
+    &history::DEAL_CHANGELOG,
+    &history::PERSON_CHANGELOG,
+    &history::ORGANIZATION_CHANGELOG,
+    &history::DEAL_FLOW,
+    &history::PERSON_FLOW,
+    &history::ORGANIZATION_FLOW,
     &notes::FILE_CONTENTS,
     &pictures::PERSON_PICTURE_CONTENTS,
     &pictures::PRODUCT_IMAGE_CONTENTS,

@@ -40,6 +40,8 @@ pub(super) static NOTES: Object = Object {
         Reference::to("deal_id", &["deals"]),
         Reference::to("person_id", &["persons"]),
         Reference::to("org_id", &["organizations"]),
+        Reference::to("project_id", &["projects"]),
+        Reference::to("task_id", &["tasks"]),
         Reference { field: "last_update_user_id", to: Target::Record(&["users"]), when: When::Afterwards },
     ],
     create: Write::json(Call::v1(Method::Post, "/notes", 10), NOTE_FIELDS, &["content"]),
@@ -113,6 +115,7 @@ pub(super) static FILES: Object = Object {
         Reference::to("product_id", &["products"]),
         Reference::to("activity_id", &["activities"]),
         Reference::to("lead_id", &["leads"]),
+        Reference::to("project_id", &["projects"]),
         Reference { field: "user_id", to: Target::Record(&["users"]), when: When::Afterwards },
     ],
     create: Some(Write {

@@ -3,52 +3,8 @@
 //! Facts only: no closures, no macros, nothing that acts. What a fact means for
 //! reading, storing or restoring is decided by the module that reads it.
 
-use std::borrow::Cow;
-use std::fmt;
-
-pub use super::parts::{Own, Parts};
-
 pub use super::listing::{KeyIn, Listing, Paging, Rows};
-
-/// The word by which an object is known on disk and on the command line; never reused.
-///
-/// On disk it is written as in the service's paths (`dealProducts`); people read
-/// the title (`DealProducts`). An archive may hold names that this version does
-/// not know, so the word is not limited to the catalogue.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ObjectName(Cow<'static, str>);
-
-impl ObjectName {
-    /// The name of an entry of the catalogue.
-    pub const fn known(name: &'static str) -> ObjectName {
-        ObjectName(Cow::Borrowed(name))
-    }
-
-    /// A name met in an archive or typed by a person; the first letter's case does not matter.
-    pub fn new(name: &str) -> ObjectName {
-        let mut letters = name.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-        ObjectName(Cow::Owned(first.into_iter().chain(letters).collect()))
-    }
-
-    /// The word as it is written on disk: `dealProducts`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The word as people read it: `DealProducts`.
-    pub fn title(&self) -> String {
-        let mut letters = self.0.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect()
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
+pub use super::parts::{Own, Parts};
 
 /// The generation of the API that a call belongs to; it decides envelope, paging and verbs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,6 +74,19 @@ pub struct Object {
     pub twin: Option<&'static str>,
     /// The service has removed the calls that write, or all: an account that does not answer them does not offer them.
     pub removed: bool,
+    /// The call that moves a record into the archive, where being archived is no field: nothing brings it out again.
+    pub archive: Option<Call>,
+    /// Fields that are written under another name than they are read, as 0 or 1: name read, name written.
+    pub flags: &'static [(&'static str, &'static str)],
+    /// True for calls that the service has taken out of its description: an account that answers 404 or 410 does not
+    /// offer them, and one question is enough to know.
+    pub retired: bool,
+    /// Where a record goes that lacks certain fields.
+    pub otherwise: Option<Otherwise>,
+    /// A field that writes take and no list shows, filled from the records of another object.
+    pub inline: Option<Inline>,
+    /// True for what costs a call for each record of another object: read only when it is asked for.
+    pub on_request: bool,
     /// What the DML matrix of the design allows.
     pub dml: Dml,
     /// What a restore does about a record that is missing in the target.
@@ -167,6 +136,12 @@ impl Object {
         undelete: &[],
         twin: None,
         removed: false,
+        archive: None,
+        flags: &[],
+        retired: false,
+        otherwise: None,
+        inline: None,
+        on_request: false,
         dml: Dml::NOTHING,
         restore: Restore::Recreate,
         nested: &[],
@@ -176,6 +151,20 @@ impl Object {
         limits: "",
         evidence: "",
     };
+
+    /// True when a record is reached through its parent: its key and its calls name the parent.
+    pub fn is_under_parent(&self) -> bool {
+        !matches!(self.key, KeyIn::Field(_))
+    }
+
+    /// The field with which rows that are listed under a parent, but have a number of their own, point to it.
+    pub fn parent_field(&self) -> Option<&'static str> {
+        let to_parent = |reference: &&Reference| match reference.to {
+            Target::Record(objects) => objects.iter().any(|name| self.parents().contains(name)),
+            _ => false,
+        };
+        self.references.iter().find(to_parent).filter(|_| !self.is_under_parent()).map(Reference::top)
+    }
 
     /// The objects under whose records this one is listed; none for a flat list.
     pub fn parents(&self) -> &'static [&'static str] {
@@ -423,6 +412,30 @@ impl Write {
     ) -> Option<Write> {
         Some(Write { call, encoding: Encoding::Json, fields, required })
     }
+}
+
+/// Other paths for bodies that lack certain fields.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Otherwise {
+    /// The fields.
+    pub lacking: &'static [&'static str],
+    /// The path that creates.
+    pub create: &'static str,
+    /// The path that updates, with `{id}`.
+    pub update: &'static str,
+}
+
+/// What fills a field that no list shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inline {
+    /// The field.
+    pub field: &'static str,
+    /// The object with the records, which are listed under this one's.
+    pub from: &'static str,
+    /// Which of their fields are taken.
+    pub take: &'static [&'static str],
+    /// Only records that have one of these values in this field.
+    pub only: (&'static str, &'static [&'static str]),
 }
 
 /// A form in which a deleted record may be brought back; all of them UNCONFIRMED.

@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use clap::Command;
 use clap_mangen::Man;
 
-use crate::catalogue;
-use crate::cli::show::objects::ObjectView;
+use crate::cli::show::objects::{ObjectView, everything};
 use crate::cli::{EXIT_CODES, commands};
 
 /// The description of the archive's format, kept beside the code that writes it.
@@ -97,8 +96,8 @@ fn objects() -> String {
          costs, what the next snapshot asks for, what a restore may do about a difference, and what it cannot bring back.\n\n\
          # OBJECTS\n",
     );
-    for object in catalogue::ALL {
-        let ObjectView { title, path, listing, price, incremental, restore, limits, .. } = ObjectView::from(*object);
+    for object in everything() {
+        let ObjectView { title, path, listing, price, incremental, restore, limits, .. } = object;
         text.push_str(&format!("\n## {title}\n\n- read from `{path}`, {listing}; {price} tokens a call\n"));
         text.push_str(&format!("- next time: {incremental}\n- a restore may: {restore}\n"));
         if !limits.is_empty() {

@@ -8,10 +8,12 @@
 mod fields;
 mod lineage;
 mod names;
+mod views;
 
 pub use self::fields::FieldChange;
 pub use self::lineage::Lineage;
 pub use self::names::Names;
+pub use self::views::view;
 
 use crate::archive::{Contents, Coverage, Difference, Error, Snapshot};
 use crate::catalogue::{self, ObjectName};

@@ -108,7 +108,8 @@ impl Checker {
                 self.object(step, format!("it is made without {required}"));
             }
         }
-        match (&create.under, object.parents().is_empty() || object.is_shared()) {
+        let alone = object.parents().is_empty() || object.is_shared() || !object.is_under_parent();
+        match (&create.under, alone) {
             (None, false) => self.object(step, "it is made without its parent"),
             (Some(_), true) => self.object(step, "it is made under a parent, but has none"),
             _ => {}
@@ -125,6 +126,7 @@ impl Checker {
         let Some(call) = catalogue::find(&ObjectName::new(through)) else {
             return self.object(step, format!("it is changed through {through}, which is not known"));
         };
+        let moved = object.archive.is_some() && step.reason == Reason::Archive;
         if call.name != object.name && object.twin != Some(call.name) {
             self.object(step, format!("it is changed through {through}, which is another object"));
         }
@@ -140,7 +142,7 @@ impl Checker {
         if let Some(missing) = write.required.iter().find(|field| !body.contains_key(**field)) {
             self.object(step, format!("it is changed without {missing}, which the call wants"));
         }
-        self.fields(step, call, body, write.fields);
+        self.fields(step, call, body, if moved { &["is_archived"] } else { write.fields });
         if !lives && !self.made.contains(step.record()) {
             self.object(step, "no earlier step makes it");
         }

@@ -23,6 +23,7 @@ use crate::account::{Account, Ask, Error, Position};
 use crate::archive::Snapshot;
 use crate::catalogue::{Listing, Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
+use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
 use crate::restore::state::State;
@@ -117,6 +118,9 @@ pub(super) async fn twins(
         sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
     }
     let name = ObjectName::known(object.name);
+    // A row that names its parent is listed under the one that was sent.
+    let named = object.parent_field().and_then(|field| value_key(sent.get(field)?));
+    let parent = parent.or(named.as_ref());
     let known: HashSet<Key> = match State::contents(seen, &name) {
         Some(_) => {
             State::keys(seen, &name).and_then(Iterator::collect).map_err(|error| Error::Garbled(error.to_string()))?

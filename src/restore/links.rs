@@ -83,7 +83,7 @@ fn whole_key(objects: &[&'static str], key: Key, fields: &Map<String, Value>) ->
 fn parent_field(object: &ObjectName) -> Option<&'static str> {
     match catalogue::find(object)?.key {
         KeyIn::Both { parent, .. } => Some(parent),
-        KeyIn::Field(_) | KeyIn::ParentAnd(_) => None,
+        KeyIn::Field(_) | KeyIn::ParentAnd(_) | KeyIn::ParentAndAll(_) | KeyIn::ParentAndDigest => None,
     }
 }
 

@@ -126,6 +126,7 @@ pub(super) fn for_create(object: &str, key: &Key, fields: &Map<String, Value>, f
         "products" | "productVariations" => {
             wanted.entry("prices").and_modify(|prices| *prices = plain_prices(prices));
         }
+        "subscriptions" => subscription(&mut wanted),
         // api/restore-hazards.md 4: value needs both amount and currency.
         "leads" if !whole_money(wanted.get("value")) => {
             wanted.remove("value");
@@ -177,6 +178,7 @@ pub(super) fn for_update(
         // Whether a variation's prices are replaced or merged is not confirmed: sent whole, both come to the same.
         "products" | "productVariations" => prices(pair, body, &mut said),
         "notes" => note(pair, body, facts, fill, &mut said),
+        "subscriptions" => change_subscription(pair, body, &mut said),
         "leads" if body.contains_key("value") && !whole_money(pair.goal.get("value")) => {
             body.insert("value".to_owned(), Fill::Is(Value::Null));
         }
@@ -254,6 +256,31 @@ fn note(pair: &Pair<'_>, body: &mut Body, facts: &Facts, fill: &dyn Fn(&str) -> 
             body.insert((*flag).to_owned(), Fill::Is(json!(u8::from(on))));
             body.extend(fill(id).filter(|fill| !fill.clears()).map(|fill| ((*id).to_owned(), fill)));
         }
+    }
+}
+
+/// Exactly one of a count and no end, and the deal keeps the value it has: api/restore-hazards.md 4, Subscriptions.
+fn subscription(wanted: &mut Map<String, Value>) {
+    wanted.insert("update_deal_value".to_owned(), json!(false));
+    let recurring = wanted.contains_key("cadence_type");
+    let counted = wanted.contains_key("cycles_count");
+    wanted.retain(|name, value| match name.as_str() {
+        "infinite" => recurring && !counted && truthy(value),
+        "cycles_count" | "cycle_amount" | "start_date" | "description" => recurring,
+        _ => true,
+    });
+}
+
+/// An update of a recurring one takes effect on a date, here from its start; one in installments has nothing but payments.
+fn change_subscription(pair: &Pair<'_>, body: &mut Body, said: &mut Said) {
+    let recurring = pair.goal.get("cadence_type").is_some_and(|value| !is_empty(value));
+    if recurring && !body.is_empty() {
+        body.insert("effective_date".to_owned(), Fill::Is(pair.goal.get("start_date").cloned().unwrap_or_default()));
+        body.insert("update_deal_value".to_owned(), Fill::Is(json!(false)));
+    } else if !body.is_empty() {
+        let why = "a subscription in installments takes no change but its payments";
+        said.lost.extend(body.keys().map(|field| (field.clone(), why.to_owned())));
+        body.clear();
     }
 }
 

@@ -27,12 +27,16 @@ pub(super) struct Account {
     pub(super) clock: Clock,
     pub(super) assume: Assumptions,
     pub(super) tolerant: bool,
+    /// Answers the calls that were taken away.
+    pub(super) legacy: bool,
     /// The user whom the token belongs to.
     pub(super) me: u64,
     /// Call logs that were deleted: they answer 410.
     pub(super) gone_calls: BTreeSet<String>,
     /// Where the sandbox answers, for addresses inside answers.
     pub(super) url: String,
+    /// What was changed in deals, persons and organizations, oldest first.
+    pub(super) history: HashMap<(&'static str, Id), Vec<Value>>,
     chance: ChaCha8Rng,
     next: BTreeMap<&'static str, u64>,
     purged: DateTime<Utc>,
@@ -48,9 +52,11 @@ impl Account {
             clock: Clock::starting(now),
             assume,
             tolerant: false,
+            legacy: false,
             me: 0,
             gone_calls: BTreeSet::new(),
             url: String::new(),
+            history: HashMap::new(),
             chance: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
             next: BTreeMap::new(),
             purged: now,

@@ -30,6 +30,9 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     ask("unarchive", &["yes", "no"], "does is_archived:false bring deals and leads back from the archive"),
     ask("archived-single", &["yes", "no"], "does GET /deals/{id} answer an archived deal"),
     ask("archived-delete", &["yes", "no"], "can an archived deal be deleted"),
+    ask("archived-project-edit", &["yes", "no"], "does PATCH change an archived project"),
+    ask("removed", &["404", "410"], "what a call that was taken away answers"),
+    ask("no-subscription", &["404", "null"], "what a deal without a subscription answers where these calls are served"),
     ask("deal-add-time", &["no", "yes"], "does POST /api/v2/deals take add_time although it is not described"),
     ask(
         "deal-value",

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::sandbox::legacy;
+
 /// Facts of one value.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Fact {
@@ -125,9 +127,7 @@ impl Contract {
             .expect("the built-in contract is read by a test");
         let mut operations = table.operations;
         operations.extend(old_restore());
-        if legacy {
-            operations.extend(crate::sandbox::legacy::operations());
-        }
+        operations.extend(legacy::operations(legacy));
         let v1 = routes(&operations, Version::V1);
         let v2 = routes(&operations, Version::V2);
         Self { operations, v1, v2 }

@@ -22,6 +22,7 @@ const PARENTS: &[(&str, &str, &str, &str)] = &[
     ("product_id", "products", "product_name", "name"),
     ("lead_id", "leads", "lead_name", "title"),
     ("activity_id", "activities", "", ""),
+    ("project_id", "projects", "project_name", "title"),
 ];
 
 /// One request about files.
@@ -102,7 +103,7 @@ fn upload(account: &mut Account, call: &Call<'_>) -> Outcome {
     let now = account.stamp(KIND);
     let id = account.next_id(KIND);
     let firsts = json!({
-        "id": id, "user_id": account.me, "project_id": null, "log_id": null, "add_time": now, "update_time": now,
+        "id": id, "user_id": account.me, "log_id": null, "add_time": now, "update_time": now,
         "file_name": format!("{stem}_{}.{ending}", account.random_hex(40)), "file_type": file_type(ending), "file_size": bytes.len(),
         "active_flag": true, "inline_flag": false, "remote_location": "s3", "remote_id": name, "cid": "", "s3_bucket": "",
         "mail_message_id": "", "mail_template_id": "", "name": name, "description": "",

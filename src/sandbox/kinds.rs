@@ -10,7 +10,7 @@ pub(super) enum Times {
     Zoned,
     /// `2024-01-01 00:00:00`: kinds with a v1 home.
     Plain,
-    /// `2024-01-01T00:00:00.000Z`: leads, lead labels, webhooks, mail.
+    /// `2024-01-01T00:00:00.000Z`: leads, lead labels, webhooks, mail, projects and what belongs to them.
     Millis,
 }
 
@@ -78,6 +78,7 @@ pub(super) static KINDS: &[Kind] = &[
     kind(("productFields", "ProductFields", "Field"), Plain, Hidden, None, &[]),
     kind(("activityFields", "ActivityFields", "Field"), Plain, Hidden, None, &[]),
     kind(("leadFields", "LeadFields", "Field"), Plain, Hidden, None, &[]),
+    kind(("projectFields", "ProjectFields", "Field"), Plain, Hidden, None, &[]),
     kind(("noteFields", "NoteFields", "Field"), Plain, Hidden, None, &[]),
     kind(("activityTypes", "ActivityTypes", "Activity type"), Plain, Inactive, None, &[]),
     kind(("organizations", "Organizations", "Organization"), Zoned, Marked, Some("organizationFields"), &[]),
@@ -134,6 +135,15 @@ pub(super) static KINDS: &[Kind] = &[
     kind(("dealInstallments", "DealInstallments", "Installment"), Zoned, Removed, None, &[("deal_id", "deals")]),
     kind(("noteComments", "NoteComments", "Comment"), Plain, Removed, None, &[("note_id", "notes")]),
     kind(("leadSources", "LeadSources", "Lead source"), Plain, Removed, None, &[]),
+    kind(("subscriptions", "Subscriptions", "Subscription"), Plain, Hidden, None, &[("deal_id", "deals")]),
+    kind(
+        ("subscriptionPayments", "SubscriptionPayments", "Payment"),
+        Plain,
+        Removed,
+        None,
+        &[("subscription_id", "subscriptions")],
+    ),
+    kind(("globalMessages", "GlobalMessages", "Global message"), Plain, Removed, None, &[]),
     kind(("leadLabels", "LeadLabels", "Lead label"), Millis, Removed, None, &[]),
     kind(
         ("leads", "Leads", "lead"),
@@ -142,19 +152,45 @@ pub(super) static KINDS: &[Kind] = &[
         None,
         &[("person_id", "persons"), ("organization_id", "organizations")],
     ),
+    kind(("boards", "ProjectBoards", "Board"), Millis, Hidden, None, &[]),
+    kind(("phases", "ProjectPhases", "Phase"), Millis, Hidden, None, &[("board_id", "boards")]),
+    kind(("projectTemplates", "ProjectTemplates", "Project template"), Millis, Hidden, None, &[]),
+    kind(
+        ("projects", "Projects", "Project"),
+        Millis,
+        Hidden,
+        Some("projectFields"),
+        &[("board_id", "boards"), ("phase_id", "phases")],
+    ),
+    kind(("projectGroups", "ProjectGroups", "Group"), Millis, Removed, None, &[("project_id", "projects")]),
+    kind(("tasks", "Tasks", "Task"), Millis, Hidden, None, &[("project_id", "projects"), ("parent_task_id", "tasks")]),
+    kind(("projectPlans", "ProjectPlans", "Plan item"), Millis, Removed, None, &[("project_id", "projects")]),
     kind(
         ("activities", "Activities", "Activity"),
         Zoned,
         Marked,
         None,
-        &[("deal_id", "deals"), ("person_id", "persons"), ("org_id", "organizations"), ("lead_id", "leads")],
+        &[
+            ("deal_id", "deals"),
+            ("person_id", "persons"),
+            ("org_id", "organizations"),
+            ("lead_id", "leads"),
+            ("project_id", "projects"),
+        ],
     ),
     kind(
         ("notes", "Notes", "Note"),
         Plain,
         Inactive,
         None,
-        &[("deal_id", "deals"), ("person_id", "persons"), ("org_id", "organizations"), ("lead_id", "leads")],
+        &[
+            ("deal_id", "deals"),
+            ("person_id", "persons"),
+            ("org_id", "organizations"),
+            ("lead_id", "leads"),
+            ("project_id", "projects"),
+            ("task_id", "tasks"),
+        ],
     ),
     kind(
         ("files", "Files", "File"),
@@ -168,6 +204,7 @@ pub(super) static KINDS: &[Kind] = &[
             ("lead_id", "leads"),
             ("product_id", "products"),
             ("activity_id", "activities"),
+            ("project_id", "projects"),
         ],
     ),
     kind(

@@ -8,6 +8,7 @@ use crate::sandbox::call::Call;
 use crate::sandbox::clock;
 use crate::sandbox::cursor::Cursor;
 use crate::sandbox::filters::Condition;
+use crate::sandbox::kinds::Gone;
 use crate::sandbox::row::Id;
 use crate::sandbox::show::Show;
 use crate::sandbox::store::{Row, Table};
@@ -73,6 +74,7 @@ struct Request {
     ids: Option<Vec<u64>>,
     statuses: Option<Vec<String>>,
     equal: Vec<(&'static str, String)>,
+    among: Vec<(&'static str, u64)>,
     of_deal: Option<u64>,
     since: Option<i64>,
     until: Option<i64>,
@@ -80,7 +82,28 @@ struct Request {
 }
 
 /// Query parameters that ask for one value of a member.
-const EQUAL: &[&str] = &["owner_id", "person_id", "org_id", "pipeline_id", "stage_id", "lead_id", "deal_id", "done"];
+const EQUAL: &[&str] = &[
+    "owner_id",
+    "person_id",
+    "org_id",
+    "pipeline_id",
+    "stage_id",
+    "lead_id",
+    "deal_id",
+    "done",
+    "project_id",
+    "parent_task_id",
+    "phase_id",
+    "is_done",
+    "is_milestone",
+];
+/// Query parameters that ask for one of the ids in a list of the row's.
+const AMONG: &[(&str, &str, &str)] = &[
+    ("projects", "deal_id", "deal_ids"),
+    ("projects", "person_id", "person_ids"),
+    ("projects", "org_id", "org_ids"),
+    ("tasks", "assignee_id", "assignee_ids"),
+];
 
 impl Request {
     fn read(account: &Account, call: &Call<'_>, kind: &str, shelf: Shelf) -> Result<Self, Answer> {
@@ -91,7 +114,14 @@ impl Request {
         let condition = call.asked_number("filter_id")?.map(|id| Condition::of(account, kind, id)).transpose()?;
         let time = |name| call.asked(name).and_then(clock::read_since).map(|time| time.timestamp());
         let mut equal = Vec::new();
-        for name in EQUAL.iter().filter(|name| condition.is_none() && !(kind == "persons" && **name == "deal_id")) {
+        let lists = AMONG.iter().filter(|(of, ..)| *of == kind);
+        let mut among = Vec::new();
+        for (_, name, member) in lists.clone() {
+            among.extend(call.asked_number(name)?.map(|id| (*member, id)));
+        }
+        let in_list =
+            |name: &str| lists.clone().any(|(_, of, _)| *of == name) || (kind == "persons" && name == "deal_id");
+        for name in EQUAL.iter().filter(|name| condition.is_none() && !in_list(name)) {
             if let Some(value) = call.asked(name) {
                 equal.push((*name, if *name == "lead_id" { format!("\"{value}\"") } else { value.to_owned() }));
             }
@@ -108,6 +138,7 @@ impl Request {
             ids: if condition.is_none() { ids(call)? } else { None },
             statuses: call.asked_list("status").map(|list| list.into_iter().map(str::to_owned).collect()),
             equal,
+            among,
             of_deal,
             since: time("updated_since"),
             until: time("updated_until"),
@@ -129,6 +160,7 @@ impl Request {
             && self.since.is_none_or(|since| row.updated >= since)
             && self.until.is_none_or(|until| row.updated < until)
             && self.equal.iter().all(|(name, value)| row.member(name) == Some(value))
+            && self.among.iter().all(|(member, id)| holds(row, member, *id))
             && self.of_deal.is_none_or(|deal| is_of_deal(account, deal, id))
             && self.condition.as_ref().is_none_or(|condition| condition.holds(row))
     }
@@ -244,6 +276,12 @@ impl Request {
     }
 }
 
+/// Whether a list of ids in a row holds this one.
+fn holds(row: &Row, member: &str, id: u64) -> bool {
+    let listed = row.member(member).unwrap_or_default().trim_matches(['[', ']']);
+    listed.split(',').any(|one| one == id.to_string())
+}
+
 /// api/objects.md: up to 100 ids; gone and invisible ones are left out without a word.
 fn ids(call: &Call<'_>) -> Result<Option<Vec<u64>>, Answer> {
     let Some(list) = call.asked_list("ids") else { return Ok(None) };
@@ -270,8 +308,10 @@ fn is_of_deal(account: &Account, deal: u64, person: &Id) -> bool {
 pub(super) fn single(account: &Account, call: &Call<'_>, kind: &'static str) -> Outcome {
     let id = Id::Number(call.number("id")?);
     let found = account.store.table(kind).rows.get(&id);
-    let row = found.ok_or_else(|| crate::sandbox::answer::not_found(facts(kind)))?;
-    if row.archived && !account.assume.yes("archived-single") {
+    // A deleted row that no member marks would pass for a living one.
+    let row = found.filter(|row| !row.deleted || facts(kind).gone != Gone::Hidden);
+    let row = row.ok_or_else(|| crate::sandbox::answer::not_found(facts(kind)))?;
+    if row.archived && kind == "deals" && !account.assume.yes("archived-single") {
         return Err(refusal(404, "Deal not found"));
     }
     let mut text = String::from("{\"success\":true,\"data\":");

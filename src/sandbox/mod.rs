@@ -19,8 +19,8 @@
 //!
 //! # Limits
 //!
-//! Objects outside the kinds of `kinds.rs` answer 501. `related_*` counters stay as the company was made; search,
-//! projects and webhooks' deliveries are not imitated. Nothing is kept on disk.
+//! Objects outside the kinds of `kinds.rs` answer 501. `related_*` counters stay as the company was made; search and
+//! webhooks' deliveries are not imitated. Nothing is kept on disk.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ mod activities;
 mod admin;
 mod answer;
 mod assume;
+mod boards;
 mod call;
 mod call_logs;
 mod check;
@@ -59,6 +60,7 @@ mod files;
 mod filters;
 mod followers;
 mod goals;
+mod history;
 mod http;
 mod installments;
 mod judge;
@@ -78,6 +80,7 @@ mod permissions;
 mod pictures;
 mod pipelines;
 mod products;
+mod projects;
 mod records;
 mod relationships;
 mod roles;
@@ -121,7 +124,7 @@ pub struct Options {
     pub assume: Assumptions,
     /// Takes what real clients send against the description.
     pub tolerant: bool,
-    /// Also answers what the service has removed.
+    /// Also answers calls that the service has taken away, as accounts do that still have them.
     pub legacy: bool,
     /// Where its clock starts; otherwise at the system's time.
     pub now: Option<DateTime<Utc>>,
@@ -238,6 +241,7 @@ fn shared(options: Options, url: String) -> http::Shared {
     let now = options.now.unwrap_or_else(Utc::now);
     let mut account = account::Account::empty(&contract, options.seed, now, options.assume);
     account.tolerant = options.tolerant;
+    account.legacy = options.legacy;
     account.url = url;
     fill(options.seed, options.records, now, &mut account);
     account.sign_in();

@@ -12,11 +12,25 @@ use crate::sandbox::answer::{Answer, Outcome, invalid, refusal, single};
 use crate::sandbox::call::Call;
 use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::row::Id;
-use crate::sandbox::{activities, check, contacts, custom, deals, followers, mail, pipelines, products, roles, show};
+use crate::sandbox::{
+    activities, boards, check, contacts, custom, deals, followers, history, mail, pipelines, products, projects, roles,
+    show,
+};
 
 /// Kinds that share these operations.
-pub(super) const RECORDS: &[&str] =
-    &["deals", "persons", "organizations", "activities", "products", "pipelines", "stages"];
+pub(super) const RECORDS: &[&str] = &[
+    "deals",
+    "persons",
+    "organizations",
+    "activities",
+    "products",
+    "pipelines",
+    "stages",
+    "projects",
+    "tasks",
+    "boards",
+    "phases",
+];
 
 /// A row before and during a write.
 #[derive(Debug)]
@@ -98,12 +112,16 @@ pub(super) fn update(account: &mut Account, call: &Call<'_>, kind: &'static str)
     } else if !account.is_live(kind, &id) {
         return Err(crate::sandbox::answer::not_found(facts(kind)));
     }
+    if kind == "projects" {
+        projects::may_edit(account, &draft)?;
+    }
     overlay(account, kind, &mut draft)?;
     settle(account, kind, &mut draft)?;
     if kind == "products" {
         products::own_prices(&id, &mut draft.row);
     }
     if Some(&draft.row) != draft.old.as_ref() {
+        history::note(account, kind, &id, &draft);
         draft.set("update_time", account.stamp(kind));
     }
     account.write(kind, &id, &draft.row);
@@ -126,6 +144,12 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>, kind: &'static str)
     row.insert("is_deleted".into(), json!(true));
     row.insert("update_time".into(), account.stamp(kind).into());
     account.write(kind, &id, &row);
+    match kind {
+        "tasks" => projects::take_along(account, ("tasks", "parent_task_id"), &id),
+        // Not told; a phase is only ever listed under its board, so nobody could see one that stayed.
+        "boards" => projects::take_along(account, ("phases", "board_id"), &id),
+        _ => {}
+    }
     if ["persons", "organizations"].contains(&kind) {
         contacts::orphan(account, kind, &id);
     }
@@ -146,7 +170,8 @@ fn overlay(account: &Account, kind: &'static str, draft: &mut Draft) -> Result<(
                 let table = facts(kind).fields.ok_or_else(|| invalid("custom_fields", "is not allowed"))?;
                 custom::apply(account, table, &mut draft.row, value)?;
             }
-            "owner_id" | "person_id" | "org_id" | "stage_id" | "pipeline_id" | "deal_id" => {
+            "owner_id" | "person_id" | "org_id" | "stage_id" | "pipeline_id" | "deal_id" | "project_id"
+            | "board_id" | "phase_id" | "parent_task_id" => {
                 account.check_link(&member, target(&member), &value)?;
                 draft.row.insert(member, value);
             }
@@ -178,6 +203,10 @@ fn target(member: &str) -> &'static str {
         "org_id" => "organizations",
         "stage_id" => "stages",
         "pipeline_id" => "pipelines",
+        "project_id" => "projects",
+        "board_id" => "boards",
+        "phase_id" => "phases",
+        "parent_task_id" => "tasks",
         _ => "deals",
     }
 }
@@ -206,6 +235,10 @@ fn settle(account: &Account, kind: &str, draft: &mut Draft) -> Result<(), Answer
         "products" => products::settle(account, draft),
         "stages" => pipelines::settle_stage(account, draft),
         "pipelines" => pipelines::settle_pipeline(account, draft),
+        "projects" => projects::settle(account, draft),
+        "tasks" => projects::settle_task(account, draft),
+        "boards" => boards::settle(account, draft, "boards"),
+        "phases" => boards::settle(account, draft, "phases"),
         _ => Ok(()),
     }
 }

@@ -10,9 +10,9 @@ use crate::sandbox::contract::{Contract, Version};
 use crate::sandbox::list::{self, Shelf};
 use crate::sandbox::records::{self, RECORDS};
 use crate::sandbox::{
-    call_logs, check, comments, deals, discounts, fields, files, filters, followers, goals, installments, leads, lines,
-    mail, merge, notes, own, participants, permissions, pictures, relationships, roles, settings, teams, variations,
-    webhooks,
+    boards, call_logs, check, comments, deals, discounts, fields, files, filters, followers, goals, history,
+    installments, leads, legacy, lines, mail, merge, notes, own, participants, permissions, pictures, projects,
+    relationships, roles, settings, teams, variations, webhooks,
 };
 
 /// Serves one call.
@@ -29,9 +29,12 @@ pub(super) fn serve(account: &mut Account, contract: &Contract, call: &Call<'_>)
 fn v2(account: &mut Account, contract: &Contract, call: &Call<'_>, steps: &[&str]) -> Outcome {
     let kind = RECORDS.iter().copied().find(|kind| Some(kind) == steps.first());
     match (call.operation.method.as_str(), steps, kind) {
-        (_, [table, ..], _) if table.ends_with("Fields") && *table != "projectFields" => {
-            fields::serve_v2(account, call)
-        }
+        (_, [table, ..], _) if table.ends_with("Fields") => fields::serve_v2(account, call),
+        ("GET", ["boards" | "phases"], _) => boards::list(account, call),
+        ("GET", ["projectTemplates"], _) => list::page(account, call, "projectTemplates", Shelf::Active),
+        ("GET", ["projectTemplates", "{id}"], _) => list::single(account, call, "projectTemplates"),
+        ("GET", ["projects", "archived"], _) => list::page(account, call, "projects", Shelf::Archived),
+        ("POST", ["projects", "{id}", "archive"], _) => projects::archive(account, call),
         ("GET", ["deals", "archived"], _) => list::page(account, call, "deals", Shelf::Archived),
         (_, ["deals", "products"], _) | (_, ["deals", "{id}", "products", ..], _) => lines::serve(account, call),
         (_, ["deals", "installments"] | ["deals", "{id}", "installments", ..], _) => installments::serve(account, call),
@@ -62,6 +65,7 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         (_, ["deals", "{id}", "participants"] | ["deals", "{id}", "participants", "{deal_participant_id}"], _) => {
             participants::serve(account, call)
         }
+        ("GET", [_, "{id}", "changelog" | "flow"], Some(kind)) => history::serve(account, call, kind),
         ("GET", [_, "{id}", "files"], Some(kind)) => files::of_parent(account, call, kind),
         (_, ["files"] | ["files", "{id}"] | ["files", "{id}", "download"], _) => files::serve(account, call),
         ("GET", [_, "{id}", "mailMessages"], Some(kind)) => mail::of_parent(account, call, kind),
@@ -85,6 +89,8 @@ fn v1(account: &mut Account, call: &Call<'_>, steps: &[&str]) -> Outcome {
         ("GET", ["currencies"], _) => settings::currencies(account, call),
         (_, ["filters"] | ["filters", "{id}"], _) => filters::serve(account, call),
         (_, ["webhooks"] | ["webhooks", "{id}"], _) => webhooks::serve(account, call),
+        (_, ["projects", "{id}", "plan" | "groups", ..], _) => projects::plan(account, call),
+        (_, ["subscriptions" | "globalMessages", ..], _) => legacy::serve(account, call),
         _ => Err(not_served()),
     }
 }

@@ -122,7 +122,7 @@ pub(super) fn write_v1(out: &mut String, row: &Row) {
 pub(super) fn value(account: &Account, kind: &'static Kind, id: &Id) -> Value {
     let Some(row) = account.store.table(kind.name).rows.get(id) else { return Value::Null };
     let mut text = String::new();
-    if kind.gone == Gone::Marked && kind.name != "users" {
+    if (kind.gone == Gone::Marked && kind.name != "users") || kind.name == "projects" {
         Show::whole(account, kind).write(&mut text, kind, id, row);
     } else {
         write_v1(&mut text, row);

@@ -208,7 +208,9 @@ impl Table {
             optional_at: cut(optional_at),
             updated: moment(row, &["update_time", "modified", "add_time"]).div_euclid(1000),
             deleted: is_deleted(self.kind, row),
-            archived: row.get("is_archived") == Some(&Value::Bool(true)),
+            // A project has no flag: the time says it (contract, GET /projects/{id}).
+            archived: row.get("is_archived") == Some(&Value::Bool(true))
+                || (self.kind.name == "projects" && row.get("archive_time").is_some_and(Value::is_string)),
         }
     }
 }

@@ -44,12 +44,15 @@ fn every_list_of_the_catalogue_is_served_to_its_end() {
     let world = World::of(2_000);
     let account = world.account();
     world.run(async {
-        let deals: Vec<Key> =
-            walk(&account, object("deals"), &[]).await.iter().map(|deal| deal.id().key.clone()).collect();
-        for object in ALL {
+        // What was taken away has stories of its own.
+        for object in ALL.iter().filter(|object| !object.retired) {
             let records = match object.listing {
                 Listing::Flat(_) | Listing::Within { .. } => walk(&account, object, &[]).await,
-                Listing::Bulk { batch, .. } => walk(&account, object, &deals[..batch]).await,
+                Listing::Bulk { batch, parents, .. } => {
+                    let parents = walk(&account, find(&ObjectName::new(parents[0])).expect("parents"), &[]).await;
+                    let keys: Vec<Key> = parents.iter().map(|parent| parent.id().key.clone()).take(batch).collect();
+                    walk(&account, object, &keys).await
+                }
                 Listing::Under { parents, .. } => {
                     let parents = walk(&account, find(&ObjectName::new(parents[0])).expect("parents"), &[]).await;
                     walk(&account, object, &[parents[0].id().key.clone()]).await
@@ -58,8 +61,8 @@ fn every_list_of_the_catalogue_is_served_to_its_end() {
             };
             let under = !matches!(object.listing, Listing::Flat(_) | Listing::Within { .. });
             assert!(under || !records.is_empty(), "{} is empty", object.name);
-            let paired = !matches!(object.key, KeyIn::Field(_));
             // Of two ids one may be a word.
+            let paired = !matches!(object.key, KeyIn::Field(_));
             let pairs = records.iter().all(|record| record.id().key.to_string().contains(':') == paired);
             assert!(pairs, "{}: keys", object.name);
             // What was listed is also there by its own id.

@@ -23,6 +23,11 @@ fn a_first_snapshot_holds_every_record_of_the_account_and_nothing_else() {
     assert_holds_the_truth(&world, &first);
     for object in catalogue::ALL {
         let seen = contents(&first, object.name);
+        if object.on_request || object.retired {
+            let known = matches!(seen.coverage, Coverage::LeftOut { .. } | Coverage::NotOffered { .. });
+            assert!(known, "{}", object.name);
+            continue;
+        }
         assert_eq!((&seen.coverage, seen.gaps.len()), (&Coverage::Whole, 0), "{}: {:?}", object.name, seen.gaps);
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::records::RecordView;
 use crate::cli::show::size;
-use crate::diff::Names;
+use crate::diff::{self, Names};
 use crate::record::{Record, RecordId};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -59,7 +59,11 @@ impl Get {
 }
 
 fn find(snapshot: &Snapshot<'_>, id: &RecordId) -> Result<Record, Failure> {
-    snapshot.find(id)?.ok_or_else(|| {
+    let found = match catalogue::find_view(&id.object) {
+        Some(view) => diff::view(snapshot, view)?.find(|record| record.id().key == id.key),
+        None => snapshot.find(id)?,
+    };
+    found.ok_or_else(|| {
         Failure::new(Exit::Failed, format!("snapshot {} holds no record {id}", snapshot.manifest().id.short())).hint(
             format!("run \"pdbak ls {} {}\" to see what it holds", snapshot.manifest().id.short(), id.object.title()),
         )

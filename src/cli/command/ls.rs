@@ -6,19 +6,21 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::archive::Snapshot;
-use crate::catalogue::ObjectName;
+use crate::catalogue::{self, ObjectName};
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::records::RecordLine;
 use crate::cli::show::{View, number};
+use crate::diff;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   pdbak ls latest                          the objects, with how many records each has
   pdbak ls latest Deals                    the deals, a line each
   pdbak ls latest Deals --json             the deals whole, one JSON document a line
+  pdbak ls latest DealPersons              who takes part in which deal, from what deals and participants say
   pdbak ls latest Deals Persons --json     the records of several objects, one after the other";
 
 /// Arguments of `pdbak ls`.
@@ -29,6 +31,12 @@ pub(crate) struct Ls {
     /// List the records of these objects
     #[arg(value_name = "OBJECT")]
     objects: Vec<String>,
+}
+
+/// What a typed name means.
+enum Listed {
+    Object(ObjectName),
+    View(&'static catalogue::View),
 }
 
 /// An object with its number of records.
@@ -55,8 +63,18 @@ impl Ls {
             }))?;
         }
         // A name that the snapshot does not hold is told before the first line.
-        let objects = self.objects.iter().map(|name| held(&snapshot, name)).collect::<Result<Vec<_>, _>>()?;
-        for object in objects {
+        let named = |name: &String| match catalogue::find_view(&ObjectName::new(name)) {
+            Some(view) => Ok(Listed::View(view)),
+            None => held(&snapshot, name).map(Listed::Object),
+        };
+        for object in self.objects.iter().map(named).collect::<Result<Vec<_>, Failure>>()? {
+            let object = match object {
+                Listed::View(view) => {
+                    session.stream(diff::view(&snapshot, view)?.map(|record| Ok(RecordLine(record))))?;
+                    continue;
+                }
+                Listed::Object(object) => object,
+            };
             session.stream(snapshot.records(&object)?.map(|record| Ok(RecordLine(record?))))?;
         }
         Ok(Exit::Done)

@@ -2,11 +2,10 @@
 
 use clap::Args;
 
-use crate::catalogue;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::show::objects::{Catalogue, ObjectView};
+use crate::cli::show::objects::{Catalogue, everything};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -19,7 +18,7 @@ pub(crate) struct Objects {}
 
 impl Objects {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        session.show(&Catalogue(catalogue::ALL.iter().copied().map(ObjectView::from).collect()))?;
+        session.show(&Catalogue(everything()))?;
         Ok(Exit::Done)
     }
 }

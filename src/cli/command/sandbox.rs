@@ -53,7 +53,7 @@ pub(crate) struct Sandbox {
     /// Also take what real clients send against the published description
     #[arg(long)]
     tolerant: bool,
-    /// Also answer what the service has removed: writing permission sets and their assignments
+    /// Also answer calls that the service has taken away: subscriptions, global messages, writing permission sets
     #[arg(long)]
     legacy: bool,
     /// Start its clock at this time instead of the machine's

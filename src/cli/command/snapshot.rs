@@ -32,6 +32,12 @@ pub(crate) struct Snapshot {
     /// Of parents whose comments, relationships and the like may have changed unnoticed, look at this percentage again [default: 2]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     sweep: Option<u8>,
+    /// Capture this object as well, which costs a call for each record and is left out otherwise; may be repeated
+    #[arg(long, value_name = "OBJECT", value_parser = object)]
+    with: Vec<&'static Object>,
+    /// Capture the changelogs of deals, persons and organizations as well: 20 tokens for each record
+    #[arg(long)]
+    changelogs: bool,
     /// Leave custom fields out
     #[arg(long)]
     no_custom_fields: bool,
@@ -55,8 +61,11 @@ pub(crate) fn object(name: &str) -> Result<&'static Object, String> {
 impl Snapshot {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
+        let changelogs = catalogue::ALL.iter().copied().filter(|object| object.name.ends_with("Changelog"));
+        let also = self.with.into_iter().chain(changelogs.filter(|_| self.changelogs)).collect();
         let wanted = Wanted {
             objects: self.object,
+            also,
             full: self.full,
             sweep: self.sweep.or(session.sweep()).unwrap_or(capture::SWEEP),
             anew: Vec::new(),

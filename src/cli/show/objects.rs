@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::catalogue::{Dml, Listing, Object, Paging, Restore, Version};
+use crate::catalogue::{self, Dml, Listing, Object, Paging, Restore, Version};
 use crate::cli::show::{View, print, table};
 
 /// One object of the catalogue.
@@ -38,6 +38,7 @@ impl From<&'static Object> for ObjectView {
             listing: listed(object),
             price: object.price,
             incremental: match object {
+                Object { on_request: true, .. } => "on request",
                 Object { since: Some(_), .. } => "changes since",
                 Object { newest_first: true, .. } => "newest first",
                 _ => "whole list",
@@ -53,6 +54,28 @@ fn listed(object: &Object) -> String {
     let parts = object.parts.map(|parts| format!(", for each {} of {}", parts.parameter, parts.values.join(", ")));
     let only = object.own.map(|own| format!(", {}", own.words));
     format!("{}{}{}", listing(&object.listing), parts.unwrap_or_default(), only.unwrap_or_default())
+}
+
+impl From<&'static catalogue::View> for ObjectView {
+    fn from(view: &'static catalogue::View) -> ObjectView {
+        let from: Vec<&str> = view.from.iter().map(|edge| edge.object).collect();
+        ObjectView {
+            object: view.name,
+            title: catalogue::ObjectName::known(view.name).title(),
+            path: "derived".to_owned(),
+            listing: format!("derived from {}", from.join(", ")),
+            price: 0,
+            incremental: "free",
+            restore: "with what it is derived from".to_owned(),
+            limits: "a view: nothing is read or stored for it",
+        }
+    }
+}
+
+/// Every object and every view.
+pub(crate) fn everything() -> Vec<ObjectView> {
+    let objects = catalogue::ALL.iter().copied().map(ObjectView::from);
+    objects.chain(catalogue::VIEWS.iter().map(ObjectView::from)).collect()
 }
 
 fn listing(listing: &Listing) -> String {

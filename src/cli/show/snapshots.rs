@@ -196,7 +196,16 @@ impl SnapshotView {
             count(self.requests, "request", "requests"),
             size(self.bytes_added)
         )?;
-        for object in self.objects.iter().filter(|object| object.is_remarkable()) {
+        let (on_request, others): (Vec<_>, Vec<_>) = self
+            .objects
+            .iter()
+            .filter(|object| object.is_remarkable())
+            .partition(|object| object.coverage == "left out" && is_on_request(&object.title));
+        if !on_request.is_empty() {
+            let titles: Vec<&str> = on_request.iter().map(|object| object.title.as_str()).collect();
+            writeln!(out, "  read on request, with --with: {}", titles.join(", "))?;
+        }
+        for object in others {
             writeln!(out, "  {}: {}", object.title, object.seen())?;
             for gap in &object.gaps {
                 writeln!(out, "    {gap}")?;
@@ -218,6 +227,11 @@ fn ago(time: TimeDelta) -> String {
         (_, _, minutes @ 1..) => format!("{} ago", count(minutes.unsigned_abs(), "minute", "minutes")),
         _ => "less than a minute ago".to_owned(),
     }
+}
+
+/// Whether the object costs so much that it is read only when asked for.
+fn is_on_request(title: &str) -> bool {
+    catalogue::find(&ObjectName::new(title)).is_some_and(|object| object.on_request)
 }
 
 /// The object's place in the catalogue; objects that it does not know come last.

@@ -1,7 +1,8 @@
 //! Into the archive and out of it.
 //!
 //! An archived record takes no other change since 2025-07-15 (api/restore-hazards.md 4),
-//! so it is taken out, changed, and archived again at the end.
+//! so it is taken out, changed, and archived again at the end. A project is changed where it
+//! is: nothing takes it out again (api/restore-hazards.md 4, Projects).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,6 +99,9 @@ impl<S: State> Planner<'_, S> {
                 let id = RecordId::new(name.clone(), key);
                 let Some(live) = self.seen.find(&id)?.filter(|_| !opened.contains(&id)) else { continue };
                 let home = home(catalogue::find(&name).expect("it was found before"));
+                if home.archive.is_some() {
+                    continue;
+                }
                 self.draft_open(home, &id, &live, &Body::new());
                 self.draft_close(home, &id, Some(&live), &live.fields());
             }

@@ -187,8 +187,10 @@ pub(in crate::restore) fn step_price(action: &Action) -> u64 {
             let make = tokens(object.create.map(|write| write.call));
             forms + make.max(tokens(object.update.map(|write| write.call)))
         }),
-        Action::Update(update) => catalogue::find(&ObjectName::new(&update.through))
-            .map_or(0, |object| tokens(object.update.map(|write| write.call))),
+        Action::Update(update) => catalogue::find(&ObjectName::new(&update.through)).map_or(0, |object| {
+            let moved = object.archive.filter(|_| update.body.contains_key("is_archived"));
+            tokens(moved.or(object.update.map(|write| write.call)))
+        }),
         Action::Delete { live, .. } => object(&live.0).map_or(0, |object| tokens(object.delete)),
         Action::Expel(expel) => catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| tokens(part.delete)),
     }

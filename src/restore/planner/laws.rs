@@ -14,6 +14,7 @@ use crate::restore::{Body, Policy, check, plan};
 fn record(object: &Object, value: &str) -> (String, Value) {
     let id = match object.key {
         KeyIn::Field(_) => format!("{}/7", object.name),
+        KeyIn::ParentAndAll(_) | KeyIn::ParentAndDigest => format!("{}/5:seven", object.name),
         KeyIn::ParentAnd(_) | KeyIn::Both { .. } => format!("{}/5:7", object.name),
     };
     let pointers: BTreeSet<&str> = object.references.iter().map(|reference| reference.top()).collect();

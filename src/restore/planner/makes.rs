@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Listing, Object, ObjectName, Restore};
-use crate::record::RecordId;
+use crate::archive;
+use crate::catalogue::{Inline, Listing, Object, ObjectName, Restore, find};
+use crate::record::{Key, RecordId};
 use crate::restore::cases::{Case, object_of, parent_key};
-use crate::restore::fill::Fill;
+use crate::restore::fill::{Fill, value_key};
 use crate::restore::links::Link;
 use crate::restore::plan::{LeftOut, Upload};
 use crate::restore::planner::{Planner, home, order_of, place};
@@ -64,8 +65,12 @@ impl<S: State> Planner<'_, S> {
         }
     }
 
-    fn make(&self, object: &'static Object, id: &RecordId, fields: Map<String, Value>) -> Result<Make, String> {
+    fn make(&self, object: &'static Object, id: &RecordId, mut fields: Map<String, Value>) -> Result<Make, String> {
         let home = home(object);
+        if let Some(inline) = home.inline {
+            let held = inlined(self.goal, inline, &id.key).map_err(|error| error.to_string())?;
+            fields.insert(inline.field.to_owned(), held);
+        }
         match object.restore {
             Restore::Recreate => {}
             Restore::MatchBy(mark) => self.may_invite(object, mark, &fields)?,
@@ -174,9 +179,9 @@ impl<S: State> Planner<'_, S> {
         None
     }
 
-    /// The parent a record is made under: none for a flat list, an error when it is nowhere.
+    /// The parent a record is made under: none where its call names none, an error when it is nowhere.
     pub(super) fn under(&self, object: &'static Object, id: &RecordId) -> Option<Result<Fill, String>> {
-        let alone = object.parents().is_empty() || object.is_shared();
+        let alone = object.parents().is_empty() || object.is_shared() || !object.is_under_parent();
         if alone || matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) {
             return None;
         }
@@ -190,4 +195,24 @@ impl<S: State> Planner<'_, S> {
             }
         })
     }
+}
+
+/// The value of a field that no list shows, from the records that the snapshot has of it.
+fn inlined<S: State>(goal: &S, inline: Inline, parent: &Key) -> Result<Value, archive::Error> {
+    let name = ObjectName::known(inline.from);
+    let link = find(&name).and_then(|object| object.parent_field()).unwrap_or_default();
+    let mut taken = Vec::new();
+    if goal.contents(&name).is_some() {
+        for record in goal.records(&name)? {
+            let fields = record?.fields();
+            let (field, values) = inline.only;
+            let wanted = fields.get(field).and_then(Value::as_str).is_some_and(|value| values.contains(&value));
+            if wanted && fields.get(link).and_then(value_key).as_ref() == Some(parent) {
+                let parts =
+                    inline.take.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
+                taken.push(Value::Object(parts.collect()));
+            }
+        }
+    }
+    Ok(Value::Array(taken))
 }

@@ -45,13 +45,18 @@ impl<S: State> Planner<'_, S> {
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
         let moves = is_archive(object) != is_archive(there);
         let mut phase = self.phase(home, &body);
-        if is_archive(there) && (moves || !body.is_empty()) {
+        let stays = home.archive.is_some() && is_archive(there);
+        if stays && moves {
+            let why = "it was archived since, and no call takes it out of the archive";
+            self.said.left_out.push(LeftOut::field(goal.id(), "archive_time", why));
+        }
+        if is_archive(there) && !stays && (moves || !body.is_empty()) {
             self.draft_open(home, goal.id(), live, &body);
         }
         if home.name == "deals" && self.facts.freed.contains(&goal.id().key) && body.contains_key("value") {
             phase = Phase::Settle;
         }
-        let closes = is_archive(object) && (moves || !body.is_empty());
+        let closes = is_archive(object) && !stays && (moves || !body.is_empty());
         if !body.is_empty() {
             let fields = body.keys().flat_map(|name| named(name, &body)).collect();
             self.draft_update(home, (goal.id(), live), body, (Reason::Edited(fields), notes), phase);

@@ -11,6 +11,7 @@
 //! - An activity, note or file of a deal or lead also carries that deal's or lead's person and organization, and counts for all three.
 //! - Mail counters count the messages of the token's user's own threads and of shared ones; mail comes on top of `records` ([`mail`]).
 //! - A deal's discount is a share of the sum of its enabled lines.
+//! - Projects come on top of `records`: they are an add-on, and a company is not smaller for having it.
 //!
 //! Rows hold no copy of another row's name (`deal.title` in a note): the server adds those when it answers.
 
@@ -22,10 +23,12 @@ mod dice;
 mod extras;
 mod facts;
 mod fields;
+mod legacy;
 mod links;
 mod mail;
 mod people;
 mod products;
+mod projects;
 mod rows;
 mod system;
 mod tally;
@@ -64,6 +67,8 @@ pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
     activities::notes(&company, sink);
     activities::files(&company, sink);
     mail::mail(&company, sink);
+    projects::projects(&company, sink);
+    legacy::legacy(&company, sink);
 }
 
 /// How many activities make the company as large as asked: all other rows are counted first.

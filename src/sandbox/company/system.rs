@@ -44,6 +44,7 @@ pub(super) const OPTIONS: &[(&str, &str, &[&str])] = &[
     ),
     ("productFields", "category", &["Hardware", "Software", "Services", "Ersatzteile"]),
     ("activityFields", "priority", &["High", "Medium", "Low"]),
+    ("projectFields", "label_ids", &["Internal", "Onboarding", "At risk"]),
 ];
 
 /// The fields of an object, by the kind their definitions have.
@@ -54,6 +55,8 @@ pub(super) const FIELDS: &[(&str, &[System])] = &[
     ("productFields", PRODUCT),
     ("activityFields", ACTIVITY),
     ("noteFields", NOTE),
+    // Last, so that the numbers of the others stay what they were before there were projects.
+    ("projectFields", PROJECT),
 ];
 
 const DEAL: &[System] = &[
@@ -255,6 +258,24 @@ const NOTE: &[System] = &[
     field("update_time", "Update time", "date"),
 ];
 
+const PROJECT: &[System] = &[
+    field("id", "ID", "int"),
+    field("title", "Title", "varchar"),
+    field("description", "Description", "text"),
+    field("status", "Status", "varchar"),
+    field("board_id", "Board", "projects_board"),
+    field("phase_id", "Phase", "projects_phase"),
+    field("owner_id", "Owner", "user"),
+    field("start_date", "Start date", "date"),
+    field("end_date", "End date", "date"),
+    field("label_ids", "Labels", "set"),
+    field("deal_ids", "Deals", "deals"),
+    field("person_ids", "Persons", "people"),
+    field("org_ids", "Organizations", "org"),
+    field("add_time", "Add time", "date"),
+    field("update_time", "Update time", "date"),
+];
+
 /// A custom field that somebody made: name, type, options, and in how many of 1,000 records it is filled.
 pub(super) struct Custom {
     pub(super) name: &'static str,
@@ -330,6 +351,16 @@ pub(super) const CUSTOM: &[(&str, &[Custom])] = &[
             custom("Colour", "enum", &["red", "grün", "bleu", "white/grey"], 300),
             custom("Data sheet", "varchar", &[], 300),
             custom("Discontinued", "date", &[], 50),
+        ],
+    ),
+    (
+        "projectFields",
+        &[
+            custom("Budget", "monetary", &[], 400),
+            custom("Delivery model", "enum", &["On site", "Remote", "Hybrid"], 500),
+            custom("Sponsor", "people", &[], 300),
+            custom("Kick-off", "date", &[], 400),
+            custom("Systems touched", "set", &["ERP", "CRM", "Shop", "Datenlager"], 300),
         ],
     ),
 ];

@@ -1,0 +1,288 @@
+//! Which parents are asked for their children, and what becomes of the children held.
+//!
+//! The parents' counters, noted while they were listed (`heads.rs`), decide:
+//!
+//! 1. A parent that counts no children is not asked; what was held under it is gone.
+//! 2. A parent that is new or changed is asked.
+//! 3. A parent whose counter differs from what the snapshot below holds is asked.
+//! 4. Of all other parents the sweep takes a share, those looked at longest ago first (`sweep.rs`, `way.rs`).
+//! 5. What is left is carried over, and the snapshot says how much was not looked at again, and since when.
+//!
+//! What nobody can write, such as mails, is not swapped behind an equal counter, so it is not swept; and an edit of a
+//! deal says nothing about its mails. Parents that could not be read the last time are asked again.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::Error;
+use super::heads::{Head, Heads};
+use super::held::Held;
+use super::run::Run;
+use super::sweep::Looked;
+use super::way::{self, Way};
+use crate::archive::Snapshot;
+use crate::catalogue::{self, Dml, Listing, Object, ObjectName, Target};
+use crate::record::{Key, Record};
+
+/// What is done about the children of one object.
+pub(super) struct Family {
+    /// When every parent will have been looked at, after this; none when that is not known.
+    pub(super) looked: Option<Looked>,
+    /// The parents to ask, in key order.
+    pub(super) ask: Vec<Key>,
+    /// What the snapshot below holds under each of them.
+    pub(super) held: Held,
+    /// Held children that are gone because their parent is, or has none.
+    pub(super) gone: Vec<Key>,
+    /// Held children of two parents, one of which is gone.
+    pub(super) widowed: Vec<Key>,
+    /// Held children that are carried over without being looked at.
+    pub(super) carried: u64,
+}
+
+impl Run<'_> {
+    /// The parent that a held record belongs to: its key names it, or the field that points to it.
+    fn parent_in(&self, object: &'static Object, base: &Snapshot<'_>) -> Result<Vec<(Option<Key>, Key)>, Error> {
+        let name = ObjectName::known(object.name);
+        let mut found = Vec::new();
+        let Some(field) = object.parent_field() else {
+            for key in base.keys(&name)? {
+                let key = key?;
+                found.push((parent_of(&key), key));
+            }
+            return Ok(found);
+        };
+        for record in base.records(&name)? {
+            let record = record?;
+            let parent = record.fields().get(field).and_then(|value| match value {
+                Value::Number(number) => number.as_u64().map(Key::Number),
+                Value::String(text) => Some(Key::parse(text)),
+                _ => None,
+            });
+            found.push((parent, record.id().key.clone()));
+        }
+        Ok(found)
+    }
+
+    /// Decides which parents are asked and what becomes of the children held.
+    pub(super) fn family(&self, object: &'static Object) -> Result<Family, Error> {
+        let (heads, complete) = self.heads(object)?;
+        let now = self.now();
+        let below = self.below(object);
+        let mut family = self.nest(object, &heads, complete)?;
+        let started = self.desk().notes.progress(object.name).started.unwrap_or(now);
+        let anew = self.wanted.full || self.wanted.anew.iter().any(|one| one.name == object.name);
+        let (mut looked, all) = match below {
+            Some(looked) if !anew => (looked, false),
+            _ => (Looked::all(started), true),
+        };
+        let counter_alone = counter_alone(object);
+        let (mut due, mut idle) = (Vec::new(), Vec::new());
+        for head in heads.iter() {
+            let children = family.held.count(&head.key);
+            if head.count == Some(0) {
+                family.gone.extend(family.held.under(&head.key));
+            } else if all || must_ask(&head, children, counter_alone) || looked.owes(&head.key) {
+                due.push(head.key);
+            } else {
+                idle.push(head.key);
+            }
+        }
+        let taken = self.swept(object, &mut looked, (&due, &idle), started);
+        let taken_set: HashSet<&Key> = taken.iter().collect();
+        let left = idle.iter().filter(|parent| !taken_set.contains(parent));
+        family.carried += left.map(|parent| family.held.count(parent) as u64).sum::<u64>();
+        due.extend(taken);
+        due.sort_unstable();
+        family.ask = due;
+        // Where not every parent is known, the ranges of keys say nothing of the others.
+        family.looked = Some(looked).filter(|_| complete || object.gate.is_none());
+        Ok(family)
+    }
+
+    /// When the parents were looked at, as far as an increment can stand on the snapshot below.
+    fn below(&self, object: &'static Object) -> Option<Looked> {
+        let base = self.held(object.name)?;
+        let looked = self.base.as_ref().and_then(|base| Looked::of(base.manifest(), object.name));
+        let since = base.deletions_seen_at.unwrap_or(base.seen_at);
+        let whole = way::stands(base, &self.without(object)).then(|| Looked::all(since));
+        // Where some parents could not be read, the ranges say which.
+        looked.filter(|_| base.without == self.without(object)).or(whole)
+    }
+
+    /// The share of idle parents that is looked at again.
+    fn swept(
+        &self,
+        object: &'static Object,
+        looked: &mut Looked,
+        (due, idle): (&[Key], &[Key]),
+        now: DateTime<Utc>,
+    ) -> Vec<Key> {
+        let calls = |parents: usize| parents.div_ceil(parents_a_call(object)) as u64 * u64::from(object.price);
+        let price = calls(due.len() + idle.len());
+        let stays = object.dml == Dml::NOTHING && is_hinted(object);
+        let tokens = if stays { 0 } else { way::sweep(object, price, self.spendable(), self.wanted.sweep) };
+        let count = if tokens >= price {
+            idle.len()
+        } else {
+            tokens.div_ceil(u64::from(object.price).max(1)) as usize * parents_a_call(object)
+        };
+        let mut desk = self.desk();
+        // Decided once: a capture that is taken up again must take the same parents.
+        let count = *desk.notes.progress(object.name).sweep.get_or_insert(count);
+        looked.take(idle, count, now)
+    }
+
+    /// What the snapshot below holds under each parent, and what has none any more.
+    fn nest(&self, object: &'static Object, heads: &Heads, complete: bool) -> Result<Family, Error> {
+        let mut family = Family {
+            looked: None,
+            ask: Vec::new(),
+            held: Held::default(),
+            gone: Vec::new(),
+            widowed: Vec::new(),
+            carried: 0,
+        };
+        let name = ObjectName::known(object.name);
+        let Some(base) = self.base.as_ref().filter(|base| base.contents(&name).is_some()) else { return Ok(family) };
+        if object.is_shared() {
+            for record in base.records(&name)? {
+                let record = record?;
+                let parents = parents_in(object, &record);
+                let (known, unknown): (Vec<Key>, Vec<Key>) =
+                    parents.into_iter().partition(|parent| heads.find(parent).is_some());
+                if complete && !unknown.is_empty() {
+                    family.widowed.push(record.id().key.clone());
+                }
+                known.into_iter().for_each(|parent| family.held.note(parent, record.id().key.clone()));
+            }
+        } else {
+            let foreign = self.foreign_parents(object)?;
+            for (parent, key) in self.parent_in(object, base)? {
+                match parent {
+                    Some(parent) if foreign.contains(&parent) => family.carried += 1,
+                    Some(parent) if heads.find(&parent).is_some() => family.held.note(parent, key),
+                    Some(_) if complete => family.gone.push(key),
+                    _ => family.carried += 1,
+                }
+            }
+        }
+        family.held.settle();
+        Ok(family)
+    }
+
+    /// What is known of the parents, and whether that is all of them.
+    fn heads(&self, object: &'static Object) -> Result<(Heads, bool), Error> {
+        let mut desk = self.desk();
+        let mut all = Heads::default();
+        let mut complete = true;
+        for parent in object.parents() {
+            let progress = desk.notes.progress(parent);
+            complete &= progress.way == Some(Way::Walk) && progress.failure.is_none() && progress.bad == 0;
+        }
+        for heads in desk.notes.heads.get(object.name).into_iter().flat_map(|by_parent| by_parent.values()) {
+            all.join(heads.clone());
+        }
+        drop(desk);
+        all.settle();
+        if !complete && !is_hinted(object) {
+            // Parents that were not listed this time have children all the same.
+            for parent in object.parents().iter().map(|parent| ObjectName::known(parent)) {
+                let Some(base) = self.base.as_ref().filter(|base| base.contents(&parent).is_some()) else { continue };
+                let mut unlisted = Heads::default();
+                for key in base.keys(&parent)? {
+                    let key = key?;
+                    if all.find(&key).is_none() {
+                        unlisted.note(&key, None, false);
+                    }
+                }
+                all.join(unlisted);
+                all.settle();
+            }
+        }
+        Ok((all, complete))
+    }
+}
+
+/// True when a change of the parent itself says nothing about its children.
+fn counter_alone(object: &Object) -> bool {
+    let Listing::Under { parents, counter: Some(counter), .. } = object.listing else { return false };
+    let parents = parents.iter().filter_map(|name| catalogue::find(&ObjectName::known(name)));
+    let in_record = |parent: &Object| parent.computed.contains(&counter);
+    object.dml == Dml::NOTHING && !parents.into_iter().any(in_record)
+}
+
+/// True when a parent's children may be others than those held.
+fn must_ask(head: &Head, held: usize, counter_alone: bool) -> bool {
+    let told = counter_alone && head.count.is_some();
+    head.touched && !told || head.count.is_some_and(|count| u64::from(count) != held as u64)
+}
+
+/// Whether a field of the parent tells that there is nothing to read.
+fn is_hinted(object: &Object) -> bool {
+    let counted =
+        matches!(object.listing, Listing::Under { counter: Some(_), .. } | Listing::Bulk { counter: Some(_), .. });
+    counted || object.gate.is_some()
+}
+
+/// The parents that a record of two parents names.
+fn parents_in(object: &Object, record: &Record) -> Vec<Key> {
+    let fields = record.fields();
+    let to_parent = |target: Target| matches!(target, Target::Record(objects) if objects == object.parents());
+    let named = object.references.iter().filter(|reference| to_parent(reference.to));
+    let key = |value: &Value| value.as_u64().map(Key::Number).or_else(|| value.as_str().map(Key::parse));
+    let mut parents: Vec<Key> = named.filter_map(|reference| key(fields.get(reference.field)?)).collect();
+    parents.dedup();
+    parents
+}
+
+/// How many parents one call takes.
+pub(super) fn parents_a_call(object: &Object) -> usize {
+    match object.listing {
+        Listing::Bulk { batch, .. } => batch.max(1),
+        Listing::Under { .. } | Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => 1,
+    }
+}
+
+/// The parent that a child's key names.
+pub(super) fn parent_of(key: &Key) -> Option<Key> {
+    match key {
+        Key::Pair(parent, _) => Some(Key::Number(*parent)),
+        Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
+        Key::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::specimen;
+
+    #[test]
+    fn a_parent_is_asked_when_it_changed_or_its_counter_differs() {
+        let head = |count, touched| Head { key: Key::Number(1), count, touched };
+        assert!(must_ask(&head(Some(2), true), 2, false));
+        assert!(must_ask(&head(Some(3), false), 2, false));
+        assert!(!must_ask(&head(Some(2), false), 2, false));
+        assert!(must_ask(&head(None, true), 0, false));
+        assert!(!must_ask(&head(None, false), 5, false));
+    }
+
+    #[test]
+    fn an_edit_of_a_deal_says_nothing_about_its_mails_and_one_of_a_thread_does() {
+        let head = |count, touched| Head { key: Key::Number(1), count, touched };
+        assert!(!must_ask(&head(Some(2), true), 2, true));
+        assert!(must_ask(&head(Some(3), true), 2, true) && must_ask(&head(None, true), 2, true));
+        let alone = |name: &'static str| counter_alone(specimen::object(name));
+        assert!(alone("dealMailMessages") && !alone("mailMessages") && !alone("dealFollowers"));
+    }
+
+    #[test]
+    fn a_child_names_its_parent() {
+        assert_eq!(parent_of(&Key::Pair(7, 9)), Some(Key::Number(7)));
+        assert_eq!(parent_of(&Key::parse("a-b:9")), Some(Key::parse("a-b")));
+        assert_eq!(parent_of(&Key::Number(9)), None);
+    }
+}
