@@ -182,12 +182,12 @@ impl Run<'_> {
             let lasts = object.key == KeyIn::ParentAndDigest;
             let sure = self.sees(object) && !lasts && desk.notes.progress(object.name).bad == 0;
             for key in parents.iter().filter(|_| sure).flat_map(|parent| held.under(parent)) {
-                if object.parent_field().is_some() {
-                    roaming.missing.push(key);
-                } else if shown.contains(&key) {
+                if shown.contains(&key) {
                     continue;
                 } else if object.is_shared() {
                     desk.notes.progress(object.name).missing.push(key.to_string());
+                } else if object.parent_field().is_some() {
+                    roaming.missing.push(key);
                 } else {
                     lose(&mut desk, object, &key)?;
                 }

@@ -157,13 +157,19 @@ impl Object {
         !matches!(self.key, KeyIn::Field(_))
     }
 
-    /// The field with which rows that are listed under a parent, but have a number of their own, point to it.
+    /// The field with which rows that are listed under a parent, but have a number of their own, point to it; the first
+    /// of two.
     pub fn parent_field(&self) -> Option<&'static str> {
-        let to_parent = |reference: &&Reference| match reference.to {
-            Target::Record(objects) => objects.iter().any(|name| self.parents().contains(name)),
+        self.to_parents().next().filter(|_| !self.is_under_parent()).map(Reference::top)
+    }
+
+    /// The references that lead to the objects under which it is listed.
+    fn to_parents(&self) -> impl Iterator<Item = &'static Reference> {
+        let parents = self.parents();
+        self.references.iter().filter(move |reference| match reference.to {
+            Target::Record(objects) => objects.iter().any(|name| parents.contains(name)),
             _ => false,
-        };
-        self.references.iter().find(to_parent).filter(|_| !self.is_under_parent()).map(Reference::top)
+        })
     }
 
     /// The objects under whose records this one is listed; none for a flat list.
@@ -176,7 +182,7 @@ impl Object {
 
     /// Whether a record belongs to two parents and is listed under both: its own id is its key, and it names them.
     pub fn is_shared(&self) -> bool {
-        matches!((self.listing, self.key), (Listing::Under { .. }, KeyIn::Field(_)))
+        matches!(self.listing, Listing::Under { .. }) && !self.is_under_parent() && self.to_parents().count() > 1
     }
 
     /// Whether a parent has at most one of them, which is known by its parent alone.

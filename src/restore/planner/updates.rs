@@ -223,15 +223,7 @@ impl<S: State> Planner<'_, S> {
         if let Some(why) = rules::cannot_replace(home.name, now) {
             return self.said.kept.push(Kept { record: goal.id().clone(), why: why.to_owned() });
         }
-        let wanted = rules::for_create(home.name, &goal.id().key, then, &self.facts);
-        let mut body = Body::new();
-        for (name, value) in wanted.iter().filter(|(name, _)| write.fields.contains(&name.as_str())) {
-            let translated = self.translator().field(home, name, value);
-            if let Some(fill) = translated.fill {
-                body.insert(name.clone(), fill);
-            }
-            self.lose(goal.id(), translated.lost.into_iter().map(|lost| (name.clone(), lost)).collect());
-        }
+        let body = self.body_of(home, goal.id(), then);
         let under = self.under(home, goal.id()).and_then(Result::ok);
         let create = Create { record: goal.id().clone(), under, body, look: Look::No, contents };
         let look = if rules::added_beside(home.name).is_some() { Look::UnderParent } else { Look::No };
@@ -250,6 +242,21 @@ impl<S: State> Planner<'_, S> {
                 fields => format!("cannot be changed, only made again: {}", fields.join(", ")),
             }],
         });
+    }
+
+    /// What makes a record again as the goal has it.
+    fn body_of(&mut self, home: &'static Object, id: &RecordId, then: &Map<String, Value>) -> Body {
+        let wanted = rules::for_create(home.name, &id.key, then, &self.facts);
+        let takes = home.create.map_or(&[][..], |write| write.fields);
+        let mut body = Body::new();
+        for (name, value) in wanted.iter().filter(|(name, _)| takes.contains(&name.as_str())) {
+            let translated = self.translator().field(home, name, value);
+            if let Some(fill) = translated.fill {
+                body.insert(name.clone(), fill);
+            }
+            self.lose(id, translated.lost.into_iter().map(|lost| (name.clone(), lost)).collect());
+        }
+        body
     }
 
     /// Whether a record stands for other contents than it did.
