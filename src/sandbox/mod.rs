@@ -13,6 +13,7 @@
 //! | `GET /sandbox/log`, `DELETE` | the last 10,000 requests: method, path, query, status (0: connection dropped); no secrets |
 //! | `POST /sandbox/faults` | orders faults: `{"method","path","after","times","fault":"status=503"}`, the text form of [`FaultOrder`] as a string, or an array of either |
 //! | `GET /sandbox/faults`, `DELETE` | what is left of them; `DELETE` clears |
+//! | `POST /sandbox/oauth` | `{"revoke":"access"}` or `{"revoke":"all"}` makes what was given out to the OAuth application worthless |
 //! | `POST /sandbox/clock` | `{"advance_seconds":N}` or `{"now":"2026-01-01T00:00:00Z"}` moves its clock; `GET` reads it |
 //!
 //! # Limits
@@ -61,6 +62,7 @@ mod list;
 mod merge;
 mod meter;
 mod notes;
+mod oauth;
 mod offset;
 mod participants;
 mod pipelines;
@@ -92,7 +94,7 @@ pub struct Options {
     pub token: String,
     /// An OAuth access token that it takes as Bearer.
     pub bearer: Option<String>,
-    /// `client_id:client_secret` and the refresh token of its OAuth client.
+    /// `client_id:client_secret` of the OAuth application it knows, and a refresh token given out before (may be empty).
     pub oauth: Option<(String, String)>,
     /// Decides everything that is left to chance.
     pub seed: u64,
@@ -221,7 +223,6 @@ fn shared(options: Options, url: String) -> http::Shared {
     account.url = url;
     fill(options.seed, options.records, now, &mut account);
     account.sign_in();
-    let (client, refresh) = options.oauth.unzip();
     http::Shared {
         contract,
         meter: Mutex::new(meter::Meter::new(options.daily_tokens, options.burst, now)),
@@ -230,7 +231,7 @@ fn shared(options: Options, url: String) -> http::Shared {
         log: Mutex::new(VecDeque::new()),
         token: options.token,
         bearer: options.bearer,
-        oauth: signed::Secrets { client, refresh: refresh.unwrap_or_default(), access: Mutex::default() },
+        oauth: oauth::Desk::new(options.oauth, now),
     }
 }
 
