@@ -93,6 +93,8 @@ pub(super) struct Budget {
     day: Option<Day>,
     /// Requests in a window; `None` until the first answer.
     burst: Option<u64>,
+    /// Whether the service told, or the smallest plan is assumed.
+    burst_told: bool,
     /// When the requests of the current window were sent.
     sent: VecDeque<Duration>,
     /// What the newest answer said of the window, less what was sent since.
@@ -121,7 +123,17 @@ impl Budget {
             Allowance::Share(_) | Allowance::Unlimited => None,
         };
         let (day, burst, gate, open) = (None, None, None, Spent::default());
-        Budget { allowance, spent: Spent::default(), purse, day, burst, sent: VecDeque::new(), gate, open }
+        Budget {
+            allowance,
+            spent: Spent::default(),
+            purse,
+            day,
+            burst,
+            burst_told: false,
+            sent: VecDeque::new(),
+            gate,
+            open,
+        }
     }
 
     pub(super) fn spent(&self) -> Spent {
@@ -131,6 +143,11 @@ impl Budget {
     /// Tokens left today and the day's limit, if the service told.
     pub(super) fn today(&self) -> Option<(u64, u64)> {
         self.day.map(|day| (day.left, day.limit))
+    }
+
+    /// Requests in a window, if the service told.
+    pub(super) fn burst(&self) -> Option<u64> {
+        self.burst.filter(|_| self.burst_told)
     }
 
     /// Tokens this run may still spend, if that is known.
@@ -184,6 +201,7 @@ impl Budget {
     /// A request came back with these headers. Its reservation ends.
     pub(super) fn learn(&mut self, price: u32, limits: &Limits, now: Moment) {
         self.close(price);
+        self.burst_told |= limits.burst.is_some_and(|burst| burst > 0);
         self.burst = Some(limits.burst.filter(|burst| *burst > 0).or(self.burst).unwrap_or(SMALLEST_BURST));
         if let (Some(left), Some(reset)) = (limits.burst_left, limits.burst_reset) {
             // Requests under way may or may not be counted in what the service says is left.

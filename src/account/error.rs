@@ -16,6 +16,9 @@ pub enum Error {
     /// The service does not know the token, or the token may not use the API.
     #[error("unauthorised: {0}")]
     Unauthorised(String),
+    /// The user's consent has ended: the refresh token is too old, was used before, or the application is not known.
+    #[error("logged out: {0}")]
+    LoggedOut(String),
     /// This account or this token does not get the list: 402, 403, 404, 405, 410, 415, 501.
     #[error("not offered: {0}")]
     NotOffered(String),

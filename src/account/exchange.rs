@@ -14,17 +14,17 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Method, Response, Url, multipart};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url, multipart};
 
 use super::budget::Limits;
 use super::endpoint::is_this_machine;
-use super::{Endpoint, Error, Token};
+use super::pass::Pass;
+use super::{Endpoint, Error};
 use crate::catalogue::Version;
 
 /// The largest answer in JSON; a page of 500 records with every field filled is about 5 MiB.
 pub(super) const JSON_LIMIT: usize = 64 << 20;
 
-const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-api-token");
 const CONNECT: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(30);
 const WHOLE: Duration = Duration::from_secs(60);
@@ -85,43 +85,47 @@ pub(super) enum Broken {
     TooLarge { why: String },
     /// A file to be sent could not be read.
     Local(io::Error),
+    /// There is nothing (any more) that opens the account.
+    NoPass(Error),
 }
 
 /// The way to the service.
 pub(super) struct Wire {
     client: Client,
     endpoint: Endpoint,
-    token: Token,
-    header: HeaderValue,
+    pass: Pass,
+}
+
+/// A client that tells nobody where it came from, follows nobody and repeats nothing by itself.
+pub(super) fn client(builder: ClientBuilder, local: bool) -> Result<Client, Error> {
+    // Fails only when somebody installed a provider before, and then that one serves.
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
+    let builder = builder
+        .user_agent(concat!("pdbak/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT)
+        .read_timeout(IDLE)
+        .tcp_nodelay(true);
+    // A proxy in the environment must not see what goes to a sandbox on this machine.
+    let builder = if local { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| Error::Unreachable(explain(&error)))
 }
 
 impl Wire {
-    pub(super) fn new(endpoint: Endpoint, token: Token) -> Result<Wire, Error> {
-        Wire::over(Client::builder(), endpoint, token)
+    pub(super) fn new(endpoint: Endpoint, pass: Pass) -> Result<Wire, Error> {
+        Wire::over(Client::builder(), endpoint, pass)
     }
 
     /// As [`Wire::new`], from a builder that already trusts what the caller wants trusted.
-    pub(super) fn over(builder: ClientBuilder, endpoint: Endpoint, token: Token) -> Result<Wire, Error> {
-        // Fails only when somebody installed a provider before, and then that one serves.
-        let _already_there = rustls::crypto::ring::default_provider().install_default();
-        let builder = builder
-            .user_agent(concat!("pdbak/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT)
-            .read_timeout(IDLE)
-            .tcp_nodelay(true);
-        // A proxy in the environment must not see what goes to a sandbox on this machine.
-        let builder = if endpoint.is_local() { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| Error::Unreachable(explain(&error)))?;
-        let header = token.header()?;
-        Ok(Wire { client, endpoint, token, header })
+    pub(super) fn over(builder: ClientBuilder, endpoint: Endpoint, pass: Pass) -> Result<Wire, Error> {
+        Ok(Wire { client: client(builder, endpoint.is_local())?, endpoint, pass })
     }
 
     /// Takes the token out of the service's words.
     pub(super) fn redact(&self, text: &str) -> String {
-        self.token.redact(text)
+        self.pass.redact(text)
     }
 
     /// Sends a request once and reads the whole answer.
@@ -131,9 +135,28 @@ impl Wire {
     }
 
     /// Sends a request once; the answer's body is left to the caller.
+    ///
+    /// Once more when the service does not know a token that can be renewed: a request that is 401 did not take place.
     pub(super) async fn begin(&self, request: &Request<'_>, within: Option<Duration>) -> Result<Response, Broken> {
+        let (name, value) = self.pass.header().await.map_err(Broken::NoPass)?;
+        let response = self.begin_with(request, within, (&name, &value)).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match self.pass.header_instead_of(&value).await.map_err(Broken::NoPass)? {
+            Some(other) if other != value => self.begin_with(request, within, (&name, &other)).await,
+            _ => Ok(response),
+        }
+    }
+
+    async fn begin_with(
+        &self,
+        request: &Request<'_>,
+        within: Option<Duration>,
+        (name, value): (&HeaderName, &HeaderValue),
+    ) -> Result<Response, Broken> {
         let url = self.endpoint.url(request.version, &request.segments, &request.query);
-        let mut builder = self.client.request(request.method.clone(), url).header(TOKEN_HEADER, self.header.clone());
+        let mut builder = self.client.request(request.method.clone(), url).header(name, value);
         if let Some(within) = within {
             builder = builder.timeout(within);
         }

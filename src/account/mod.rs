@@ -14,7 +14,10 @@ mod download;
 mod endpoint;
 mod error;
 mod exchange;
+pub mod oauth;
 mod page;
+mod pass;
+mod probe;
 mod retry;
 #[cfg(test)]
 mod scripted;
@@ -38,11 +41,14 @@ pub use budget::{Allowance, Spent};
 pub use endpoint::{Endpoint, Token};
 pub use error::Error;
 pub use page::{Ask, Page, Position};
+pub use pass::Credential;
+pub use probe::Offer;
 pub use write::{Attached, Consent, Writer};
 
 use answer::{Asked, Envelope};
 use budget::{Budget, Limits, Moment, Verdict};
 use exchange::{Answer, Broken, Payload, Request, Wire};
+use pass::Pass;
 use retry::{Attempt, Next, Patience, Seen, Tried};
 
 use crate::catalogue::{Extended, Listing, Object, Paging, Version};
@@ -86,11 +92,11 @@ impl Account {
     /// Asks who the token is (2 tokens). Retries and budget as everywhere.
     pub async fn connect(
         endpoint: Endpoint,
-        token: Token,
+        credential: impl Into<Credential>,
         allowance: Allowance,
         clock: Clock,
     ) -> Result<Account, Error> {
-        let wire = Wire::new(endpoint, token)?;
+        let wire = Wire::new(endpoint, Pass::new(credential.into(), clock)?)?;
         Account::over(wire, allowance, clock, (Patience::SHORT, Patience::LONG)).await
     }
 
@@ -132,6 +138,11 @@ impl Account {
     /// Tokens left today and the limit of today, if the service told.
     pub fn tokens_today(&self) -> Option<(u64, u64)> {
         self.purses().today()
+    }
+
+    /// Requests in two seconds, if the service told.
+    pub fn burst(&self) -> Option<u64> {
+        self.purses().burst()
     }
 
     /// Tokens this run may still spend, if that is known: what is left of its share or of the day.
@@ -300,6 +311,11 @@ impl Account {
         let (seen, limits) = match &came {
             Ok(answer) => (Seen::Status(answer.status), answer.limits),
             Err(Broken::NeverLeft { lasting, .. }) => (Seen::NeverLeft { lasting: *lasting }, Limits::default()),
+            // Whether a renewed login can be had may pass; that there is none will not.
+            Err(Broken::NoPass(why)) => {
+                let lasting = !matches!(why, Error::Unreachable(_));
+                (Seen::NeverLeft { lasting }, Limits::default())
+            }
             Err(Broken::Local(_)) => (Seen::NeverLeft { lasting: true }, Limits::default()),
             // It would be as large the next time.
             Err(Broken::TooLarge { .. }) => (Seen::Status(200), Limits::default()),
@@ -331,6 +347,7 @@ impl Account {
             }
             Ok(answer) => answer::failure(&answer, asked),
             Err(Broken::NeverLeft { why, .. }) => Error::Unreachable(why),
+            Err(Broken::NoPass(error)) => error,
             Err(Broken::Local(source)) => Error::Local { doing: "read the file to be sent", source },
             Err(Broken::NoAnswer { why } | Broken::Cut { why } | Broken::TooLarge { why }) if creates => {
                 Error::InDoubt(why)
@@ -347,6 +364,7 @@ impl Account {
         let clean = |text: String| self.wire.redact(&text);
         match error {
             Error::Unauthorised(text) => Error::Unauthorised(clean(text)),
+            Error::LoggedOut(text) => Error::LoggedOut(clean(text)),
             Error::NotOffered(text) => Error::NotOffered(clean(text)),
             Error::Unreachable(text) => Error::Unreachable(clean(text)),
             Error::InDoubt(text) => Error::InDoubt(clean(text)),

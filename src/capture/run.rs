@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
         }
         Err(match error {
             No::BudgetSpent(until) => Trouble::Stop(Stop::BudgetSpent(until)),
-            No::Unauthorised(_) | No::Local { .. } | No::NoSuchCall { .. } | No::BadEndpoint(_) => {
+            No::Unauthorised(_) | No::LoggedOut(_) | No::Local { .. } | No::NoSuchCall { .. } | No::BadEndpoint(_) => {
                 Trouble::Stop(Stop::Failed(error.into()))
             }
             No::NotOffered(reason) => Trouble::Object(Failure::NotOffered(reason)),

@@ -139,6 +139,8 @@ impl From<account::Error> for Failure {
             Error::Unauthorised(_) => Failure::from_error(Exit::Failed, &error).hint(
                 "check the token in PDBAK_API_TOKEN (in Pipedrive: Personal preferences, API), then run \"pdbak snapshot\" again",
             ),
+            Error::LoggedOut(_) => Failure::from_error(Exit::Failed, &error)
+                .hint("run \"pdbak login --oauth\" again: the service wants a person to allow pdbak once more"),
             Error::BadEndpoint(_) => Failure::from_error(Exit::Usage, &error)
                 .hint("write --base-url as https://YOURCOMPANY.pipedrive.com; \"pdbak sandbox\" prints the address of a sandbox"),
             Error::Unreachable(_) => Failure::from_error(Exit::Failed, &error)

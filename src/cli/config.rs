@@ -51,6 +51,9 @@ pub(crate) struct Flags {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
+    /// The word in front of it, by which its login is kept.
+    #[serde(skip)]
+    pub(crate) name: Option<String>,
     pub(crate) archive: Option<PathBuf>,
     pub(crate) base_url: Option<String>,
     pub(crate) api_token_file: Option<PathBuf>,
@@ -60,6 +63,10 @@ pub(crate) struct Profile {
     pub(crate) budget: Option<String>,
     /// The share of a capture's sweep, in percent.
     pub(crate) sweep: Option<u8>,
+    pub(crate) login_file: Option<PathBuf>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) client_secret_file: Option<PathBuf>,
+    pub(crate) client_secret_command: Option<String>,
 }
 
 /// The configuration file.
@@ -87,13 +94,14 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
         Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
     })?;
     let mut profile = choose(file, flags.profile.as_deref(), &path)?;
-    if !named && (profile.api_token_command.is_some() || profile.passphrase_command.is_some()) {
+    let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
+    if !named && commands.iter().any(|command| command.is_some()) {
         return Err(Failure::usage(format!("{} names a command to run, and nobody named that file", path.display()))
             .hint(format!("if you trust the file, run the command again with --config {}", path.display())));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    for path in [&mut profile.archive, &mut profile.api_token_file, &mut profile.passphrase_file].into_iter().flatten()
-    {
+    let files = [&mut profile.api_token_file, &mut profile.passphrase_file, &mut profile.client_secret_file];
+    for path in files.into_iter().chain([&mut profile.archive, &mut profile.login_file]).flatten() {
         *path = folder.join(&*path);
     }
     Ok(profile)
@@ -108,10 +116,15 @@ fn find(flags: &Flags) -> Option<(PathBuf, bool)> {
     if here.is_file() {
         return Some((here, false));
     }
+    let own = own_folder()?.join("pdbak.toml");
+    own.is_file().then_some((own, true))
+}
+
+/// pdbak's folder among the user's configuration.
+pub(crate) fn own_folder() -> Option<PathBuf> {
     let home = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    let own = home.join("pdbak").join("pdbak.toml");
-    own.is_file().then_some((own, true))
+    Some(home.join("pdbak"))
 }
 
 fn choose(mut file: ConfigFile, wanted: Option<&str>, path: &Path) -> Result<Profile, Failure> {
@@ -120,7 +133,8 @@ fn choose(mut file: ConfigFile, wanted: Option<&str>, path: &Path) -> Result<Pro
         return Ok(Profile::default());
     };
     let known: Vec<String> = file.profiles.keys().cloned().collect();
-    file.profiles.remove(&name).ok_or_else(|| {
+    let profile = file.profiles.remove(&name);
+    profile.map(|profile| Profile { name: Some(name.clone()), ..profile }).ok_or_else(|| {
         Failure::usage(format!("{} has no profile {name}", path.display()))
             .hint(format!("choose one of these with --profile: {}", known.join(", ")))
     })

@@ -8,7 +8,9 @@ mod command;
 mod complain;
 mod config;
 mod exit;
+mod loopback;
 mod manual;
+mod safe;
 mod secret;
 mod session;
 mod show;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    check, completions, demo, diff, get, import, init, ls, man, objects, reindex, restore, sandbox,
+    check, completions, demo, diff, doctor, get, import, init, login, ls, man, objects, reindex, restore, sandbox,
     show as show_command, snapshot, snapshots,
 };
 use crate::cli::complain::Failure;
@@ -58,6 +60,12 @@ enum Command {
     /// Make an archive
     #[command(after_help = init::EXAMPLES)]
     Init(init::Init),
+    /// Keep what opens the account: an API token, or what a user allows in the browser
+    #[command(after_help = login::EXAMPLES)]
+    Login(login::Login),
+    /// Say what the login can and cannot see, and what is left to spend
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Doctor),
     /// Capture the account: everything the first time, only what changed afterwards
     #[command(after_help = snapshot::EXAMPLES)]
     Snapshot(snapshot::Snapshot),
@@ -107,6 +115,8 @@ impl Command {
         match self {
             Command::Demo(command) => command.run(session),
             Command::Init(command) => command.run(session),
+            Command::Login(command) => command.run(session),
+            Command::Doctor(command) => command.run(session),
             Command::Snapshot(command) => command.run(session),
             Command::Import(command) => command.run(session),
             Command::Snapshots(command) => command.run(session),

@@ -43,6 +43,17 @@ impl Source {
         }
     }
 
+    /// The secret of the OAuth application.
+    pub(crate) fn client_secret(profile: &Profile) -> Source {
+        Source {
+            what: "secret of the OAuth application",
+            variable: "PDBAK_CLIENT_SECRET",
+            flag: None,
+            file: profile.client_secret_file.clone(),
+            command: profile.client_secret_command.clone(),
+        }
+    }
+
     /// The passphrase of the archive.
     pub(crate) fn passphrase(flags: &Flags, profile: &Profile) -> Source {
         Source {

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
-use crate::account::{Account, Allowance, Endpoint, Token};
+use crate::account::{Account, Allowance, Credential, Endpoint, Token};
 use crate::archive::Archive;
 use crate::cli::complain::Failure;
 use crate::cli::config::{self, Flags, Profile};
 use crate::cli::exit::Exit;
+use crate::cli::safe::{Login, Safe};
 use crate::cli::secret::{Keyring, Source};
 use crate::cli::show::View;
 use crate::cli::terminal::Terminal;
@@ -72,16 +73,61 @@ impl Session {
         Archive::open(&self.folder()?, &keyring, self.clock).map_err(|error| keyring.explain(error))
     }
 
+    /// What the login's user allowed, if it is one by OAuth.
+    pub(crate) fn scope(&self) -> Result<Option<String>, Failure> {
+        Ok(match (self.token().read()?, self.safe()?.load()?) {
+            (None, Some(Login::OAuth { grant, .. })) => Some(grant.scope),
+            _ => None,
+        })
+    }
+
     /// Connects to the account; this costs two tokens.
     pub(crate) async fn account(&self, budget: Option<Allowance>) -> Result<Account, Failure> {
-        let address = self.flags.base_url.as_ref().or(self.profile.base_url.as_ref()).ok_or_else(|| {
+        let (endpoint, credential) = self.way_in()?;
+        Ok(Account::connect(endpoint, credential, self.allowance(budget)?, self.clock).await?)
+    }
+
+    /// The account's address and what opens it: a token that was named, the login that was kept, or a person's answer.
+    fn way_in(&self) -> Result<(Endpoint, Credential), Failure> {
+        let token = self.token().read()?;
+        let login = match token {
+            Some(_) => None,
+            None => self.safe()?.load()?,
+        };
+        let address = self.base_url().or(login.as_ref().map(|login| login.base_url().to_owned()));
+        let address = address.filter(|address| !address.is_empty()).ok_or_else(|| {
             Failure::usage("no account was named").hint(
-                "set PDBAK_BASE_URL or give --base-url https://YOURCOMPANY.pipedrive.com; \"pdbak demo\" needs none",
+                "set PDBAK_BASE_URL or give --base-url https://YOURCOMPANY.pipedrive.com, or run \"pdbak login\"; \"pdbak demo\" needs none",
             )
         })?;
-        let token = Source::token(&self.flags, &self.profile).read_or_ask()?;
-        let endpoint = Endpoint::parse(address)?;
-        Ok(Account::connect(endpoint, Token::new(token.to_string()), self.allowance(budget)?, self.clock).await?)
+        let endpoint = Endpoint::parse(&address)?;
+        let credential = match (token, login) {
+            (Some(token), _) => Token::new(token.to_string()).into(),
+            // A token goes to no other address than the one it was checked at.
+            (None, Some(login)) if Endpoint::parse(login.base_url())? == endpoint => self.safe()?.credential(&login)?,
+            _ => Token::new(self.token().read_or_ask()?.to_string()).into(),
+        };
+        Ok((endpoint, credential))
+    }
+
+    /// Where the API token comes from.
+    pub(crate) fn token(&self) -> Source {
+        Source::token(&self.flags, &self.profile)
+    }
+
+    /// Where the secret of the OAuth application comes from, and the application's id.
+    pub(crate) fn application(&self) -> (Option<String>, Source) {
+        (self.profile.client_id.clone(), Source::client_secret(&self.profile))
+    }
+
+    /// The account's address, if one was named.
+    pub(crate) fn base_url(&self) -> Option<String> {
+        self.flags.base_url.clone().or_else(|| self.profile.base_url.clone())
+    }
+
+    /// Where the login is kept.
+    pub(crate) fn safe(&self) -> Result<Safe, Failure> {
+        Safe::of(&self.profile)
     }
 
     /// The share of a capture's sweep, in percent, as far as it is set.

@@ -267,7 +267,9 @@ impl<'r> Run<'r> {
 fn stop(error: &account::Error) -> Option<Stop> {
     match error {
         account::Error::BudgetSpent(until) => Some(Stop::BudgetSpent(*until)),
-        account::Error::Unauthorised(words) => Some(Stop::Unauthorised(words.clone())),
+        account::Error::Unauthorised(words) | account::Error::LoggedOut(words) => {
+            Some(Stop::Unauthorised(words.clone()))
+        }
         account::Error::Unreachable(words) => Some(Stop::Unreachable(words.clone())),
         _ => None,
     }

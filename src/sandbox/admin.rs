@@ -37,6 +37,7 @@ pub(super) fn reply(shared: &Arc<Shared>, asked: &Asked) -> Reply {
             (200, json!([]))
         }
         ("GET", "/clock") => (200, json!({"now": locked(&shared.account).clock.now().to_rfc3339()})),
+        ("POST", "/oauth") => revoke(shared, &asked.body),
         ("POST", "/clock") => set_clock(shared, &asked.body),
         ("POST", "/mail") => deliver(shared, &asked.body),
         ("POST", "/user") => set_user(shared, &asked.body),
@@ -99,6 +100,15 @@ fn set_user(shared: &Shared, body: &[u8]) -> (u16, Value) {
         }
         None => (400, json!({"error": "send {\"id\":N} with the id of a user"})),
     }
+}
+
+fn revoke(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+    match sent["revoke"].as_str() {
+        Some(which @ ("access" | "all")) => shared.oauth.revoke(which == "all"),
+        _ => return (400, json!({"error": "send {\"revoke\":\"access\"} or {\"revoke\":\"all\"}"})),
+    }
+    (200, sent)
 }
 
 fn set_clock(shared: &Shared, body: &[u8]) -> (u16, Value) {

@@ -70,6 +70,11 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     ask("over-limit", &["reject", "clamp"], "what a v2 limit above 500 does"),
     ask("last-page", &["honest", "odd"], "does the last v1 page claim more items with a null next_start"),
     ask("fair-use-patch", &["no", "yes"], "do PATCH and DELETE count against the 10,000 writes a day"),
+    ask(
+        "refresh-rotates",
+        &["no", "yes"],
+        "does a refresh of OAuth tokens give a new refresh token and end the old one",
+    ),
     ask("query-token", &["no", "yes"], "is ?api_token= still taken"),
     ask("mail-links", &["clear", "keep"], "do mail threads lose the id of a deleted deal or lead, or keep it"),
     ask("mail-unlink", &["empty", "no"], "does an empty deal_id or lead_id take a mail thread's link away"),

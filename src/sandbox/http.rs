@@ -21,7 +21,7 @@ use crate::sandbox::call::{Body, Call, Upload};
 use crate::sandbox::contract::{Contract, Found, Operation, Sent, Version};
 use crate::sandbox::fault::{self, Fault, Faults};
 use crate::sandbox::meter::{Meter, Verdict};
-use crate::sandbox::{admin, serve, signed};
+use crate::sandbox::{admin, oauth, serve, signed};
 
 /// Longest log of requests.
 const LOG_LINES: usize = 10_000;
@@ -46,7 +46,7 @@ pub(super) struct Shared {
     pub(super) log: Mutex<VecDeque<Value>>,
     pub(super) token: String,
     pub(super) bearer: Option<String>,
-    pub(super) oauth: signed::Secrets,
+    pub(super) oauth: oauth::Desk,
 }
 
 /// One request, read whole.
@@ -136,7 +136,7 @@ async fn read(request: Request<Incoming>) -> Result<Asked, Answer> {
 
 /// Routes, authenticates, meters and serves.
 async fn answer(shared: &Shared, asked: &Asked) -> Answer {
-    if let Some(answer) = signed::reply(shared, asked) {
+    if let Some(answer) = oauth::reply(shared, asked).or_else(|| signed::reply(shared, asked)) {
         return answer;
     }
     let Some((version, path)) = version_of(&asked.path) else { return refusal(404, "Not found") };
@@ -173,7 +173,8 @@ fn is_known(shared: &Shared, asked: &Asked) -> bool {
         return token == shared.token;
     }
     if let Some(bearer) = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-        return shared.bearer.as_deref() == Some(bearer) || shared.oauth.is_access(bearer);
+        let now = locked(&shared.account).clock.now();
+        return shared.bearer.as_deref() == Some(bearer) || shared.oauth.is_access(bearer, now);
     }
     let by_query = {
         let account = locked(&shared.account);
@@ -239,7 +240,7 @@ async fn upload(mime: &str, body: Bytes) -> Result<Upload, Answer> {
 
 /// The request in the log: no header, no body, no secret in the query.
 fn log(shared: &Shared, asked: &Asked, status: u16) {
-    let query = asked.query.iter().filter(|(name, _)| name != "api_token");
+    let query = asked.query.iter().filter(|(name, _)| !["api_token", "code", "state"].contains(&name.as_str()));
     let query: Vec<String> = query.map(|(name, value)| format!("{name}={value}")).collect();
     let line = json!({"method": asked.method.as_str(), "path": asked.path, "query": query.join("&"), "status": status});
     let mut log = locked(&shared.log);

@@ -15,6 +15,7 @@
 //! | `GET /sandbox/faults`, `DELETE` | what is left of them; `DELETE` clears |
 //! | `POST /sandbox/mail` | `{"count":N}` delivers so many new threads to the mailbox of the token's user, `{"thread_id":N}` one more message |
 //! | `POST /sandbox/user` | `{"id":N}` makes the token that user's: another mailbox, another author |
+//! | `POST /sandbox/oauth` | `{"revoke":"access"}` or `{"revoke":"all"}` makes what was given out to the OAuth application worthless |
 //! | `POST /sandbox/clock` | `{"advance_seconds":N}` or `{"now":"2026-01-01T00:00:00Z"}` moves its clock; `GET` reads it |
 //!
 //! # Limits
@@ -73,6 +74,7 @@ mod mail;
 mod merge;
 mod meter;
 mod notes;
+mod oauth;
 mod offset;
 mod own;
 mod participants;
@@ -112,7 +114,7 @@ pub struct Options {
     pub token: String,
     /// An OAuth access token that it takes as Bearer.
     pub bearer: Option<String>,
-    /// `client_id:client_secret` and the refresh token of its OAuth client.
+    /// `client_id:client_secret` of the OAuth application it knows, and a refresh token given out before (may be empty).
     pub oauth: Option<(String, String)>,
     /// Decides everything that is left to chance.
     pub seed: u64,
@@ -245,7 +247,6 @@ fn shared(options: Options, url: String) -> http::Shared {
     account.url = url;
     fill(options.seed, options.records, now, &mut account);
     account.sign_in();
-    let (client, refresh) = options.oauth.unzip();
     http::Shared {
         contract,
         meter: Mutex::new(meter::Meter::new(options.daily_tokens, options.burst, now)),
@@ -255,7 +256,7 @@ fn shared(options: Options, url: String) -> http::Shared {
         log: Mutex::new(VecDeque::new()),
         token: options.token,
         bearer: options.bearer,
-        oauth: signed::Secrets { client, refresh: refresh.unwrap_or_default(), access: Mutex::default() },
+        oauth: oauth::Desk::new(options.oauth, now),
     }
 }
 

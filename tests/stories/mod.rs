@@ -9,6 +9,7 @@ mod capture_program;
 mod cli;
 mod history;
 mod legacy;
+mod login;
 mod mail;
 mod projects;
 mod restore;

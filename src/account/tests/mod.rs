@@ -35,9 +35,13 @@ async fn account(replies: impl IntoIterator<Item = Reply>) -> (Scripted, Account
     (service, account)
 }
 
+fn pass(token: &str) -> Pass {
+    Pass::new(Token::new(token.to_owned()).into(), Clock::System).expect("a header")
+}
+
 async fn open(service: &Scripted) -> Result<Account, Error> {
     let endpoint = Endpoint::parse(&service.url)?;
-    let wire = Wire::new(endpoint, Token::new(TOKEN.to_owned()))?;
+    let wire = Wire::new(endpoint, pass(TOKEN))?;
     Account::over(wire, Allowance::Unlimited, Clock::System, (AT_ONCE, AT_ONCE)).await
 }
 
@@ -157,7 +161,7 @@ async fn a_service_that_is_no_pipedrive_is_named() {
 #[tokio::test]
 async fn nobody_listens() {
     let address = Scripted::new([]).await.url.replace("127.0.0.1", "127.77.77.77");
-    let wire = Wire::new(Endpoint::parse(&address).expect("an address"), Token::new("t".into())).expect("a wire");
+    let wire = Wire::new(Endpoint::parse(&address).expect("an address"), pass("t")).expect("a wire");
     let outcome = Account::over(wire, Allowance::Unlimited, Clock::System, (AT_ONCE, AT_ONCE)).await;
     let error = outcome.err().expect("no account").to_string();
     assert!(error.starts_with("cannot reach the service: ") && error.contains("refused"), "{error}");
@@ -166,7 +170,7 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn an_unknown_host_is_named() {
     let endpoint = Endpoint::parse("https://nobody.invalid").expect("an address");
-    let wire = Wire::new(endpoint, Token::new("t".into())).expect("a wire");
+    let wire = Wire::new(endpoint, pass("t")).expect("a wire");
     let outcome = Account::over(wire, Allowance::Unlimited, Clock::System, (AT_ONCE, AT_ONCE)).await;
     assert_eq!(outcome.err().expect("no account").to_string(), "cannot reach the service: unknown host");
 }
@@ -193,7 +197,7 @@ async fn a_run_spends_its_share_and_stops() {
         reply.with("x-daily-ratelimit-token-remaining", &left.to_string())
     };
     let service = Scripted::new([counted(50, ME), counted(40, DEALS), counted(30, DEALS), counted(20, DEALS)]).await;
-    let wire = Wire::new(Endpoint::parse(&service.url).expect("an address"), Token::new(TOKEN.into())).expect("a wire");
+    let wire = Wire::new(Endpoint::parse(&service.url).expect("an address"), pass(TOKEN)).expect("a wire");
     let account = Account::over(wire, Allowance::Share(0.5), Clock::System, (AT_ONCE, AT_ONCE)).await.expect("open");
     assert_eq!(account.tokens_today(), Some((50, 30_000)));
     let ask = Ask::first(object("deals"));

@@ -59,7 +59,7 @@ impl Authority {
 async fn opened(address: &str, trusted: &[u8]) -> Result<Account, Error> {
     let root = reqwest::Certificate::from_der(trusted).expect("a certificate");
     let builder = reqwest::Client::builder().tls_certs_only([root]);
-    let wire = Wire::over(builder, Endpoint::parse(address)?, Token::new(TOKEN.to_owned()))?;
+    let wire = Wire::over(builder, Endpoint::parse(address)?, pass(TOKEN))?;
     Account::over(wire, Allowance::Unlimited, Clock::System, (AT_ONCE, AT_ONCE)).await
 }
 

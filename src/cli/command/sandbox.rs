@@ -50,6 +50,9 @@ pub(crate) struct Sandbox {
     /// Requests in two seconds; 0 is without limit
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     burst: u32,
+    /// The OAuth application it knows; its consent page is at /oauth/authorize
+    #[arg(long, value_name = "ID:SECRET")]
+    oauth: Option<String>,
     /// Also take what real clients send against the published description
     #[arg(long)]
     tolerant: bool,
@@ -124,6 +127,7 @@ impl Sandbox {
             records: self.records,
             faults: self.fault,
             assume,
+            oauth: self.oauth.map(|application| (application, String::new())),
             tolerant: self.tolerant,
             legacy: self.legacy,
             now: self.now,
