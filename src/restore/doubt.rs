@@ -7,7 +7,7 @@
 //! shows everything that was sent, was not there when the plan was made, and was
 //! not claimed by another step.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -28,36 +28,101 @@ pub(super) enum Truth {
     NotTaken,
 }
 
-/// Looks whether a request took place.
-pub(super) async fn truth(
-    request: &Request,
+/// Looks whether requests took place whose answers were lost together; one after the other where the order cannot matter.
+///
+/// Creations in the same list are looked at together: a row may show all that two of them sent, and each row is given
+/// to one request so that as many as possible have theirs. Given to the wrong one, the other would be sent again.
+pub(super) async fn truths(
+    requests: Vec<Request>,
     account: &Account,
     journal: &Journal,
     seen: &Snapshot<'_>,
-) -> Result<Truth, Error> {
-    match &request.verb {
-        // Both look again before they are sent again.
-        Verb::Delete { .. } | Verb::Expel { .. } => Ok(Truth::NotTaken),
-        Verb::Update { live } => {
-            let row = read(account, request.object, &live.key).await?;
-            Ok(match row.filter(|row| shows(row, &request.body)) {
-                Some(row) => Truth::Took(Was::Done, live.clone(), row),
-                None => Truth::NotTaken,
-            })
-        }
-        Verb::Create { under, upload } => {
-            let mut sent = request.body.clone();
-            if let Some(upload) = upload {
-                sent.insert("name".to_owned(), Value::String(upload.name.clone()));
-                sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
+) -> Vec<(Request, Result<Truth, Error>)> {
+    let mut truths = Vec::new();
+    let mut creations: BTreeMap<(&'static str, Option<Key>), Vec<Request>> = BTreeMap::new();
+    for request in requests {
+        match &request.verb {
+            // Reviving reads before it writes; only making the record anew must not happen twice.
+            Verb::Create { under, .. } | Verb::Revive { under, .. } => {
+                creations.entry((request.object.name, under.clone())).or_default().push(request);
             }
-            twin(request.object, under.as_ref(), &sent, (account, journal, seen)).await
-        }
-        // Reviving reads before it writes; only making the record anew must not happen twice.
-        Verb::Revive { under, .. } => {
-            twin(request.object, under.as_ref(), &request.body, (account, journal, seen)).await
+            // Both look again before they are sent again.
+            Verb::Delete { .. } | Verb::Expel { .. } => truths.push((request, Ok(Truth::NotTaken))),
+            Verb::Update { live } => {
+                let row = read(account, request.object, &live.key).await;
+                let truth = row.map(|row| match row.filter(|row| shows(row, &request.body)) {
+                    Some(row) => Truth::Took(Was::Done, live.clone(), row),
+                    None => Truth::NotTaken,
+                });
+                truths.push((request, truth));
+            }
         }
     }
+    for ((_, parent), requests) in creations {
+        let object = requests.first().expect("a group has the request it was made for").object;
+        match unclaimed(object, parent.as_ref(), (account, journal, seen)).await {
+            Ok(rows) => truths.extend(matched(requests, rows).into_iter().map(|(request, truth)| (request, Ok(truth)))),
+            Err(error) => {
+                let same = error.to_string();
+                let mut first = Some(error);
+                truths.extend(
+                    requests.into_iter().map(|request| {
+                        (request, Err(first.take().unwrap_or_else(|| Error::Unreachable(same.clone()))))
+                    }),
+                );
+            }
+        }
+    }
+    truths
+}
+
+/// Gives each creation a row that shows what it sent, as many as can have one.
+fn matched(requests: Vec<Request>, rows: Vec<(RecordId, Map<String, Value>)>) -> Vec<(Request, Truth)> {
+    let fits: Vec<Vec<usize>> = requests
+        .iter()
+        .map(|request| {
+            let sent = sent(request);
+            (0..rows.len()).filter(|row| shows(&rows[*row].1, &sent)).collect()
+        })
+        .collect();
+    // Who sent more is harder to please, and comes first.
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|request| (std::cmp::Reverse(requests[*request].body.len()), *request));
+    let mut owners: Vec<Option<usize>> = vec![None; rows.len()];
+    for request in order {
+        place(request, &fits, &mut owners, &mut vec![false; rows.len()]);
+    }
+    let mut rows: Vec<Option<(RecordId, Map<String, Value>)>> = rows.into_iter().map(Some).collect();
+    let truth = |request: usize| {
+        let row = owners.iter().position(|owner| *owner == Some(request)).and_then(|row| rows[row].take());
+        row.map_or(Truth::NotTaken, |(id, row)| Truth::Took(Was::Adopted, id, row))
+    };
+    let truths: Vec<Truth> = (0..requests.len()).map(truth).collect();
+    requests.into_iter().zip(truths).collect()
+}
+
+/// Finds the request a row, if need be by giving another one's row for a different one to that other.
+fn place(request: usize, fits: &[Vec<usize>], owners: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+    for row in &fits[request] {
+        if std::mem::replace(&mut tried[*row], true) {
+            continue;
+        }
+        if owners[*row].is_none_or(|owner| place(owner, fits, owners, tried)) {
+            owners[*row] = Some(request);
+            return true;
+        }
+    }
+    false
+}
+
+/// What a creation would show, had it taken place.
+fn sent(request: &Request) -> Map<String, Value> {
+    let mut sent = request.body.clone();
+    if let Verb::Create { upload: Some(upload), .. } = &request.verb {
+        sent.insert("name".to_owned(), Value::String(upload.name.clone()));
+        sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
+    }
+    sent
 }
 
 /// A record by its id, unless it is gone or deleted.
@@ -70,7 +135,7 @@ pub(super) async fn read(
         Some(_) => account.one(object, key).await?.and_then(|row| fields(&row)),
         None => {
             let parent = parent(key).filter(|_| !object.parents().is_empty());
-            let rows = list(account, object, parent.as_ref(), &mut |_| true).await?;
+            let rows = list(account, object, parent.as_ref()).await?;
             rows.into_iter().find(|row| identity(object, parent.as_ref(), row).is_some_and(|id| id.key == *key))
         }
     };
@@ -83,16 +148,15 @@ pub(super) async fn under(
     object: &'static Object,
     parent: &Key,
 ) -> Result<Vec<Map<String, Value>>, Error> {
-    list(account, object, Some(parent), &mut |_| true).await
+    list(account, object, Some(parent)).await
 }
 
-/// Looks for a row that shows what was sent and that nobody knew before.
-async fn twin(
+/// Rows of the list that nobody knew before the plan and that no step has claimed.
+async fn unclaimed(
     object: &'static Object,
     parent: Option<&Key>,
-    sent: &Map<String, Value>,
     (account, journal, seen): (&Account, &Journal, &Snapshot<'_>),
-) -> Result<Truth, Error> {
+) -> Result<Vec<(RecordId, Map<String, Value>)>, Error> {
     let name = ObjectName::known(object.name);
     let known: HashSet<Key> = match State::contents(seen, &name) {
         Some(_) => {
@@ -100,43 +164,71 @@ async fn twin(
         }
         None => HashSet::new(),
     };
-    let id = |row: &Map<String, Value>| identity(object, parent, row);
-    // Newest first: once everything on a page was known before, nothing newer follows.
-    let mut more =
-        |page: &[Map<String, Value>]| !page.iter().all(|row| id(row).is_some_and(|id| known.contains(&id.key)));
-    let rows = list(account, object, parent, &mut more).await?;
-    let mut found: Vec<(RecordId, Map<String, Value>)> = rows
-        .into_iter()
-        .filter(|row| !is_deleted(row) && shows(row, sent))
-        .filter_map(|row| Some((id(&row)?, row)))
-        .filter(|(id, _)| !known.contains(&id.key) && !journal.claims(id))
-        .collect();
+    let extra = newest_first(object);
+    let mut found = Vec::new();
+    walk(account, object, (parent, &extra), &mut |rows| {
+        let size = rows.len();
+        let named = rows.into_iter().filter_map(|row| Some((identity(object, parent, &row)?, row)));
+        let new: Vec<_> = named.filter(|(id, _)| !known.contains(&id.key)).collect();
+        // Newest first: once everything on a page was known before, nothing newer follows.
+        let more = extra.is_empty() || size == 0 || !new.is_empty();
+        found.extend(new.into_iter().filter(|(id, row)| !is_deleted(row) && !journal.claims(id)));
+        more
+    })
+    .await?;
     found.sort_by(|one, other| one.0.cmp(&other.0));
-    Ok(found.into_iter().next().map_or(Truth::NotTaken, |(id, row)| Truth::Took(Was::Adopted, id, row)))
+    found.dedup_by(|one, other| one.0 == other.0);
+    Ok(found)
 }
 
-/// Whether the pages after this one are wanted.
-type Wanted<'w> = dyn FnMut(&[Map<String, Value>]) -> bool + Send + 'w;
+/// The rows of these keys, from one walk over a flat list.
+pub(super) async fn listed(
+    account: &Account,
+    object: &'static Object,
+    wanted: &HashSet<Key>,
+) -> Result<HashMap<Key, Map<String, Value>>, Error> {
+    let mut found = HashMap::new();
+    walk(account, object, (None, &[]), &mut |rows| {
+        let named = rows.into_iter().filter_map(|row| Some((identity(object, None, &row)?.key, row)));
+        found.extend(named.filter(|(key, row)| wanted.contains(key) && !is_deleted(row)));
+        true
+    })
+    .await?;
+    Ok(found)
+}
 
-/// Walks a list as long as `more` of its pages are wanted, the newest rows first where the list can be sorted.
 async fn list(
     account: &Account,
     object: &'static Object,
     parent: Option<&Key>,
-    more: &mut Wanted<'_>,
 ) -> Result<Vec<Map<String, Value>>, Error> {
+    let mut all = Vec::new();
+    walk(account, object, (parent, &[]), &mut |rows| {
+        all.extend(rows);
+        true
+    })
+    .await?;
+    Ok(all)
+}
+
+/// Takes the rows of a page; answers whether the page after it is wanted.
+type Visit<'w> = dyn FnMut(Vec<Map<String, Value>>) -> bool + 'w;
+
+/// Walks a list page by page, as long as it is wanted.
+async fn walk(
+    account: &Account,
+    object: &'static Object,
+    (parent, extra): (Option<&Key>, &[(&'static str, String)]),
+    visit: &mut Visit<'_>,
+) -> Result<(), Error> {
     let parents: Vec<Key> = parent.into_iter().cloned().collect();
-    let extra = newest_first(object);
     let mut position = Position::Start;
-    let mut rows = Vec::new();
     loop {
-        let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
-        let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
-        let sorted_out = !extra.is_empty() && !page_rows.is_empty() && !more(&page_rows);
-        rows.extend(page_rows);
+        let page = account.page(&Ask { object, parents: &parents, since: None, extra, position }).await?;
+        let wanted = visit(page.rows.iter().filter_map(|row| fields(row)).collect());
         match page.next {
-            Some(next) if !sorted_out => position = next,
-            _ => return Ok(rows),
+            Some(next) if wanted => position = next,
+            _ => return Ok(()),
         }
     }
 }

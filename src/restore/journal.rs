@@ -2,12 +2,14 @@
 //!
 //! A step whose intent is on disk and whose outcome is not is in doubt: the
 //! process died or the answer was lost, and only looking at the account tells
-//! whether the write took place (`doubt.rs`). Intents of steps that do not depend
-//! on each other share one entry, so that the disk is waited for once a batch.
+//! whether the write took place (`doubt.rs`). The disk is waited for once a turn,
+//! not once a request: the outcomes that came in and the intents that leave next
+//! share one entry. So no intent is on disk before the outcomes it relies on, and
+//! an outcome that did not get there is a doubt like any other.
 //! Each intent holds the row as it was before: what a restore changed can be told,
 //! and taken back, from its journal alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -123,7 +125,11 @@ pub struct Journal {
     digest: String,
     ended: BTreeMap<StepNumber, Outcome>,
     doubt: BTreeMap<StepNumber, (DateTime<Utc>, Intent)>,
+    /// Outcomes that are known and not on disk yet.
+    unwritten: Vec<Outcome>,
     now: HashMap<RecordId, Key>,
+    /// Every record of the account that a step made or found.
+    claimed: HashSet<RecordId>,
     rows: HashMap<RecordId, Map<String, Value>>,
     report: Option<Report>,
 }
@@ -163,6 +169,8 @@ impl Journal {
             digest,
             ended: BTreeMap::new(),
             doubt: BTreeMap::new(),
+            unwritten: Vec::new(),
+            claimed: HashSet::new(),
             now: HashMap::new(),
             rows: HashMap::new(),
             report: None,
@@ -214,28 +222,29 @@ impl Journal {
 
     /// Whether the account's record is one that this replay made or found.
     pub(super) fn claims(&self, live: &RecordId) -> bool {
-        let claimed = |outcome: &Outcome| outcome.live.as_ref().is_some_and(|own| own.0 == *live);
-        self.ended.values().any(claimed)
+        self.claimed.contains(live)
     }
 
-    /// Puts intents on disk; their requests may leave afterwards.
-    pub(super) fn intend(&mut self, intents: Vec<Intent>) -> Result<(), archive::Error> {
-        if intents.is_empty() {
+    /// Takes note of an outcome; it is on disk with the next entry, which every step that relies on it waits for.
+    pub(super) fn note(&mut self, outcome: Outcome) {
+        self.unwritten.push(outcome.clone());
+        self.take(outcome);
+    }
+
+    /// Puts the noted outcomes and these intents on disk; the intents' requests may leave afterwards.
+    pub(super) fn commit(&mut self, intents: Vec<Intent>) -> Result<(), archive::Error> {
+        if intents.is_empty() && self.unwritten.is_empty() {
             return Ok(());
         }
         let at = self.clock.now();
-        self.log.append(&json!({"entry": "intents", "at": at, "intents": intents}))?;
+        let entry = match (self.unwritten.is_empty(), intents.is_empty()) {
+            (true, _) => json!({"entry": "turn", "at": at, "intents": intents}),
+            (_, true) => json!({"entry": "turn", "at": at, "outcomes": self.unwritten}),
+            _ => json!({"entry": "turn", "at": at, "outcomes": self.unwritten, "intents": intents}),
+        };
+        self.log.append(&entry)?;
+        self.unwritten.clear();
         self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
-        Ok(())
-    }
-
-    /// Puts outcomes on disk.
-    pub(super) fn conclude(&mut self, outcomes: Vec<Outcome>) -> Result<(), archive::Error> {
-        if outcomes.is_empty() {
-            return Ok(());
-        }
-        self.log.append(&json!({"entry": "outcomes", "outcomes": outcomes}))?;
-        outcomes.into_iter().for_each(|outcome| self.take(outcome));
         Ok(())
     }
 
@@ -254,14 +263,12 @@ impl Journal {
     fn learn(&mut self, entry: &Value) -> Result<(), serde_json::Error> {
         let field = |name: &str| entry.get(name).cloned().unwrap_or_default();
         match entry.get("entry").and_then(Value::as_str) {
-            Some("intents") => {
+            Some("turn") => {
                 let at: DateTime<Utc> = serde_json::from_value(field("at"))?;
-                let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
-                self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
-            }
-            Some("outcomes") => {
-                let outcomes: Vec<Outcome> = serde_json::from_value(field("outcomes"))?;
-                outcomes.into_iter().for_each(|outcome| self.take(outcome));
+                let outcomes: Option<Vec<Outcome>> = serde_json::from_value(field("outcomes"))?;
+                let intents: Option<Vec<Intent>> = serde_json::from_value(field("intents"))?;
+                outcomes.into_iter().flatten().for_each(|outcome| self.take(outcome));
+                self.doubt.extend(intents.into_iter().flatten().map(|intent| (intent.step, (at, intent))));
             }
             Some("report") => self.report = Some(serde_json::from_value(field("report"))?),
             _ => {}
@@ -269,15 +276,18 @@ impl Journal {
         Ok(())
     }
 
-    fn take(&mut self, outcome: Outcome) {
+    fn take(&mut self, mut outcome: Outcome) {
         self.doubt.remove(&outcome.step);
         if outcome.was == Was::Unsent {
             return;
         }
+        self.claimed.extend(outcome.live.iter().map(|live| live.0.clone()));
+        // The row is kept once, under its record; of what is deleted nobody asks for it.
+        let row = outcome.row.take();
         if let (Some(GoalId(record)), Some(live)) = (&outcome.record, &outcome.live) {
             self.now.insert(record.clone(), live.0.key.clone());
-            if let Some(row) = &outcome.row {
-                self.rows.insert(record.clone(), row.clone());
+            if let Some(row) = row {
+                self.rows.insert(record.clone(), row);
             }
         }
         self.ended.insert(outcome.step, outcome);

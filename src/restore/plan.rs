@@ -73,6 +73,9 @@ pub struct Step {
     /// Steps that must have ended before this one begins: what it refers to, or what must come before it in a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<StepNumber>,
+    /// Whether every earlier step must have ended: the first of those that rely on all that came before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_all: bool,
     /// Fields whose value is taken away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clears: Vec<String>,
@@ -123,6 +126,9 @@ pub struct Expel {
     pub under: Fill,
     /// Whom the row names.
     pub member: Body,
+    /// How many such rows the record had when the plan was made; those that the plan makes come on top.
+    #[serde(default)]
+    pub were: u64,
 }
 
 /// How a record is made.

@@ -67,7 +67,7 @@ struct Order {
     made: HashMap<RecordId, StepNumber>,
     last_of: HashMap<RecordId, StepNumber>,
     siblings: HashMap<(String, String), StepNumber>,
-    deleted: Option<(ObjectName, StepNumber)>,
+    deleted: Option<ObjectName>,
 }
 
 impl Order {
@@ -76,17 +76,17 @@ impl Order {
         self.next += 1;
         let mut after = BTreeSet::new();
         // Phases do not overlap: each relies on the whole of the one before.
-        if self.phase.is_some_and(|phase| phase != draft.phase) {
-            after.extend(number.checked_sub(1));
-        }
+        let new_phase = self.phase.is_some_and(|phase| phase != draft.phase);
         self.phase = Some(draft.phase);
         self.needs(&draft.action, &mut after);
+        let after_all = self.deletes_another(&draft.action) || new_phase;
         let step = Step {
             number,
             price: step_price(&draft.action),
             action: draft.action,
             reason: draft.reason,
             after: Vec::new(),
+            after_all,
             clears: draft.clears,
             notes: draft.notes,
         };
@@ -123,7 +123,14 @@ impl Order {
         }
     }
 
-    /// What must come before it in a list, and what must be gone before it.
+    /// Whether the deletions reach another object: parts are gone before what they belong to.
+    fn deletes_another(&mut self, action: &Action) -> bool {
+        let Action::Delete { live, .. } = action else { return false };
+        let before = self.deleted.replace(live.0.object.clone());
+        before.is_some_and(|before| before != live.0.object)
+    }
+
+    /// What must come before it in a list.
     fn siblings(&mut self, step: &Step, after: &mut BTreeSet<StepNumber>) {
         let id = step.record();
         match &step.action {
@@ -131,14 +138,6 @@ impl Order {
                 let under = create.under.as_ref().map(|under| serde_json::to_string(under).unwrap_or_default());
                 let list = (id.object.to_string(), under.unwrap_or_default());
                 after.extend(self.siblings.insert(list, step.number));
-            }
-            Action::Delete { .. } => {
-                if let Some((object, last)) = &self.deleted
-                    && *object != id.object
-                {
-                    after.insert(*last);
-                }
-                self.deleted = Some((id.object.clone(), step.number));
             }
             _ => {}
         }
