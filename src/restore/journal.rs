@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::record::{Key, RecordId};
 use crate::restore::fill::{Known, text};
 use crate::restore::plan::{LiveId, Plan, StepNumber};
-use crate::restore::report::Report;
+use crate::restore::report::{Cost, Report};
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +132,8 @@ pub struct Journal {
     claimed: HashSet<RecordId>,
     rows: HashMap<RecordId, Map<String, Value>>,
     report: Option<Report>,
+    /// What all runs have cost so far.
+    spent: Cost,
 }
 
 impl Journal {
@@ -174,6 +176,7 @@ impl Journal {
             now: HashMap::new(),
             rows: HashMap::new(),
             report: None,
+            spent: Cost::default(),
         }
     }
 
@@ -237,15 +240,23 @@ impl Journal {
             return Ok(());
         }
         let at = self.clock.now();
-        let entry = match (self.unwritten.is_empty(), intents.is_empty()) {
-            (true, _) => json!({"entry": "turn", "at": at, "intents": intents}),
-            (_, true) => json!({"entry": "turn", "at": at, "outcomes": self.unwritten}),
-            _ => json!({"entry": "turn", "at": at, "outcomes": self.unwritten, "intents": intents}),
-        };
+        let entry = json!({
+            "entry": "turn", "at": at, "spent": self.spent, "outcomes": self.unwritten, "intents": intents,
+        });
         self.log.append(&entry)?;
         self.unwritten.clear();
         self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
         Ok(())
+    }
+
+    /// What all runs have cost so far; a run that was killed told it with its last entry.
+    pub(super) fn spent(&self) -> Cost {
+        self.spent
+    }
+
+    /// Takes note of what all runs have cost; it is on disk with the next entry.
+    pub(super) fn spend(&mut self, spent: Cost) {
+        self.spent = spent;
     }
 
     /// The time now.
@@ -265,10 +276,11 @@ impl Journal {
         match entry.get("entry").and_then(Value::as_str) {
             Some("turn") => {
                 let at: DateTime<Utc> = serde_json::from_value(field("at"))?;
-                let outcomes: Option<Vec<Outcome>> = serde_json::from_value(field("outcomes"))?;
-                let intents: Option<Vec<Intent>> = serde_json::from_value(field("intents"))?;
-                outcomes.into_iter().flatten().for_each(|outcome| self.take(outcome));
-                self.doubt.extend(intents.into_iter().flatten().map(|intent| (intent.step, (at, intent))));
+                let outcomes: Vec<Outcome> = serde_json::from_value(field("outcomes"))?;
+                let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
+                self.spent = serde_json::from_value(field("spent"))?;
+                outcomes.into_iter().for_each(|outcome| self.take(outcome));
+                self.doubt.extend(intents.into_iter().map(|intent| (intent.step, (at, intent))));
             }
             Some("report") => self.report = Some(serde_json::from_value(field("report"))?),
             _ => {}

@@ -311,7 +311,7 @@ pub struct SideEffects {
     pub invitations: u64,
 }
 
-/// What a plan costs, at most.
+/// What a plan is likely to cost, and the most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -321,10 +321,12 @@ pub struct Price {
     pub reads: u64,
     /// Requests in all.
     pub requests: u64,
+    /// Tokens, if the service decides everything the dear way.
+    pub most: u64,
 }
 
 impl Price {
-    /// Tokens in all.
+    /// Tokens that are likely to be spent, in all.
     pub fn tokens(&self) -> u64 {
         self.writes + self.reads
     }
@@ -405,7 +407,7 @@ impl Plan {
         blake3::hash(&text).to_hex().to_string()
     }
 
-    /// Tokens and time, at most.
+    /// Tokens and time.
     pub fn price(&self) -> Price {
         self.price
     }

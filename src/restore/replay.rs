@@ -17,14 +17,14 @@ mod turns;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::account::{self, Account, Writer};
+use crate::account::{self, Account, Spent, Writer};
 use crate::archive::{self, Archive, Snapshot};
 use crate::monitor::Monitor;
 use crate::restore::doubt::{self, Truth};
 use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::Plan;
 use crate::restore::readback;
-use crate::restore::report::Report;
+use crate::restore::report::{Cost, Report};
 use crate::restore::request::{Request, request};
 
 use reads::Reads;
@@ -105,7 +105,7 @@ pub async fn replay(
         return Err(Error::OtherAccount { plan: plan.company, account: account.identity().company_id });
     }
     let (goal, seen) = (archive.snapshot(&plan.goal)?, archive.snapshot(&plan.seen)?);
-    let run = Run { plan, site, monitor, seen: &seen, reads: Reads::new(account) };
+    let run = Run { plan, site, monitor, seen: &seen, reads: Reads::new(account), before: (journal.spent(), account.spent()) };
     let mut stopped = run.settle_doubts(journal).await?;
     if stopped.is_none() {
         stopped = Turns::new(&run).perform(journal).await?;
@@ -114,6 +114,7 @@ pub async fn replay(
     if stopped.is_none() && report.is_none() {
         match run.read_back(journal, &goal).await {
             Ok(rows) => {
+                run.spend(journal);
                 let made = readback::report(plan, journal, &goal, &rows)?;
                 journal.seal(&made)?;
                 report = Some(made);
@@ -131,6 +132,8 @@ struct Run<'r> {
     monitor: &'r dyn Monitor,
     seen: &'r Snapshot<'r>,
     reads: Reads<'r>,
+    /// What earlier runs have cost, and what the account had spent when this one began.
+    before: (Cost, Spent),
 }
 
 /// A step that was looked at.
@@ -174,8 +177,18 @@ impl Run<'_> {
                 },
             }
         }
+        self.spend(journal);
         journal.commit(Vec::new())?;
         Ok(stopped)
+    }
+
+    /// Writes up what all runs have cost so far.
+    fn spend(&self, journal: &mut Journal) {
+        let ((earlier, begun), now) = (self.before, self.site.account.spent());
+        journal.spend(Cost {
+            tokens: earlier.tokens + now.tokens - begun.tokens,
+            requests: earlier.requests + now.requests - begun.requests,
+        });
     }
 
     /// Takes note of an outcome, and tells.

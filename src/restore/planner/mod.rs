@@ -4,13 +4,14 @@
 //! which records are made again (`makes`), what is sent for them (`bodies`), what
 //! is written to those that are still there (`updates`), what lost its link
 //! (`relink`), what the archive flags need (`archive`), and at last the order of
-//! steps and their price (`assemble`).
+//! steps (`assemble`) and their price (`price`).
 
 mod archive;
 mod assemble;
 mod bodies;
 mod expel;
 mod makes;
+mod price;
 mod relink;
 #[cfg(test)]
 mod specimen;

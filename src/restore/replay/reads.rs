@@ -13,16 +13,15 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::account::Account;
-use crate::catalogue::{Listing, Object, ObjectName};
+use crate::catalogue::{Object, ObjectName};
 use crate::record::{Key, RecordId};
 use crate::restore::cases::{object_of, parent_key};
 use crate::restore::doubt;
 use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
 use crate::restore::plan::{Action, Expel, Plan, Reason, Step, StepNumber};
-use crate::restore::planner::home;
 use crate::restore::replay::{Row, Stop, unseen};
-use crate::restore::request::{Request, Verb, changes, entry, identity, is_deleted, request};
+use crate::restore::request::{Request, Verb, changes, host, identity, is_deleted, request};
 
 /// Records read by one call.
 const BULK: usize = 100;
@@ -177,14 +176,6 @@ fn asked(kind: Ahead, step: &Step, request: &Request) -> Option<RecordId> {
         (_, Verb::Update { live } | Verb::Delete { live }, _) => Some(live.clone()),
         _ => None,
     }
-}
-
-/// The object whose record it is added to, and the field that counts such rows; none where nothing counts them.
-pub(in crate::restore) fn host(expel: &Expel) -> Option<(&'static Object, &'static str)> {
-    let part = entry(&expel.part)?;
-    let object = home(object_of(&expel.host)?);
-    let Listing::Under { counter, .. } = part.listing else { return None };
-    counter.filter(|_| object.bulk_ids.is_some()).map(|counter| (object, counter))
 }
 
 /// Rows that this replay has put under parents, less those it took away.

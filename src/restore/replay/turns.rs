@@ -76,6 +76,7 @@ impl<'t, 'r> Turns<'t, 'r> {
                 }
                 None if !self.lost.is_empty() => self.settle(journal).await,
                 None if self.stopped.is_some() || self.next == self.run.plan.steps.len() => {
+                    self.run.spend(journal);
                     journal.commit(Vec::new())?;
                     return Ok(self.stopped);
                 }
@@ -144,6 +145,7 @@ impl<'t, 'r> Turns<'t, 'r> {
             // Outcomes are written with the next intents; nothing relies on them before.
             return Ok(());
         }
+        self.run.spend(journal);
         journal.commit(leaving.iter().map(Request::intent).collect())?;
         let run = self.run;
         for request in leaving {
