@@ -105,7 +105,14 @@ pub async fn replay(
         return Err(Error::OtherAccount { plan: plan.company, account: account.identity().company_id });
     }
     let (goal, seen) = (archive.snapshot(&plan.goal)?, archive.snapshot(&plan.seen)?);
-    let run = Run { plan, site, monitor, seen: &seen, reads: Reads::new(account), before: (journal.spent(), account.spent()) };
+    let run = Run {
+        plan,
+        site,
+        monitor,
+        seen: &seen,
+        reads: Reads::new(account),
+        before: (journal.spent(), account.spent()),
+    };
     let mut stopped = run.settle_doubts(journal).await?;
     if stopped.is_none() {
         stopped = Turns::new(&run).perform(journal).await?;

@@ -231,7 +231,9 @@ fn looks(steps: &[Step]) -> u64 {
             Action::Create(create) if create.look == Look::UnderParent => {
                 own + object.map_or(0, |object| u64::from(object.price))
             }
-            Action::Expel(expel) => catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| u64::from(part.price)),
+            Action::Expel(expel) => {
+                catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| u64::from(part.price))
+            }
             // Before and after each form, and at the end.
             Action::Revive { .. } => own * (2 + object.map_or(0, |object| object.undelete.len() as u64)),
             _ => 2 * own,
