@@ -103,11 +103,16 @@ fn matched(requests: Vec<Request>, rows: Vec<(RecordId, Map<String, Value>)>) ->
 
 /// Finds the request a row, if need be by giving another one's row for a different one to that other.
 fn place(request: usize, fits: &[Vec<usize>], owners: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+    // A row that nobody has comes first: alike creations get theirs in the order of the plan.
+    if let Some(row) = fits[request].iter().find(|row| owners[**row].is_none()) {
+        owners[*row] = Some(request);
+        return true;
+    }
     for row in &fits[request] {
         if std::mem::replace(&mut tried[*row], true) {
             continue;
         }
-        if owners[*row].is_none_or(|owner| place(owner, fits, owners, tried)) {
+        if owners[*row].is_some_and(|owner| place(owner, fits, owners, tried)) {
             owners[*row] = Some(request);
             return true;
         }
@@ -258,5 +263,58 @@ pub(super) fn parent(key: &Key) -> Option<Key> {
         Key::Pair(parent, _) => Some(Key::Number(*parent)),
         Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
         Key::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::restore::request::entry;
+
+    fn row(id: u64, fields: Value) -> (RecordId, Map<String, Value>) {
+        let id = RecordId::new(ObjectName::known("deals"), Key::Number(id));
+        (id, fields.as_object().expect("a row").clone())
+    }
+
+    fn creation(step: u32, body: Value) -> Request {
+        let (record, body) = row(900 + u64::from(step), body);
+        let verb = Verb::Create { under: None, upload: None };
+        let object = entry("deals").expect("deals");
+        Request { step, record, object, verb, body, before: None }
+    }
+
+    fn found(requests: Vec<Request>, rows: Vec<(RecordId, Map<String, Value>)>) -> Vec<(u32, Option<u64>)> {
+        let id = |truth| match truth {
+            Truth::Took(_, RecordId { key: Key::Number(id), .. }, _) => Some(id),
+            _ => None,
+        };
+        matched(requests, rows).into_iter().map(|(request, truth)| (request.step, id(truth))).collect()
+    }
+
+    #[test]
+    fn of_two_creations_lost_together_each_gets_the_row_that_only_it_can_have_made() {
+        let plain = || creation(0, json!({"title": "Junk", "status": "open"}));
+        let dear = || creation(1, json!({"title": "Junk", "value": 5}));
+        // The dear one was made first: it shows all that the plain one sent.
+        let rows = || {
+            vec![
+                row(1, json!({"title": "Junk", "status": "open", "value": 5})),
+                row(2, json!({"title": "Junk", "status": "open", "value": 0})),
+            ]
+        };
+        assert_eq!(found(vec![plain(), dear()], rows()), [(0, Some(2)), (1, Some(1))]);
+        // Only one took place: nobody is given a second row.
+        let one = found(vec![plain(), dear()], rows().into_iter().take(1).collect());
+        assert_eq!(one.iter().filter(|(_, id)| id.is_some()).count(), 1);
+    }
+
+    #[test]
+    fn two_alike_that_took_place_are_both_found_and_one_that_did_not_is_sent_again() {
+        let alike = |step| creation(step, json!({"title": "Junk"}));
+        let rows = vec![row(1, json!({"title": "Junk"})), row(2, json!({"title": "Junk"}))];
+        let found = found(vec![alike(0), alike(1), alike(2)], rows);
+        assert_eq!(found, [(0, Some(1)), (1, Some(2)), (2, None)]);
     }
 }
