@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{self, Asked, Envelope};
 use super::exchange::{Answer, Payload, Request};
-use super::{Account, Error, address};
+use super::{AT_ONCE, Account, Error, address};
 use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Undelete};
 use crate::record::Key;
 
@@ -42,12 +42,23 @@ pub struct Attached<'a> {
 /// An account, open for writing.
 pub struct Writer<'a> {
     account: &'a Account,
+    at_once: usize,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(account: &'a Account, consent: &Consent) -> Writer<'a> {
         let Consent { _given: () } = consent;
-        Writer { account }
+        Writer { account, at_once: AT_ONCE }
+    }
+
+    /// The same, but no write leaves before the one before it was answered: slower, and easier to follow in a log.
+    pub fn one_at_a_time(self) -> Writer<'a> {
+        Writer { at_once: 1, ..self }
+    }
+
+    /// How many writes may be under way at once.
+    pub fn at_once(&self) -> usize {
+        self.at_once
     }
 
     /// Creates a record, under `parent` if its call needs one. Answers the row as the service now shows it.

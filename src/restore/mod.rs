@@ -45,5 +45,5 @@ pub use plan::{
 pub use planner::{CannotPlan, plan};
 pub use policy::{Missing, Policy, Scope};
 pub use replay::{Error, Replayed, Site, Stop, replay};
-pub use report::{Difference, Finding, Report, Tally, Verdict};
+pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};

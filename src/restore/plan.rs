@@ -73,6 +73,9 @@ pub struct Step {
     /// Steps that must have ended before this one begins: what it refers to, or what must come before it in a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<StepNumber>,
+    /// Whether every earlier step must have ended: the first of those that rely on all that came before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_all: bool,
     /// Fields whose value is taken away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clears: Vec<String>,
@@ -123,6 +126,9 @@ pub struct Expel {
     pub under: Fill,
     /// Whom the row names.
     pub member: Body,
+    /// How many such rows the record had when the plan was made; those that the plan makes come on top.
+    #[serde(default)]
+    pub were: u64,
 }
 
 /// How a record is made.
@@ -305,7 +311,7 @@ pub struct SideEffects {
     pub invitations: u64,
 }
 
-/// What a plan costs, at most.
+/// What a plan is likely to cost, and the most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -315,10 +321,12 @@ pub struct Price {
     pub reads: u64,
     /// Requests in all.
     pub requests: u64,
+    /// Tokens, if the service decides everything the dear way.
+    pub most: u64,
 }
 
 impl Price {
-    /// Tokens in all.
+    /// Tokens that are likely to be spent, in all.
     pub fn tokens(&self) -> u64 {
         self.writes + self.reads
     }
@@ -399,7 +407,7 @@ impl Plan {
         blake3::hash(&text).to_hex().to_string()
     }
 
-    /// Tokens and time, at most.
+    /// Tokens and time.
     pub fn price(&self) -> Price {
         self.price
     }

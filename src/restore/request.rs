@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{self, Object, ObjectName};
+use crate::catalogue::{self, Listing, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Known, value_key, values};
 use crate::restore::journal::{GoalId, Intent, Journal, Outcome, Was};
-use crate::restore::plan::{Action, Create, LiveId, Step, StepNumber, Upload};
+use crate::restore::plan::{Action, Create, Expel, LiveId, Step, StepNumber, Upload};
 use crate::restore::planner::home;
 use crate::restore::same::{is_empty, plain_text, same};
 
@@ -50,11 +50,6 @@ pub(super) enum Verb {
 }
 
 impl Request {
-    /// Whether sending it twice may make a record twice.
-    pub(super) fn makes(&self) -> bool {
-        matches!(self.verb, Verb::Create { .. } | Verb::Revive { .. })
-    }
-
     /// What the journal holds of it before it leaves.
     pub(super) fn intent(&self) -> Intent {
         let under = match &self.verb {
@@ -227,4 +222,12 @@ pub(super) fn changes(step: &Step) -> Option<RecordId> {
 /// Whether this replay has written the record already, so that it is no longer as the plan saw it.
 pub(super) fn touched(journal: &Journal, record: &RecordId) -> bool {
     journal.id(record).is_some()
+}
+
+/// The object whose record it is added to, and the field that counts such rows; none where nothing counts them.
+pub(super) fn host(expel: &Expel) -> Option<(&'static Object, &'static str)> {
+    let part = entry(&expel.part)?;
+    let object = home(object_of(&expel.host)?);
+    let Listing::Under { counter, .. } = part.listing else { return None };
+    counter.filter(|_| object.bulk_ids.is_some()).map(|counter| (object, counter))
 }

@@ -72,6 +72,9 @@ pub(crate) struct Restore {
     /// Consent beforehand; for scripts
     #[arg(long, short = 'y')]
     yes: bool,
+    /// Send no write before the one before it was answered: slower, and easier to follow
+    #[arg(long)]
+    one_at_a_time: bool,
     /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
     #[arg(long, value_name = "SHARE", value_parser = allowance)]
     budget: Option<Allowance>,
@@ -82,7 +85,7 @@ impl Restore {
         let archive = session.archive()?;
         wait(async {
             let account = session.account(self.budget).await?;
-            let work = Work { session, archive: &archive, account: &account };
+            let work = Work { session, archive: &archive, account: &account, one_at_a_time: self.one_at_a_time };
             let (plan, journal) = match (&self.from_plan, self.resume) {
                 (Some(name), _) => work.kept(name)?,
                 (None, true) => work.interrupted()?,

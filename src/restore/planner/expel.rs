@@ -71,7 +71,8 @@ impl<S: State> Planner<'_, S> {
             if let Some(Fill::IdOf(person)) = create.body.get(named) {
                 let member = Body::from([(named.to_owned(), Fill::Is(key_value(&person.key)))]);
                 let under = Fill::IdOf(host.clone());
-                leftovers.push((part, Expel { host: host.clone(), part: part.name.to_owned(), under, member }));
+                leftovers
+                    .push((part, Expel { host: host.clone(), part: part.name.to_owned(), under, member, were: 0 }));
             }
         }
         for (part, expel) in leftovers {
@@ -131,6 +132,7 @@ impl<S: State> Planner<'_, S> {
             part: part.name.to_owned(),
             under,
             member: Body::from([(named.to_owned(), member)]),
+            were: host.live.as_ref().map_or(0, |live| now.iter().filter(|(parent, _)| parent == live).count() as u64),
         }))
     }
 

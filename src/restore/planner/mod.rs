@@ -4,7 +4,7 @@
 //! which records are made again (`makes`), what is sent for them (`bodies`), what
 //! is written to those that are still there (`updates`), what lost its link
 //! (`relink`), what the archive flags need (`archive`), and at last the order of
-//! steps and their price (`assemble`).
+//! steps (`assemble`) and their price (`price`).
 
 mod archive;
 mod assemble;
@@ -13,6 +13,7 @@ mod expel;
 #[cfg(test)]
 mod laws;
 mod makes;
+mod price;
 mod relink;
 #[cfg(test)]
 mod specimen;
