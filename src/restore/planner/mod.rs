@@ -9,6 +9,7 @@
 mod archive;
 mod assemble;
 mod bodies;
+mod custom;
 mod expel;
 mod makes;
 mod relink;
