@@ -17,7 +17,7 @@ use crate::archive::Snapshot;
 use crate::catalogue::{Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
 use crate::restore::journal::{Journal, Was};
-use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
+use crate::restore::request::{Request, Verb, as_made, identity, is_deleted, shows};
 use crate::restore::state::State;
 
 /// What looking has shown.
@@ -45,8 +45,16 @@ pub(super) async fn truth(
                 None => Truth::NotTaken,
             })
         }
+        Verb::AddOptions { live } => {
+            let row = read(account, request.object, &live.key).await?;
+            let has = |row: &Map<String, Value>| labels(&request.body).all(|label| labels(row).any(|own| own == label));
+            Ok(match row.filter(has) {
+                Some(row) => Truth::Took(Was::Done, live.clone(), row),
+                None => Truth::NotTaken,
+            })
+        }
         Verb::Create { under, upload } => {
-            let mut sent = request.body.clone();
+            let mut sent = if request.object.options.is_some() { as_made(&request.body) } else { request.body.clone() };
             if let Some(upload) = upload {
                 sent.insert("name".to_owned(), Value::String(upload.name.clone()));
                 sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
@@ -58,6 +66,12 @@ pub(super) async fn truth(
             twin(request.object, under.as_ref(), &request.body, (account, journal, seen)).await
         }
     }
+}
+
+/// The labels of a body's or a row's options.
+pub(super) fn labels(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let options = body.get("options").and_then(Value::as_array).into_iter().flatten();
+    options.filter_map(|option| option.get("label")?.as_str())
 }
 
 /// A record by its id, unless it is gone or deleted.

@@ -5,6 +5,7 @@
 //! stays as it is; a refused step is recorded with the server's words and the rest
 //! goes on; what depended on it is skipped and said so.
 
+mod fields;
 mod look;
 mod send;
 
@@ -177,7 +178,11 @@ impl<'r> Run<'r> {
             let Some(mut request) = request(step, known, intent.before.clone()) else { continue };
             request.body = intent.sent;
             match doubt::truth(&request, self.site.account, journal, self.seen).await {
-                Ok(Truth::Took(was, live, row)) => journal.conclude(vec![request.done(was, live, row)])?,
+                Ok(Truth::Took(was, live, row)) => {
+                    let mut outcome = request.done(was, live, row);
+                    self.number(&mut outcome).await;
+                    journal.conclude(vec![outcome])?;
+                }
                 Ok(Truth::NotTaken) => journal.conclude(vec![request.ended(Was::Unsent, "")])?,
                 Err(error) => match stop(&error) {
                     Some(stop) => return Ok(Some(stop)),
@@ -225,7 +230,10 @@ impl<'r> Run<'r> {
         let (mut ended, mut lost, mut stopped) = (Vec::new(), Vec::new(), None);
         for (request, sent) in requests.into_iter().zip(sent) {
             match sent {
-                Sent::Ended(outcome) => ended.push(outcome),
+                Sent::Ended(mut outcome) => {
+                    self.number(&mut outcome).await;
+                    ended.push(outcome);
+                }
                 Sent::Lost => lost.push(request),
                 Sent::Stopped(stop) => {
                     ended.push(request.ended(Was::Unsent, ""));
@@ -237,7 +245,11 @@ impl<'r> Run<'r> {
         let mut again = Vec::new();
         for request in lost {
             match doubt::truth(&request, self.site.account, journal, self.seen).await {
-                Ok(Truth::Took(was, live, row)) => self.conclude(journal, vec![request.done(was, live, row)])?,
+                Ok(Truth::Took(was, live, row)) => {
+                    let mut outcome = request.done(was, live, row);
+                    self.number(&mut outcome).await;
+                    self.conclude(journal, vec![outcome])?;
+                }
                 Ok(Truth::NotTaken) => again.push(request),
                 // Stays in doubt.
                 Err(error) => stopped = Some(stop(&error).unwrap_or_else(|| Stop::Unreachable(error.to_string()))),

@@ -35,6 +35,7 @@ impl<S: State> Planner<'_, S> {
             left_out: said.left_out,
             by_nature: said.by_nature,
             kept: said.kept,
+            keys: self.fields.moved().map(|(field, key)| (field.to_string(), key.clone())).collect(),
         }
     }
 
@@ -94,7 +95,7 @@ impl Order {
             after.extend(self.last_of.insert(id, number));
         }
         self.siblings(&step, &mut after);
-        if let (Action::Create(_) | Action::Revive { .. }, id) = (&step.action, step.record()) {
+        if let (Action::Create(_) | Action::Revive { .. } | Action::AddOptions(_), id) = (&step.action, step.record()) {
             self.made.insert(id.clone(), number);
         }
         Step { after: after.into_iter().collect(), ..step }
@@ -110,7 +111,7 @@ impl Order {
                 }
                 (Some(&update.body), None)
             }
-            Action::Delete { .. } => (None, None),
+            Action::Delete { .. } | Action::AddOptions(_) => (None, None),
             Action::Expel(expel) => {
                 after.extend(self.last_of.get(&expel.host));
                 (Some(&expel.member), Some(&expel.under))
@@ -154,6 +155,7 @@ fn identities(action: &Action) -> Vec<RecordId> {
             std::iter::once(update.record.clone()).chain(live).collect()
         }
         Action::Delete { live, .. } => vec![live.0.clone()],
+        Action::AddOptions(added) => vec![added.record.clone()],
         // It changes nothing about the record it was added to.
         Action::Expel(_) => Vec::new(),
     }
@@ -179,6 +181,7 @@ pub(in crate::restore) fn step_price(action: &Action) -> u64 {
             .map_or(0, |object| tokens(object.update.map(|write| write.call))),
         Action::Delete { live, .. } => object(&live.0).map_or(0, |object| tokens(object.delete)),
         Action::Expel(expel) => catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| tokens(part.delete)),
+        Action::AddOptions(added) => object(&added.record).map_or(0, |object| tokens(object.options)),
     }
 }
 

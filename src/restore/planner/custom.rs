@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{Custom, Shape};
+use crate::restore::fields::{Place, field_id};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::links::is_custom;
 use crate::restore::planner::Planner;
@@ -30,7 +31,8 @@ impl<S: State> Planner<'_, S> {
             let Translated { fill, lost: gone } = self.custom(custom, name, value);
             lost.extend(gone.into_iter().map(|gone| (name.clone(), gone)));
             if let Some(fill) = fill.filter(|fill| !fill.clears()) {
-                body.insert(name.clone(), fill);
+                let (name, fill) = self.keyed(custom, name, fill);
+                body.insert(name, fill);
             }
         }
         (body, lost)
@@ -44,17 +46,23 @@ impl<S: State> Planner<'_, S> {
         now: &Map<String, Value>,
         delta: &mut Delta,
     ) {
-        let code = |name: &'_ str| name.get(..KEY).filter(|_| custom.shape == Shape::Flat).map_or(name.len(), str::len);
-        let both = values(custom, then).chain(values(custom, now));
-        let codes: BTreeSet<&str> = both.map(|(name, _)| &name[..code(name)]).collect();
+        let code = |name: &str| name.get(..KEY).filter(|_| custom.shape == Shape::Flat).map_or(name.len(), str::len);
+        let mut codes: BTreeSet<&str> = values(custom, then).map(|(name, _)| &name[..code(name)]).collect();
+        // What stands under the key of today is the same value; what is younger than the goal is none of its business.
+        let own = |code: &&str| {
+            let id = field_id(custom.fields, code);
+            !self.fields.is_heir(&id) && !self.then.lack(custom.fields, code)
+        };
+        codes.extend(values(custom, now).map(|(name, _)| &name[..code(name)]).filter(own));
         let mut body = Body::new();
         for code in codes {
             let mut one = Delta { body: Body::new(), lost: Vec::new() };
+            let today = self.today(custom, code);
             match custom.shape {
-                Shape::Nested => self.one_differs(custom, code, (nested(then, code), nested(now, code)), &mut one),
-                Shape::Flat => self.parts_differ(custom, code, (then, now), &mut one),
+                Shape::Nested => self.one_differs(custom, code, (nested(then, code), nested(now, &today)), &mut one),
+                Shape::Flat => self.parts_differ(custom, (code, &today), (then, now), &mut one),
             }
-            body.extend(one.body);
+            body.extend(one.body.into_iter().map(|(name, fill)| self.keyed(custom, &name, fill)));
             delta.lost.extend(one.lost);
         }
         match custom.shape {
@@ -65,6 +73,11 @@ impl<S: State> Planner<'_, S> {
     }
 
     fn one_differs(&self, custom: Custom, name: &str, (before, after): (Value, Value), delta: &mut Delta) {
+        // Options have no order (api/custom-fields.md, set); flat rows hold them as one text.
+        let kind = self.then.find(custom.fields, name).map_or("", |field| field.kind.as_str());
+        if kind == "set" && sorted(&before).is_some_and(|before| sorted(&after) == Some(before)) {
+            return;
+        }
         let translated = self.custom(custom, name, &before);
         delta.compare((name, &before, &after), translated.fill, translated.lost);
         // api/custom-fields.md: [] is refused in a set, null clears it.
@@ -77,28 +90,50 @@ impl<S: State> Planner<'_, S> {
     fn parts_differ(
         &self,
         custom: Custom,
-        code: &str,
+        (code, today): (&str, &str),
         (then, now): (&Map<String, Value>, &Map<String, Value>),
         delta: &mut Delta,
     ) {
-        let names: BTreeSet<&String> =
-            then.keys().chain(now.keys()).filter(|name| name.starts_with(code) && is_flat(name)).collect();
-        let value = |row: &Map<String, Value>, name: &str| row.get(name).cloned().unwrap_or_default();
-        for name in &names {
-            if !name.ends_with(FORMATTED) {
-                self.one_differs(custom, name, (value(then, name), value(now, name)), delta);
-            }
+        let ending = |name: &str, code: &str| name.strip_prefix(code).filter(|_| is_flat(name)).map(str::to_owned);
+        let endings: BTreeSet<String> = then
+            .keys()
+            .filter_map(|name| ending(name, code))
+            .chain(now.keys().filter_map(|name| ending(name, today)))
+            .filter(|ending| ending != FORMATTED)
+            .collect();
+        let value = |row: &Map<String, Value>, code: &str, ending: &str| {
+            row.get(&format!("{code}{ending}")).cloned().unwrap_or_default()
+        };
+        for ending in &endings {
+            let pair = (value(then, code, ending), value(now, today, ending));
+            self.one_differs(custom, &format!("{code}{ending}"), pair, delta);
         }
         if delta.body.is_empty() {
             return;
         }
-        // Nothing is left of a value without its first part.
-        let whole = names.iter().filter(|name| !name.ends_with(FORMATTED) && !is_empty(&value(then, name)));
-        for name in whole {
-            let before = value(then, name);
-            if let Some(fill) = self.custom(custom, name, &before).fill {
-                delta.body.entry((*name).clone()).or_insert(fill);
+        for ending in &endings {
+            let (name, before) = (format!("{code}{ending}"), value(then, code, ending));
+            if let Some(fill) = self.custom(custom, &name, &before).fill.filter(|_| !is_empty(&before)) {
+                delta.body.entry(name).or_insert(fill);
             }
+        }
+    }
+
+    /// The key of today.
+    fn today(&self, custom: Custom, code: &str) -> String {
+        match self.fields.place(&self.now, custom.fields, code) {
+            Place::Live(today) => today,
+            Place::Made(_) | Place::Gone => code.to_owned(),
+        }
+    }
+
+    /// A value under the key that its field has, or will get.
+    fn keyed(&self, custom: Custom, name: &str, fill: Fill) -> (String, Fill) {
+        let code = name.get(..KEY).unwrap_or(name);
+        match self.fields.place(&self.now, custom.fields, code) {
+            Place::Live(today) => (format!("{today}{}", &name[code.len()..]), fill),
+            Place::Made(field) => (name.to_owned(), Fill::Under(field, Box::new(fill))),
+            Place::Gone => (name.to_owned(), fill),
         }
     }
 
@@ -108,7 +143,7 @@ impl<S: State> Planner<'_, S> {
         if code == name {
             return self.translator().custom(custom.fields, name, value);
         }
-        let exists = self.now.find(custom.fields, code).is_some() || !self.now.know(custom.fields);
+        let exists = self.fields.place(&self.now, custom.fields, code) != Place::Gone;
         Translated { fill: exists.then(|| Fill::Is(value.clone())), lost: Vec::new() }
     }
 }
@@ -119,6 +154,13 @@ fn values(custom: Custom, fields: &Map<String, Value>) -> Box<dyn Iterator<Item 
         Shape::Nested => Box::new(fields.get("custom_fields").and_then(Value::as_object).into_iter().flatten()),
         Shape::Flat => Box::new(fields.iter().filter(|(name, _)| is_flat(name) && !name.ends_with(FORMATTED))),
     }
+}
+
+/// The options of a flat set.
+fn sorted(value: &Value) -> Option<Vec<&str>> {
+    let mut ids: Vec<&str> = value.as_str()?.split(',').map(str::trim).collect();
+    ids.sort_unstable();
+    Some(ids)
 }
 
 fn nested(fields: &Map<String, Value>, code: &str) -> Value {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::Object;
+use crate::catalogue::{Object, Restore};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
@@ -34,6 +34,10 @@ impl<S: State> Planner<'_, S> {
 
     fn update_one(&mut self, goal: &Record, live: &Record) {
         let (Some(object), Some(there)) = (object_of(goal.id()), object_of(live.id())) else { return };
+        // Fields are made again, never changed: what differs is somebody's wish.
+        if matches!(object.restore, Restore::Mirror(_) | Restore::OnRequest(_)) {
+            return;
+        }
         let home = home(object);
         let (then, now) = (goal.fields(), live.fields());
         if home.update.is_none() || !object.dml.update {

@@ -34,6 +34,7 @@ impl<'r> Run<'r> {
             Action::Expel(expel) => self.uninvited(journal, expel, &mut request).await?,
             Action::Create(create) => self.look(create, &mut request).await?,
             Action::Revive { .. } => None,
+            Action::AddOptions(added) => self.options_left(&added.live.0, &mut request).await?,
             Action::Update(update) => self.check(journal, step, update, &mut request).await?,
             Action::Delete { live, seen } => match self.row(journal, step, &live.0).await? {
                 Some(None) => Some(request.ended(Was::Done, "it was gone already")),
@@ -46,6 +47,24 @@ impl<'r> Run<'r> {
             },
         };
         Ok(ended.map_or_else(|| Ready::Send(Box::new(request)), Ready::Ended))
+    }
+
+    /// Options that somebody added meanwhile are not added twice.
+    async fn options_left(&self, live: &RecordId, request: &mut Request) -> Result<Option<Outcome>, Stop> {
+        let row = doubt::read(self.site.account, request.object, &live.key).await.or_else(unseen)?;
+        let Some(row) = row else {
+            return Ok(Some(request.ended(Was::Conflict, "it was deleted since the plan was made")));
+        };
+        let known: Vec<String> = doubt::labels(&row).map(str::to_owned).collect();
+        if let Some(Value::Array(options)) = request.body.get_mut("options") {
+            options
+                .retain(|option| !known.iter().any(|label| option.get("label") == Some(&Value::from(label.as_str()))));
+            if options.is_empty() {
+                return Ok(Some(request.done(Was::Adopted, live.clone(), row)));
+            }
+        }
+        request.before = Some(row);
+        Ok(None)
     }
 
     /// A row that the service may have added beside an earlier step; read now, because that step was just sent.
