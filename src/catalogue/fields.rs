@@ -16,8 +16,8 @@ const LIMITS: &str = "key, option ids, option colours and order are the service'
 
 const SETTINGS: &[(&str, &str)] = &[("include_fields", "ui_visibility,important_fields,required_fields")];
 
-/// What the service gives to a field by itself.
-const GIVEN: &[&str] = &["field_code", "subfields", "is_custom_field", "is_optional_response_field"];
+/// What the service gives to a field by itself; a description can be written for fields of deals alone.
+const GIVEN: &[&str] = &["field_code", "subfields", "is_custom_field", "is_optional_response_field", "description"];
 
 const REQUIRED: &[&str] = &["field_name", "field_type"];
 
@@ -43,6 +43,7 @@ const V2: Object = Object {
 /// Fields of deals; leads use them too.
 pub(super) static DEAL_FIELDS: Object = Object {
     name: "dealFields",
+    computed: &["field_code", "subfields", "is_custom_field", "is_optional_response_field"],
     path: "/dealFields",
     query: SETTINGS,
     single: Some(Single { path: "/dealFields/{id}", version: Version::V2, price: 1 }),
