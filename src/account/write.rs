@@ -10,7 +10,7 @@ use std::path::Path;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use reqwest::Method as Verb;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::answer::{self, Asked, Envelope};
 use super::exchange::{Answer, Payload, Request};
@@ -121,6 +121,17 @@ impl<'a> Writer<'a> {
             Err(Error::Gone) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Adds options with these labels to a field: all of them or none.
+    pub async fn add_options(&self, object: &'static Object, key: &Key, labels: &[&str]) -> Result<(), Error> {
+        let no_call = |why| Error::NoSuchCall { doing: "add options to a field of", object: object.name, why };
+        let call = object.options.ok_or_else(|| no_call("it has no call for that"))?;
+        let segments = self.addressed(object, call, key)?;
+        let options: Vec<Value> = labels.iter().map(|label| json!({"label": label})).collect();
+        let text = serde_json::to_vec(&options).expect("labels always serialise");
+        let request = request(call, segments, Payload::Json(Bytes::from(text)));
+        self.account.exchange(&request, Asked::Create).await.map(drop)
     }
 
     /// Tries one form of bringing a deleted record back with its id. Answers the row as the service now shows it,

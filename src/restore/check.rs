@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::archive;
-use crate::catalogue::{self, Object, ObjectName, Shape};
+use crate::catalogue::{self, Object, ObjectName, Restore, Shape};
 use crate::record::{Key, RecordId};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber};
@@ -75,6 +75,9 @@ impl Checker {
             return self.object(step, "its object is not known");
         };
         match &step.action {
+            Action::Create(_) if matches!(object.restore, Restore::OnRequest(_)) && !plan.policy.with_fields => {
+                self.object(step, "nobody asked for fields to be made again");
+            }
             Action::Create(create) => self.create(step, object, create),
             Action::Revive { create, mend } => {
                 if object.undelete.is_empty() {
@@ -85,6 +88,7 @@ impl Checker {
             }
             Action::Update(update) => self.update(step, object, update.live.is_some(), &update.through, &update.body),
             Action::Delete { live, .. } => self.delete(plan, step, object, &live.0),
+            Action::AddOptions(added) => self.options(plan, step, object, &added.live.0, &added.labels),
             Action::Expel(expel) => self.expel(plan, step, expel),
         }
     }
@@ -114,6 +118,19 @@ impl Checker {
         let needed: Vec<&Fill> = create.body.values().chain(create.under.as_ref()).collect();
         self.refers(step, &needed);
         self.made.insert(create.record.clone());
+    }
+
+    fn options(&mut self, plan: &Plan, step: &Step, object: &'static Object, live: &RecordId, labels: &[String]) {
+        if object.options.is_none() || live.object != step.record().object {
+            self.object(step, "the service has no call that adds options to such a field");
+        }
+        if !plan.policy.with_fields {
+            self.object(step, "nobody asked for options to be made again");
+        }
+        if labels.is_empty() || labels.iter().any(String::is_empty) {
+            self.object(step, "it adds nothing, or an option without a label");
+        }
+        self.made.insert(step.record().clone());
     }
 
     fn update(&mut self, step: &Step, object: &'static Object, lives: bool, through: &str, body: &Body) {
@@ -258,6 +275,11 @@ impl Checker {
                 };
                 self.prices(step, &update.body, &live.fields());
             }
+            Action::AddOptions(added) => {
+                if goal.find(&added.record)?.is_none() || seen.find(&added.live.0)?.is_none() {
+                    self.object(step, "the field is not in both states");
+                }
+            }
             Action::Delete { live, .. } => {
                 if seen.find(&live.0)?.is_none() {
                     self.object(step, "it was not there when the plan was made");
@@ -299,6 +321,7 @@ fn role(step: &Step) -> String {
     let role = match (&step.action, &step.reason) {
         (Action::Create(_) | Action::Revive { .. }, _) => "make",
         (Action::Delete { .. }, _) => "delete",
+        (Action::AddOptions(_), _) => "add options",
         (Action::Expel(expel), _) => {
             return format!("expel {}", serde_json::to_string(&expel.member).unwrap_or_default());
         }

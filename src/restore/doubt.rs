@@ -24,7 +24,7 @@ use crate::archive::Snapshot;
 use crate::catalogue::{Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
 use crate::restore::journal::{Journal, Was};
-use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
+use crate::restore::request::{Request, Verb, as_made, identity, is_deleted, shows};
 use crate::restore::state::State;
 
 /// How long a request can take place after its answer was given up. UNCONFIRMED: nothing says how long the service goes on
@@ -42,7 +42,7 @@ pub(super) fn place(request: &Request) -> Option<Place> {
     match &request.verb {
         // Reviving reads before it writes; only making the record anew must not happen twice.
         Verb::Create { under, .. } | Verb::Revive { under, .. } => Some((request.object.name, under.clone())),
-        Verb::Update { .. } | Verb::Delete { .. } | Verb::Expel { .. } => None,
+        Verb::Update { .. } | Verb::AddOptions { .. } | Verb::Delete { .. } | Verb::Expel { .. } => None,
     }
 }
 
@@ -73,6 +73,15 @@ pub(super) async fn truths(
                 Ok(_) => Ok(Truth::NotTaken),
                 Err(error) => Err(error),
             },
+            Verb::AddOptions { live } => {
+                let has =
+                    |row: &Map<String, Value>| labels(&request.body).all(|label| labels(row).any(|own| own == label));
+                match read(account, request.object, &live.key).await {
+                    Ok(Some(row)) if has(&row) => Ok(Truth::Took(Was::Done, live.clone(), row)),
+                    Ok(_) => Ok(Truth::NotTaken),
+                    Err(error) => Err(error),
+                }
+            }
             // Both look again before they are sent again.
             _ => Ok(Truth::NotTaken),
         };
@@ -175,12 +184,19 @@ fn seat(request: usize, fits: &[Vec<usize>], owners: &mut [Option<usize>], tried
 
 /// What a creation would show, had it taken place.
 fn sent(request: &Request) -> Map<String, Value> {
-    let mut sent = request.body.clone();
+    // A field's settings can be refused, and it is made without them.
+    let mut sent = if request.object.options.is_some() { as_made(&request.body) } else { request.body.clone() };
     if let Verb::Create { upload: Some(upload), .. } = &request.verb {
         sent.insert("name".to_owned(), Value::String(upload.name.clone()));
         sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
     }
     sent
+}
+
+/// The labels of a body's or a row's options.
+pub(super) fn labels(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let options = body.get("options").and_then(Value::as_array).into_iter().flatten();
+    options.filter_map(|option| option.get("label")?.as_str())
 }
 
 /// A record by its id, unless it is gone or deleted.

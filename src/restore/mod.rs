@@ -15,6 +15,7 @@ mod check;
 mod conditions;
 mod definitions;
 mod doubt;
+mod fields;
 mod fill;
 mod journal;
 mod lineage;
@@ -39,8 +40,8 @@ pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::lineage;
 pub use plan::{
-    Action, ByNature, Counts, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason, SideEffects,
-    Stamp, Step, StepNumber, Summary, Update, Upload,
+    Action, AddOptions, ByNature, Counts, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
+    SideEffects, Stamp, Step, StepNumber, Summary, Update, Upload,
 };
 pub use planner::{CannotPlan, plan};
 pub use policy::{Missing, Policy, Scope};

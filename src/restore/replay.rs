@@ -9,6 +9,7 @@
 //! (`back`).
 
 mod back;
+mod fields;
 mod look;
 mod lost;
 mod reads;
@@ -178,7 +179,7 @@ impl Run<'_> {
         let mut stopped = None;
         for (request, truth) in self.truths(journal, lost).await {
             match truth {
-                Ok(Truth::Took(was, live, row)) => self.note(journal, request.done(was, live, row)),
+                Ok(Truth::Took(was, live, row)) => self.note(journal, self.took(&request, (was, live, row)).await),
                 Ok(Truth::NotTaken) => self.note(journal, request.ended(Was::Unsent, "")),
                 Err(error) => match stop(&error) {
                     Some(stop) => stopped = Some(stop),

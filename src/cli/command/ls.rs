@@ -13,6 +13,8 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::records::RecordLine;
 use crate::cli::show::{View, number};
+use crate::diff::Names;
+use crate::record::Record;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -56,8 +58,13 @@ impl Ls {
         }
         // A name that the snapshot does not hold is told before the first line.
         let objects = self.objects.iter().map(|name| held(&snapshot, name)).collect::<Result<Vec<_>, _>>()?;
+        if objects.is_empty() {
+            return Ok(Exit::Done);
+        }
+        let names = Names::of(&snapshot)?;
         for object in objects {
-            session.stream(snapshot.records(&object)?.map(|record| Ok(RecordLine(record?))))?;
+            let line = |record: Record| RecordLine { derived: names.id_columns(&record), record };
+            session.stream(snapshot.records(&object)?.map(|record| Ok(line(record?))))?;
         }
         Ok(Exit::Done)
     }

@@ -34,6 +34,7 @@ impl<S: State> Planner<'_, S> {
             left_out: said.left_out,
             by_nature: said.by_nature,
             kept: said.kept,
+            keys: self.fields.moved().map(|(field, key)| (field.to_string(), key.clone())).collect(),
         }
     }
 
@@ -93,7 +94,7 @@ impl Order {
             after.extend(self.last_of.insert(id, number));
         }
         self.siblings(&step, &mut after);
-        if let (Action::Create(_) | Action::Revive { .. }, id) = (&step.action, step.record()) {
+        if let (Action::Create(_) | Action::Revive { .. } | Action::AddOptions(_), id) = (&step.action, step.record()) {
             self.made.insert(id.clone(), number);
         }
         Step { after: after.into_iter().collect(), ..step }
@@ -109,7 +110,7 @@ impl Order {
                 }
                 (Some(&update.body), None)
             }
-            Action::Delete { .. } => (None, None),
+            Action::Delete { .. } | Action::AddOptions(_) => (None, None),
             Action::Expel(expel) => {
                 after.extend(self.last_of.get(&expel.host));
                 (Some(&expel.member), Some(&expel.under))
@@ -156,6 +157,7 @@ fn identities(action: &Action) -> Vec<RecordId> {
             std::iter::once(update.record.clone()).chain(live).collect()
         }
         Action::Delete { live, .. } => vec![live.0.clone()],
+        Action::AddOptions(added) => vec![added.record.clone()],
         // It changes nothing about the record it was added to.
         Action::Expel(_) => Vec::new(),
     }

@@ -90,7 +90,7 @@ impl<S: State> Planner<'_, S> {
                     Some(live) => (&update.record, Some(live.0.key.clone()), Some(update.body.clone())),
                     None => continue,
                 },
-                Action::Delete { .. } | Action::Expel(_) => continue,
+                Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => continue,
             };
             let Some(object) = object_of(id) else { continue };
             let host = Host { id: id.clone(), home: home(object), live, wrote: wrote.clone() };

@@ -9,6 +9,8 @@
 mod archive;
 mod assemble;
 mod bodies;
+mod custom;
+mod definitions;
 mod expel;
 #[cfg(test)]
 mod laws;
@@ -25,11 +27,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{self, Listing, Object, ObjectName};
+use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, Cases, object_of, parent_key};
 use crate::restore::definitions::Definitions;
+use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
 use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
 use crate::restore::policy::Policy;
@@ -68,7 +71,11 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     }
     let (then, now) = (Definitions::of(goal)?, Definitions::of(seen)?);
     let cases = Cases::between(goal, seen, lineage)?;
-    let chosen = scope::choose(policy, &cases, goal, seen, &then)?;
+    let mut chosen = scope::choose(policy, &cases, goal, seen, &then)?;
+    let mut fields = Fields::between(&then, &now, lineage);
+    if policy.with_fields {
+        definitions::want(&mut fields, policy, &cases, &mut chosen, (&then, &now));
+    }
     let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
     let links = Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?;
     let facts = facts(goal, seen, &cases, &chosen, policy)?;
@@ -80,6 +87,7 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
         now,
         cases: &cases,
         chosen: &chosen,
+        fields,
         links,
         facts,
         drafts: Vec::new(),
@@ -88,9 +96,11 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     planner.unseen();
     let makes = planner.makes();
     planner.create(&makes);
+    planner.add_options();
     planner.update_changed();
     planner.delete_added();
     planner.relink()?;
+    planner.relink_conditions()?;
     planner.settle_values();
     planner.expel()?;
     planner.open_archived_parents()?;
@@ -114,6 +124,7 @@ struct Planner<'a, S> {
     now: Definitions,
     cases: &'a Cases,
     chosen: &'a Chosen,
+    fields: Fields,
     links: Links<'a>,
     facts: Facts,
     drafts: Vec<Draft>,
@@ -157,7 +168,7 @@ struct Draft {
 
 impl<'a, S: State> Planner<'a, S> {
     fn translator(&self) -> Translator<'_, 'a> {
-        Translator { then: &self.then, now: &self.now, links: &self.links }
+        Translator { then: &self.then, now: &self.now, fields: &self.fields, links: &self.links }
     }
 
     /// Says what could not be compared, as far as it was asked for.
@@ -190,6 +201,9 @@ impl<'a, S: State> Planner<'a, S> {
         for id in &self.chosen.records {
             let Some(Case::Added(live)) = self.cases.all.get(id) else { continue };
             let Some(object) = object_of(id) else { continue };
+            if matches!(object.restore, Restore::Mirror(_)) || self.fields.is_heir(id) {
+                continue;
+            }
             if !self.policy.delete_added {
                 self.said.left_out.push(LeftOut::record(id, "it was added since and stays"));
             } else if !object.dml.delete || object.delete.is_none() {

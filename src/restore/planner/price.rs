@@ -145,6 +145,8 @@ impl<'s> Likely<'s> {
                 }
             }
             Action::Delete { live, .. } => self.look(object_of(&live.0).unwrap_or(object), &live.0, 0),
+            // Read before for the options it has, and after for their ids.
+            Action::AddOptions(_) => self.single += Cost::of(2 * one(object).tokens, 2),
             Action::Expel(expel) => write = self.expel(expel, hosts).then_some(step.price),
         }
         self.writes += write.map_or(Cost::default(), |tokens| Cost::of(tokens, 1));
@@ -236,6 +238,8 @@ fn looks(steps: &[Step]) -> u64 {
             }
             // Before and after each form, and at the end.
             Action::Revive { .. } => own * (2 + object.map_or(0, |object| object.undelete.len() as u64)),
+            // Before, after for the ids, and at the end.
+            Action::AddOptions(_) => 3 * own,
             _ => 2 * own,
         }
     };
@@ -258,5 +262,6 @@ pub(in crate::restore) fn step_price(action: &Action) -> u64 {
             .map_or(0, |object| tokens(object.update.map(|write| write.call))),
         Action::Delete { live, .. } => object(&live.0).map_or(0, |object| tokens(object.delete)),
         Action::Expel(expel) => catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| tokens(part.delete)),
+        Action::AddOptions(added) => object(&added.record).map_or(0, |object| tokens(object.options)),
     }
 }

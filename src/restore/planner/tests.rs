@@ -67,6 +67,7 @@ fn told(plan: &Plan) -> Vec<String> {
         Action::Revive { .. } => "revive",
         Action::Update(_) => "update",
         Action::Expel(_) => "keep out",
+        Action::AddOptions(_) => "add options",
         Action::Delete { .. } => "delete",
     };
     let steps = plan.steps.iter().filter(|step| !matches!(step.action, Action::Expel(_)));

@@ -42,7 +42,7 @@ impl<'r> Run<'r> {
             Action::Create(Create { look: Look::No, .. }) | Action::Revive { .. } => {
                 return Brief::Send(Box::new(request));
             }
-            Action::Create(_) | Action::Delete { .. } => {}
+            Action::Create(_) | Action::Delete { .. } | Action::AddOptions(_) => {}
             Action::Expel(_) if !touched => return Brief::Ended(request.ended(Was::Equal, "")),
             Action::Expel(expel) => wanted = self.reads.wanted(self.plan, journal, expel, &request),
             Action::Update(_) if step.reason == Reason::AfterLines => {}
@@ -62,6 +62,7 @@ impl<'r> Run<'r> {
             Action::Expel(expel) => self.uninvited(expel, &mut request, (step, wanted)).await?,
             Action::Create(create) => self.find(create, &mut request).await?,
             Action::Revive { .. } => None,
+            Action::AddOptions(added) => self.options_left(&added.live.0, &mut request).await?,
             Action::Update(update) if step.reason == Reason::AfterLines => {
                 self.settled(step, update, &mut request, touched).await?
             }

@@ -73,7 +73,7 @@ impl<'r> Reads<'r> {
             Action::Expel(_) => Ahead::Hosts,
             Action::Update(_) if step.reason == Reason::AfterLines => Ahead::Settles,
             Action::Update(_) | Action::Delete { .. } => Ahead::Changes,
-            Action::Create(_) | Action::Revive { .. } => return,
+            Action::Create(_) | Action::Revive { .. } | Action::AddOptions(_) => return,
         };
         let Some(object) = asked(kind, step, own).and_then(|id| object_of(&id)) else { return };
         let mut queues = locked(&self.queues);

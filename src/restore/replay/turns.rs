@@ -151,7 +151,10 @@ impl<'t, 'r> Turns<'t, 'r> {
         let run = self.run;
         for request in leaving {
             self.under.push(Box::pin(async move {
-                let sent = run.send(&request).await;
+                let mut sent = run.send(&request).await;
+                if let Sent::Ended(outcome) = &mut sent {
+                    run.number(outcome).await;
+                }
                 Event::Sent(Box::new(request), sent)
             }));
         }
@@ -207,7 +210,10 @@ impl<'t, 'r> Turns<'t, 'r> {
         for (request, truth) in self.run.truths(journal, lost).await {
             let number = request.step;
             match truth {
-                Ok(Truth::Took(was, live, row)) => self.ended(journal, request.done(was, live, row)),
+                Ok(Truth::Took(was, live, row)) => {
+                    let outcome = self.run.took(&request, (was, live, row)).await;
+                    self.ended(journal, outcome);
+                }
                 Ok(Truth::NotTaken) => {
                     let tries = self.tries.entry(number).or_insert(1);
                     *tries += 1;
