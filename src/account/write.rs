@@ -10,11 +10,11 @@ use std::path::Path;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use reqwest::Method as Verb;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::answer::{self, Asked, Envelope};
 use super::exchange::{Answer, Payload, Request};
-use super::{Account, Error, address, shape};
+use super::{AT_ONCE, Account, Error, address, shape};
 use crate::catalogue::{Call, Encoding, KeyIn, Method, Object, Otherwise, Undelete};
 use crate::record::Key;
 
@@ -42,12 +42,23 @@ pub struct Attached<'a> {
 /// An account, open for writing.
 pub struct Writer<'a> {
     account: &'a Account,
+    at_once: usize,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(account: &'a Account, consent: &Consent) -> Writer<'a> {
         let Consent { _given: () } = consent;
-        Writer { account }
+        Writer { account, at_once: AT_ONCE }
+    }
+
+    /// The same, but no write leaves before the one before it was answered: slower, and easier to follow in a log.
+    pub fn one_at_a_time(self) -> Writer<'a> {
+        Writer { at_once: 1, ..self }
+    }
+
+    /// How many writes may be under way at once.
+    pub fn at_once(&self) -> usize {
+        self.at_once
     }
 
     /// Creates a record, under `parent` if its call needs one. Answers the row as the service now shows it.
@@ -134,6 +145,17 @@ impl<'a> Writer<'a> {
             Err(Error::Gone) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Adds options with these labels to a field: all of them or none.
+    pub async fn add_options(&self, object: &'static Object, key: &Key, labels: &[&str]) -> Result<(), Error> {
+        let no_call = |why| Error::NoSuchCall { doing: "add options to a field of", object: object.name, why };
+        let call = object.options.ok_or_else(|| no_call("it has no call for that"))?;
+        let segments = self.addressed(object, call, key, &Map::new())?;
+        let options: Vec<Value> = labels.iter().map(|label| json!({"label": label})).collect();
+        let text = serde_json::to_vec(&options).expect("labels always serialise");
+        let request = request(call, segments, Payload::Json(Bytes::from(text)));
+        self.account.exchange(&request, Asked::Create).await.map(drop)
     }
 
     /// Tries one form of bringing a deleted record back with its id. Answers the row as the service now shows it,

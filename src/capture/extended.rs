@@ -73,15 +73,14 @@ impl Run<'_> {
 
     /// True when the stored version's extended fields belong to the row as it is now.
     fn still_holds(&self, object: &Object, below: &Record, row: &Record) -> bool {
-        if !self.wanted.extended {
-            return true;
-        }
         // Without a time that an edit moves, what the list leaves out may change unseen.
-        if !object.computed.contains(&"update_time") {
+        if self.wanted.extended && !object.computed.contains(&"update_time") {
             return false;
         }
         let same = shape::without_extended(below, object.extended).text() == row.text();
-        same && !self.wanted.full && shape::is_extended(below, object.extended)
+        // Where nothing is asked for, what is known of an unchanged row is kept; a changed one is stored without.
+        let asks_again = self.wanted.full && self.wanted.extended;
+        same && !asks_again && shape::is_extended(below, object.extended)
     }
 
     async fn extended_fields(

@@ -1,31 +1,30 @@
 //! Definitions of fields, built in and custom.
 //!
 //! They are read so that a snapshot can say what a key meant on its day, and so
-//! that keys and options can be matched with another account. A restore never
-//! makes or changes one unasked: a re-made field gets another key, and every
-//! value under the old one would stay lost (api/custom-fields.md).
+//! that keys and options can be matched with those of today. A restore makes one
+//! again only when asked to (`--with-fields`): it gets another key, by which every
+//! value is written from then on (api/custom-fields.md). It never changes one.
 
-use super::object::{KeyIn, Listing, Object, Paging, Restore, Single, Version};
+use super::ObjectName;
+use super::object::{Call, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Restore, Single, Version, Write};
 
-const BY_HAND: Restore =
-    Restore::ByHand("a field made again gets another key; make it in the app, values are then matched by its name");
+const ON_REQUEST: Restore = Restore::OnRequest(
+    "fields are made again only with --with-fields; one that is made in the app is found by its name and type",
+);
 
 const LIMITS: &str = "key, option ids, option colours and order are the service's and cannot be chosen";
 
 const SETTINGS: &[(&str, &str)] = &[("include_fields", "ui_visibility,important_fields,required_fields")];
 
-const V2_COLUMNS: &[&str] = &[
-    "field_name",
-    "field_code",
-    "description",
-    "field_type",
-    "options",
-    "subfields",
-    "is_custom_field",
-    "is_optional_response_field",
-    "ui_visibility",
-    "important_fields",
-    "required_fields",
+/// What the service gives to a field by itself; a description can be written for fields of deals alone.
+const GIVEN: &[&str] = &["field_code", "subfields", "is_custom_field", "is_optional_response_field", "description"];
+
+const REQUIRED: &[&str] = &["field_name", "field_type"];
+
+/// Settings name stages, which must exist (api/custom-fields.md, "Definitions").
+const STAGES: [Reference; 2] = [
+    Reference::to("important_fields.stage_ids[]", &["stages"]),
+    Reference::to("required_fields.stage_ids[]", &["stages"]),
 ];
 
 /// What the lists of v2 have in common.
@@ -34,8 +33,9 @@ const V2: Object = Object {
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
     price: 10,
     key: KeyIn::Field("field_code"),
-    restore: BY_HAND,
-    computed: V2_COLUMNS,
+    restore: ON_REQUEST,
+    dml: Dml { insert: true, update: false, delete: false },
+    computed: GIVEN,
     limits: LIMITS,
     ..Object::READ_ONLY
 };
@@ -43,9 +43,21 @@ const V2: Object = Object {
 /// Fields of deals; leads use them too.
 pub(super) static DEAL_FIELDS: Object = Object {
     name: "dealFields",
+    computed: &["field_code", "subfields", "is_custom_field", "is_optional_response_field"],
     path: "/dealFields",
     query: SETTINGS,
     single: Some(Single { path: "/dealFields/{id}", version: Version::V2, price: 1 }),
+    references: &[
+        Reference::to("ui_visibility.show_in_pipelines.pipeline_ids[]", &["pipelines"]),
+        STAGES[0],
+        STAGES[1],
+    ],
+    create: Write::json(
+        Call::v2(Method::Post, "/dealFields", 5),
+        &["field_name", "field_type", "options", "description", "ui_visibility", "important_fields", "required_fields"],
+        REQUIRED,
+    ),
+    options: Some(Call::v2(Method::Post, "/dealFields/{id}/options", 5)),
     evidence: "api/objects.md DealFields, api/custom-fields.md, openapi v2, 2026-11-23",
     ..V2
 };
@@ -56,6 +68,13 @@ pub(super) static PERSON_FIELDS: Object = Object {
     path: "/personFields",
     query: SETTINGS,
     single: Some(Single { path: "/personFields/{id}", version: Version::V2, price: 1 }),
+    references: &STAGES,
+    create: Write::json(
+        Call::v2(Method::Post, "/personFields", 5),
+        &["field_name", "field_type", "options", "ui_visibility", "important_fields", "required_fields"],
+        REQUIRED,
+    ),
+    options: Some(Call::v2(Method::Post, "/personFields/{id}/options", 5)),
     evidence: "api/objects.md PersonFields, api/custom-fields.md, openapi v2, 2026-11-23",
     ..V2
 };
@@ -66,6 +85,13 @@ pub(super) static ORGANIZATION_FIELDS: Object = Object {
     path: "/organizationFields",
     query: SETTINGS,
     single: Some(Single { path: "/organizationFields/{id}", version: Version::V2, price: 1 }),
+    references: &STAGES,
+    create: Write::json(
+        Call::v2(Method::Post, "/organizationFields", 5),
+        &["field_name", "field_type", "options", "ui_visibility", "important_fields", "required_fields"],
+        REQUIRED,
+    ),
+    options: Some(Call::v2(Method::Post, "/organizationFields/{id}/options", 5)),
     evidence: "api/objects.md OrganizationFields, api/custom-fields.md, openapi v2, 2026-11-23",
     ..V2
 };
@@ -76,6 +102,12 @@ pub(super) static PRODUCT_FIELDS: Object = Object {
     path: "/productFields",
     query: &[("include_fields", "ui_visibility")],
     single: Some(Single { path: "/productFields/{id}", version: Version::V2, price: 1 }),
+    create: Write::json(
+        Call::v2(Method::Post, "/productFields", 5),
+        &["field_name", "field_type", "options", "ui_visibility"],
+        REQUIRED,
+    ),
+    options: Some(Call::v2(Method::Post, "/productFields/{id}/options", 5)),
     evidence: "api/objects.md ProductFields, api/custom-fields.md, openapi v2, 2026-11-23",
     ..V2
 };
@@ -96,6 +128,18 @@ pub(super) static ACTIVITY_FIELDS: Object = Object {
     query: &[("include_fields", "ui_visibility")],
     single: Some(Single { path: "/activityFields/{id}", version: Version::V2, price: 1 }),
     restore: Restore::ByHand("the API has no call that makes a field of activities"),
+    dml: Dml::NOTHING,
+    computed: &[
+        "field_name",
+        "field_code",
+        "description",
+        "field_type",
+        "options",
+        "subfields",
+        "is_custom_field",
+        "is_optional_response_field",
+        "ui_visibility",
+    ],
     evidence: "api/objects.md ActivityFields, openapi v2, 2026-11-23",
     ..V2
 };
@@ -135,7 +179,7 @@ pub(super) static LEAD_FIELDS: Object = Object {
     listing: Listing::Flat(Paging::Offset { limit: 500 }),
     price: 20,
     key: KeyIn::Field("key"),
-    restore: Restore::ByHand("leads have no fields of their own: they carry those of deals"),
+    restore: Restore::Mirror("dealFields"),
     computed: V1_COLUMNS,
     limits: LIMITS,
     evidence: "api/objects.md LeadFields, api/custom-fields.md, openapi v1, 2026-11-23",
@@ -156,3 +200,20 @@ pub(super) static NOTE_FIELDS: Object = Object {
     evidence: "api/objects.md NoteFields, openapi v1, 2026-11-23",
     ..Object::READ_ONLY
 };
+
+/// The list of v1 that shows the numbers by which filters know the fields that an object defines: lists of v2 show none
+/// (api/restore-hazards.md 4, Filters).
+pub(super) fn numbers(fields: &ObjectName) -> Option<&'static Object> {
+    /// A list of v1, read for its numbers alone.
+    const NUMBERS: Object = Object { computed: V1_COLUMNS, ..LEAD_FIELDS };
+    static PERSON: Object = Object { path: "/personFields", ..NUMBERS };
+    static ORGANIZATION: Object = Object { path: "/organizationFields", ..NUMBERS };
+    static PRODUCT: Object = Object { path: "/productFields", ..NUMBERS };
+    match fields.as_str() {
+        "dealFields" => Some(&LEAD_FIELDS),
+        "personFields" => Some(&PERSON),
+        "organizationFields" => Some(&ORGANIZATION),
+        "productFields" => Some(&PRODUCT),
+        _ => None,
+    }
+}

@@ -123,6 +123,11 @@ pub static ALL: &[&Object] = &[
     &workplace::WEBHOOKS,
 ];
 
+/// The list that shows by which number filters know each field of those that `fields` defines.
+pub fn numbers(fields: &ObjectName) -> Option<&'static Object> {
+    fields::numbers(fields)
+}
+
 /// The entry with this name, as on disk (`dealProducts`) or as people read it (`DealProducts`).
 pub fn find(name: &ObjectName) -> Option<&'static Object> {
     ALL.iter().copied().find(|object| object.name.eq_ignore_ascii_case(name.as_str()))

@@ -87,6 +87,8 @@ pub struct Object {
     pub inline: Option<Inline>,
     /// True for what costs a call for each record of another object: read only when it is asked for.
     pub on_request: bool,
+    /// The call that adds options to a field, for objects that define fields.
+    pub options: Option<Call>,
     /// What the DML matrix of the design allows.
     pub dml: Dml,
     /// What a restore does about a record that is missing in the target.
@@ -133,6 +135,7 @@ impl Object {
         create: None,
         update: None,
         delete: None,
+        options: None,
         undelete: &[],
         twin: None,
         removed: false,
@@ -488,6 +491,10 @@ pub enum Restore {
     Recreate,
     /// Adopt the target's record with the same value in this field; never create.
     MatchBy(&'static str),
+    /// Create it again, but only when that was asked for; otherwise the reason is shown in the plan.
+    OnRequest(&'static str),
+    /// Nothing, and nothing to say: it shows records of this object once more.
+    Mirror(&'static str),
     /// Nothing; the reason is shown in the plan.
     ByHand(&'static str),
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::Change;
+use super::keys::Keys;
 use crate::archive::{Error, Snapshot};
 use crate::catalogue::{self, ObjectName, Target};
 use crate::record::{Key, Record, RecordId};
@@ -72,11 +73,11 @@ impl FromIterator<(RecordId, RecordId)> for Lineage {
 /// The earlier version is shown with the numbers its links have today.
 pub(super) fn told(
     change: Change,
-    lineage: &Lineage,
+    (lineage, keys): (&Lineage, &Keys),
     before: &Snapshot<'_>,
     after: &Snapshot<'_>,
 ) -> Result<Option<Change>, Error> {
-    if lineage.is_empty() {
+    if lineage.is_empty() && keys.is_empty() {
         return Ok(Some(change));
     }
     let change = match change {
@@ -96,7 +97,7 @@ pub(super) fn told(
         update => update,
     };
     let Change::Update { before, after } = change else { return Ok(Some(change)) };
-    let before = renumbered(&before, lineage);
+    let before = renumbered(&before, lineage, keys);
     let change = Change::Update { before, after };
     Ok((!change.fields().is_empty()).then_some(change))
 }
@@ -111,7 +112,7 @@ fn heir(id: &RecordId, lineage: &Lineage, after: &Snapshot<'_>) -> Result<Option
 }
 
 /// The record with its links under the numbers of today.
-fn renumbered(record: &Record, lineage: &Lineage) -> Record {
+fn renumbered(record: &Record, lineage: &Lineage, keys: &Keys) -> Record {
     let Some(object) = catalogue::find(&record.id().object) else { return record.clone() };
     let mut fields = record.fields();
     for reference in object.references {
@@ -119,16 +120,20 @@ fn renumbered(record: &Record, lineage: &Lineage) -> Record {
             follow(value, targets, lineage);
         }
     }
+    follow_custom(&mut fields, lineage, keys);
     if let Some(Value::Object(custom)) = fields.get_mut("custom_fields") {
-        follow_custom(custom, lineage);
+        follow_custom(custom, lineage, keys);
     }
+    keys.follow(&mut fields);
     Record::new(record.id().clone(), &fields)
 }
 
-/// Custom fields of the types person and organization hold plain numbers; those that were renumbered are followed.
-fn follow_custom(custom: &mut Map<String, Value>, lineage: &Lineage) {
-    for value in custom.values_mut().filter(|value| value.is_u64()) {
-        follow(value, &["persons", "organizations"], lineage);
+/// Values of custom fields that point to records; other numbers mean themselves.
+fn follow_custom(values: &mut Map<String, Value>, lineage: &Lineage, keys: &Keys) {
+    for (code, value) in values.iter_mut() {
+        if let Some(targets) = keys.linked(code) {
+            follow(value, targets, lineage);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! what was not looked at is told as such, never guessed.
 
 mod fields;
+mod keys;
 mod lineage;
 mod names;
 mod views;
@@ -87,6 +88,7 @@ pub fn compare<'a>(
     let (inserts, unseen_before) = seen_before(old);
     let deletes = unseen.is_none();
     let without: Vec<String> = old.iter().chain(&new).flat_map(|contents| contents.without.clone()).collect();
+    let keys = keys::Keys::between(before, after, object, lineage)?;
     let differences = before.differences(after, object)?;
     let changes = differences.filter_map(move |difference| match difference {
         Err(error) => Some(Err(error)),
@@ -97,8 +99,9 @@ pub fn compare<'a>(
         Ok(Difference { before: None, after: Some(after) }) => inserts.then_some(Ok(Change::Insert(after))),
         Ok(Difference { before: None, after: None }) => None,
     });
-    let changes = changes
-        .filter_map(|change| change.and_then(|change| lineage::told(change, lineage, before, after)).transpose());
+    let changes = changes.filter_map(move |change| {
+        change.and_then(|change| lineage::told(change, (lineage, &keys), before, after)).transpose()
+    });
     Ok(Comparison { changes: Box::new(changes), unseen, unseen_before })
 }
 

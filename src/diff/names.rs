@@ -4,13 +4,13 @@
 //! change; both come from the field definitions the snapshot itself holds, so
 //! that a diff of last year reads as last year's screens did.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
 use crate::archive::{Error, Snapshot};
 use crate::catalogue::{self, ObjectName, Target};
-use crate::record::{Key, RecordId};
+use crate::record::{Key, Record, RecordId};
 
 /// Fields whose value is a user, whatever the definitions say.
 const USER_FIELDS: [&str; 5] = ["owner_id", "user_id", "creator_user_id", "created_by_user_id", "assigned_to_user_id"];
@@ -75,6 +75,41 @@ impl<'a> Names<'a> {
             Some((field, part)) => format!("{} ({part})", field.name),
             None => path.to_owned(),
         }
+    }
+
+    /// Columns derived from custom fields that point to a user, an organization or a person: `<Name>Id` and the number.
+    ///
+    /// They are read only: a restore writes the field itself, for which the number is enough.
+    pub fn id_columns(&self, record: &Record) -> BTreeMap<String, Value> {
+        let mut columns = BTreeMap::new();
+        let object = catalogue::find(&record.id().object);
+        let fields = object.and_then(|object| self.fields.get(object.custom?.fields)).into_iter().flatten();
+        let mut pointing = fields.filter(|(_, field)| matches!(field.kind.as_str(), "user" | "org" | "people"));
+        // Most records hold none: they need not be read as JSON.
+        if !pointing.any(|(code, _)| record.text().contains(code.as_str())) {
+            return columns;
+        }
+        let row = record.fields();
+        let nested = row.get("custom_fields").and_then(Value::as_object).into_iter().flatten();
+        for (code, value) in nested.chain(&row).filter(|(code, _)| code.len() >= 40) {
+            let field = self.definition(&record.id().object, code);
+            let field = field.filter(|field| matches!(field.kind.as_str(), "user" | "org" | "people"));
+            // v1 may answer the row that it points to instead of its number.
+            let id = value.get("value").or_else(|| value.get("id")).unwrap_or(value);
+            if let (Some(field), false) = (field, id.is_null()) {
+                let name = format!("{}Id", field.name);
+                // Two fields may have one name.
+                let name = if columns.contains_key(&name) { format!("{name} ({code})") } else { name };
+                columns.insert(name, id.clone());
+            }
+        }
+        columns
+    }
+
+    /// Whether a custom field of this path is defined here; what the service has itself always is.
+    pub fn knows(&self, object: &ObjectName, path: &str) -> bool {
+        let code = path.strip_prefix("custom_fields.").unwrap_or(path);
+        code.len() < 40 || self.definition(object, code.get(..40).unwrap_or(code)).is_some()
     }
 
     /// A value for people: labels for option ids, names for users, stages, pipelines and linked records.

@@ -127,11 +127,12 @@ fn a_record_that_was_made_again_is_the_same_record_and_a_link_that_followed_it_n
     let first = take(
         &archive,
         vec![
+            ("dealFields", vec![json!({"id":"k","field_code":"k","field_type":"people"})], whole(day(1))),
             ("persons", vec![json!({"id":5,"name":"Ann"}), json!({"id":6,"name":"Bo"})], whole(day(1))),
             (
                 "deals",
                 vec![
-                    json!({"id":1,"person_id":5,"custom_fields":{"k":5}}),
+                    json!({"id":1,"person_id":5,"custom_fields":{"k":5,"seats":5}}),
                     json!({"id":2,"person_id":5}),
                     json!({"id":3,"person_id":6}),
                 ],
@@ -146,7 +147,7 @@ fn a_record_that_was_made_again_is_the_same_record_and_a_link_that_followed_it_n
             (
                 "deals",
                 vec![
-                    json!({"id":1,"person_id":9,"custom_fields":{"k":9}}),
+                    json!({"id":1,"person_id":9,"custom_fields":{"k":9,"seats":5}}),
                     json!({"id":2,"person_id":null}),
                     json!({"id":3,"person_id":9}),
                 ],

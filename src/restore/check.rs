@@ -76,8 +76,14 @@ impl Checker {
         };
         match &step.action {
             Action::Create(create) => {
-                if matches!(object.restore, Restore::MatchBy(_)) && !plan.policy.invite_users {
-                    self.object(step, "nobody asked for users to be invited");
+                match object.restore {
+                    Restore::MatchBy(_) if !plan.policy.invite_users => {
+                        self.object(step, "nobody asked for users to be invited");
+                    }
+                    Restore::OnRequest(_) if !plan.policy.with_fields => {
+                        self.object(step, "nobody asked for fields to be made again");
+                    }
+                    _ => {}
                 }
                 self.create(step, object, create);
             }
@@ -90,6 +96,7 @@ impl Checker {
             }
             Action::Update(update) => self.update(step, object, update.live.is_some(), &update.through, &update.body),
             Action::Delete { live, .. } => self.delete(plan, step, object, &live.0),
+            Action::AddOptions(added) => self.options(plan, step, object, &added.live.0, &added.labels),
             Action::Expel(expel) => self.expel(plan, step, expel),
         }
     }
@@ -120,6 +127,19 @@ impl Checker {
         let needed: Vec<&Fill> = create.body.values().chain(create.under.as_ref()).collect();
         self.refers(step, &needed);
         self.made.insert(create.record.clone());
+    }
+
+    fn options(&mut self, plan: &Plan, step: &Step, object: &'static Object, live: &RecordId, labels: &[String]) {
+        if object.options.is_none() || live.object != step.record().object {
+            self.object(step, "the service has no call that adds options to such a field");
+        }
+        if !plan.policy.with_fields {
+            self.object(step, "nobody asked for options to be made again");
+        }
+        if labels.is_empty() || labels.iter().any(String::is_empty) {
+            self.object(step, "it adds nothing, or an option without a label");
+        }
+        self.made.insert(step.record().clone());
     }
 
     fn update(&mut self, step: &Step, object: &'static Object, lives: bool, through: &str, body: &Body) {
@@ -266,6 +286,11 @@ impl Checker {
                 };
                 self.prices(step, &update.body, &live.fields());
             }
+            Action::AddOptions(added) => {
+                if goal.find(&added.record)?.is_none() || seen.find(&added.live.0)?.is_none() {
+                    self.object(step, "the field is not in both states");
+                }
+            }
             Action::Delete { live, .. } => {
                 if seen.find(&live.0)?.is_none() {
                     self.object(step, "it was not there when the plan was made");
@@ -324,6 +349,7 @@ fn role(step: &Step) -> String {
     let role = match (&step.action, &step.reason) {
         (Action::Create(_) | Action::Revive { .. }, _) => "make",
         (Action::Delete { .. }, _) => "delete",
+        (Action::AddOptions(_), _) => "add options",
         (Action::Expel(expel), _) => {
             let text = |value: serde_json::Result<String>| value.unwrap_or_default();
             let (under, member) =

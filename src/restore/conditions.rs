@@ -42,18 +42,29 @@ pub(super) fn meaning<'c>(condition: &'c Map<String, Value>, definitions: &Defin
     }
 }
 
-/// Every id inside the conditions.
-pub(super) fn ids(value: &Value, definitions: &Definitions, found: &mut dyn FnMut(&'static [&'static str], Key)) {
+/// Every condition in the groups.
+pub(super) fn each(value: &Value, look: &mut dyn FnMut(&Map<String, Value>)) {
     match value {
-        Value::Array(list) => list.iter().for_each(|value| ids(value, definitions, found)),
-        Value::Object(part) if is_condition(part) => {
-            if let (Meaning::Id(objects), Some(key)) = (meaning(part, definitions), key(part.get("value"))) {
-                found(objects, key);
-            }
-        }
-        Value::Object(group) => group.values().for_each(|value| ids(value, definitions, found)),
+        Value::Array(list) => list.iter().for_each(|value| each(value, look)),
+        Value::Object(part) if is_condition(part) => look(part),
+        Value::Object(group) => group.values().for_each(|value| each(value, look)),
         _ => {}
     }
+}
+
+/// Every id inside the conditions.
+pub(super) fn ids(value: &Value, definitions: &Definitions, found: &mut dyn FnMut(&'static [&'static str], Key)) {
+    each(value, &mut |condition| {
+        if let (Meaning::Id(objects), Some(key)) = (meaning(condition, definitions), key(condition.get("value"))) {
+            found(objects, key);
+        }
+    });
+}
+
+/// The field that a condition looks at, as the object that defines it and its code.
+pub(super) fn field(condition: &Map<String, Value>) -> Option<(&'static str, &str)> {
+    let text = |name: &str| condition.get(name).and_then(Value::as_str);
+    Some((definers(text("object")?)?, text("field_code")?))
 }
 
 /// The id that a value is.
@@ -63,7 +74,7 @@ pub(super) fn key(value: Option<&Value>) -> Option<Key> {
 }
 
 /// The object that defines the fields of what conditions call an object.
-fn definers(object: &str) -> Option<&'static str> {
+pub(super) fn definers(object: &str) -> Option<&'static str> {
     match object {
         "deal" | "lead" => Some("dealFields"),
         "person" => Some("personFields"),

@@ -13,7 +13,7 @@
 //! take place later still there are twins: whatever was sent twice is looked for
 //! once more when all is done, and a twin is told ([`twins`]).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::TimeDelta;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ use crate::catalogue::{Listing, Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
 use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
-use crate::restore::request::{Request, Verb, identity, is_deleted, shows};
+use crate::restore::request::{Request, Verb, as_made, identity, is_deleted, shows};
 use crate::restore::state::State;
 
 /// How long a request can take place after its answer was given up. UNCONFIRMED: nothing says how long the service goes on
@@ -35,6 +35,22 @@ pub(super) const SETTLING: TimeDelta = TimeDelta::seconds(30);
 /// How long an answer is waited for before it counts as lost: of a request of a dead process only its beginning is known.
 pub(super) const WAITED: TimeDelta = TimeDelta::seconds(60);
 
+/// A list that records are made in: its object, and the parent it is under.
+pub(super) type Place = (&'static str, Option<Key>);
+
+/// The list that a request makes a record in; none when sending it twice makes nothing twice.
+pub(super) fn place(request: &Request) -> Option<Place> {
+    match &request.verb {
+        // Reviving reads before it writes; only making the record anew must not happen twice.
+        Verb::Create { under, .. } | Verb::Revive { under, .. } => {
+            // A row that names its parent is listed under the one that was sent.
+            let named = || request.object.parent_field().and_then(|field| value_key(request.body.get(field)?));
+            Some((request.object.name, under.clone().or_else(named)))
+        }
+        Verb::Update { .. } | Verb::AddOptions { .. } | Verb::Delete { .. } | Verb::Expel { .. } => None,
+    }
+}
+
 /// What looking has shown.
 pub(super) enum Truth {
     /// It took place: the record's identity and its row.
@@ -43,29 +59,149 @@ pub(super) enum Truth {
     NotTaken,
 }
 
-/// Looks whether a request took place.
-pub(super) async fn truth(
-    request: &Request,
+/// Looks whether requests took place whose answers were lost together; one after the other where the order cannot matter.
+///
+/// Creations in the same list are looked at together: a row may show all that two of them sent, and each row is given
+/// to one request so that as many as possible have theirs. Given to the wrong one, the other would be sent again.
+pub(super) async fn truths(
+    requests: Vec<Request>,
     account: &Account,
     journal: &Journal,
     seen: &Snapshot<'_>,
-) -> Result<Truth, Error> {
-    match &request.verb {
-        // Both look again before they are sent again.
-        Verb::Delete { .. } | Verb::Expel { .. } => Ok(Truth::NotTaken),
-        Verb::Update { live } => {
-            let row = read(account, request.object, &live.key).await?;
-            Ok(match row.filter(|row| shows(row, &request.body)) {
-                Some(row) => Truth::Took(Was::Done, live.clone(), row),
-                None => Truth::NotTaken,
-            })
-        }
-        // Reviving reads before it writes; only making the record anew must not happen twice.
-        Verb::Create { .. } | Verb::Revive { .. } => {
-            let found = twins(request, account, journal, seen).await?.into_iter().next();
-            Ok(found.map_or(Truth::NotTaken, |(id, row)| Truth::Took(Was::Adopted, id, row)))
+) -> Vec<(Request, Result<Truth, Error>)> {
+    let mut truths = Vec::new();
+    let (creations, rest) = by_place(requests);
+    for request in rest {
+        let truth = match &request.verb {
+            Verb::Update { live } => match read(account, request.object, &live.key).await {
+                Ok(Some(row)) if shows(&row, &request.body) => Ok(Truth::Took(Was::Done, live.clone(), row)),
+                Ok(_) => Ok(Truth::NotTaken),
+                Err(error) => Err(error),
+            },
+            Verb::AddOptions { live } => {
+                let has =
+                    |row: &Map<String, Value>| labels(&request.body).all(|label| labels(row).any(|own| own == label));
+                match read(account, request.object, &live.key).await {
+                    Ok(Some(row)) if has(&row) => Ok(Truth::Took(Was::Done, live.clone(), row)),
+                    Ok(_) => Ok(Truth::NotTaken),
+                    Err(error) => Err(error),
+                }
+            }
+            // Both look again before they are sent again.
+            _ => Ok(Truth::NotTaken),
+        };
+        truths.push((request, truth));
+    }
+    for ((_, parent), requests) in creations {
+        let object = requests.first().expect("a group has the request it was made for").object;
+        match unclaimed(object, parent.as_ref(), (account, journal, seen)).await {
+            Ok(rows) => truths.extend(matched(requests, rows).into_iter().map(|(request, truth)| (request, Ok(truth)))),
+            Err(error) => {
+                let same = error.to_string();
+                let mut first = Some(error);
+                truths.extend(
+                    requests.into_iter().map(|request| {
+                        (request, Err(first.take().unwrap_or_else(|| Error::Unreachable(same.clone()))))
+                    }),
+                );
+            }
         }
     }
+    truths
+}
+
+/// Records that the account has once more than it should, each beside the record whose request made it: rows that show
+/// what one of these requests sends, and that nobody knew before or claims now.
+pub(super) async fn twins(
+    requests: Vec<Request>,
+    account: &Account,
+    journal: &Journal,
+    seen: &Snapshot<'_>,
+) -> Result<Vec<(RecordId, RecordId)>, Error> {
+    let mut twins = Vec::new();
+    for ((_, parent), mut requests) in by_place(requests).0 {
+        let object = requests.first().expect("a group has the request it was made for").object;
+        // Who sent more is shown by fewer rows: a twin of it is told as its twin.
+        requests.sort_by_key(|request| std::cmp::Reverse(request.body.len()));
+        for (twin, row) in unclaimed(object, parent.as_ref(), (account, journal, seen)).await? {
+            let made_it = requests.iter().find(|request| shows(&row, &sent(request)));
+            twins.extend(made_it.map(|request| (request.record.clone(), twin)));
+        }
+    }
+    Ok(twins)
+}
+
+/// Requests by the list they make a record in, and those that make none.
+fn by_place(requests: Vec<Request>) -> (BTreeMap<Place, Vec<Request>>, Vec<Request>) {
+    let (mut creations, mut rest) = (BTreeMap::<Place, Vec<Request>>::new(), Vec::new());
+    for request in requests {
+        match place(&request) {
+            Some(place) => creations.entry(place).or_default().push(request),
+            None => rest.push(request),
+        }
+    }
+    (creations, rest)
+}
+
+/// Gives each creation a row that shows what it sent, as many as can have one.
+fn matched(requests: Vec<Request>, rows: Vec<(RecordId, Map<String, Value>)>) -> Vec<(Request, Truth)> {
+    let fits: Vec<Vec<usize>> = requests
+        .iter()
+        .map(|request| {
+            let sent = sent(request);
+            (0..rows.len()).filter(|row| shows(&rows[*row].1, &sent)).collect()
+        })
+        .collect();
+    // Who sent more is harder to please, and comes first.
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|request| (std::cmp::Reverse(requests[*request].body.len()), *request));
+    let mut owners: Vec<Option<usize>> = vec![None; rows.len()];
+    for request in order {
+        seat(request, &fits, &mut owners, &mut vec![false; rows.len()]);
+    }
+    let mut rows: Vec<Option<(RecordId, Map<String, Value>)>> = rows.into_iter().map(Some).collect();
+    let truth = |request: usize| {
+        let row = owners.iter().position(|owner| *owner == Some(request)).and_then(|row| rows[row].take());
+        row.map_or(Truth::NotTaken, |(id, row)| Truth::Took(Was::Adopted, id, row))
+    };
+    let truths: Vec<Truth> = (0..requests.len()).map(truth).collect();
+    requests.into_iter().zip(truths).collect()
+}
+
+/// Finds the request a row, if need be by giving another one's row for a different one to that other.
+fn seat(request: usize, fits: &[Vec<usize>], owners: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+    // A row that nobody has comes first: alike creations get theirs in the order of the plan.
+    if let Some(row) = fits[request].iter().find(|row| owners[**row].is_none()) {
+        owners[*row] = Some(request);
+        return true;
+    }
+    for row in &fits[request] {
+        if std::mem::replace(&mut tried[*row], true) {
+            continue;
+        }
+        if owners[*row].is_some_and(|owner| seat(owner, fits, owners, tried)) {
+            owners[*row] = Some(request);
+            return true;
+        }
+    }
+    false
+}
+
+/// What a creation would show, had it taken place.
+fn sent(request: &Request) -> Map<String, Value> {
+    // A field's settings can be refused, and it is made without them.
+    let mut sent = if request.object.options.is_some() { as_made(&request.body) } else { request.body.clone() };
+    if let Verb::Create { upload: Some(upload), .. } = &request.verb {
+        sent.insert("name".to_owned(), Value::String(upload.name.clone()));
+        sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
+    }
+    sent
+}
+
+/// The labels of a body's or a row's options.
+pub(super) fn labels(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let options = body.get("options").and_then(Value::as_array).into_iter().flatten();
+    options.filter_map(|option| option.get("label")?.as_str())
 }
 
 /// A record by its id, unless it is gone or deleted.
@@ -78,7 +214,7 @@ pub(super) async fn read(
         Some(_) => account.one(object, key).await?.and_then(|row| fields(&row)),
         None => {
             let parent = parent(key).filter(|_| !object.parents().is_empty());
-            let rows = list(account, object, parent.as_ref(), &mut |_| true).await?;
+            let rows = list(account, object, parent.as_ref()).await?;
             rows.into_iter().find(|row| identity(object, parent.as_ref(), row).is_some_and(|id| id.key == *key))
         }
     };
@@ -91,7 +227,7 @@ pub(super) async fn under(
     object: &'static Object,
     parent: &Key,
 ) -> Result<Vec<Map<String, Value>>, Error> {
-    let mut rows = list(account, object, Some(parent), &mut |_| true).await?;
+    let mut rows = list(account, object, Some(parent)).await?;
     // Rows that stand inside those of another object come with those of every parent.
     if matches!(object.listing, Listing::Within { .. }) {
         let under = |row: &Map<String, Value>| identity(object, Some(parent), row).and_then(|id| self::parent(&id.key));
@@ -100,78 +236,92 @@ pub(super) async fn under(
     Ok(rows)
 }
 
-/// Looks for rows that show what a request sends to make a record, and that nobody knew before or claims now.
-pub(super) async fn twins(
-    request: &Request,
-    account: &Account,
-    journal: &Journal,
-    seen: &Snapshot<'_>,
+/// Rows of the list that nobody knew before the plan and that no step has claimed.
+async fn unclaimed(
+    object: &'static Object,
+    parent: Option<&Key>,
+    (account, journal, seen): (&Account, &Journal, &Snapshot<'_>),
 ) -> Result<Vec<(RecordId, Map<String, Value>)>, Error> {
-    let (parent, upload) = match &request.verb {
-        Verb::Create { under, upload } => (under.as_ref(), upload.as_ref()),
-        Verb::Revive { under, .. } => (under.as_ref(), None),
-        Verb::Update { .. } | Verb::Delete { .. } | Verb::Expel { .. } => return Ok(Vec::new()),
-    };
-    let (object, mut sent) = (request.object, request.body.clone());
-    if let Some(upload) = upload {
-        sent.insert("name".to_owned(), Value::String(upload.name.clone()));
-        sent.insert("file_size".to_owned(), Value::from(upload.blob.bytes));
-    }
     let name = ObjectName::known(object.name);
-    // A row that names its parent is listed under the one that was sent.
-    let named = object.parent_field().and_then(|field| value_key(sent.get(field)?));
-    let parent = parent.or(named.as_ref());
     let known: HashSet<Key> = match State::contents(seen, &name) {
         Some(_) => {
             State::keys(seen, &name).and_then(Iterator::collect).map_err(|error| Error::Garbled(error.to_string()))?
         }
         None => HashSet::new(),
     };
-    let id = |row: &Map<String, Value>| identity(object, parent, row);
-    // Newest first: once everything on a page was known before, nothing newer follows.
-    let mut more =
-        |page: &[Map<String, Value>]| !page.iter().all(|row| id(row).is_some_and(|id| known.contains(&id.key)));
-    let rows = list(account, object, parent, &mut more).await?;
-    let mut found: Vec<(RecordId, Map<String, Value>)> = rows
-        .into_iter()
-        .filter(|row| !is_deleted(object, row) && shows(row, &sent))
-        .filter_map(|row| Some((id(&row)?, row)))
-        .filter(|(id, _)| !known.contains(&id.key) && !journal.claims(id))
-        .collect();
+    let extra = newest_first(object);
+    let mut found = Vec::new();
+    walk(account, object, (parent, &extra), &mut |rows| {
+        let size = rows.len();
+        let named = rows.into_iter().filter_map(|row| Some((identity(object, parent, &row)?, row)));
+        let new: Vec<_> = named.filter(|(id, _)| !known.contains(&id.key)).collect();
+        // Newest first: once everything on a page was known before, nothing newer follows.
+        let more = extra.is_empty() || size == 0 || !new.is_empty();
+        found.extend(new.into_iter().filter(|(id, row)| !is_deleted(object, row) && !journal.claims(id)));
+        more
+    })
+    .await?;
     found.sort_by(|one, other| one.0.cmp(&other.0));
+    found.dedup_by(|one, other| one.0 == other.0);
     Ok(found)
 }
 
-/// Whether the pages after this one are wanted.
-type Wanted<'w> = dyn FnMut(&[Map<String, Value>]) -> bool + Send + 'w;
+/// The rows of these keys, from one walk over a flat list.
+pub(super) async fn listed(
+    account: &Account,
+    object: &'static Object,
+    wanted: &HashSet<Key>,
+) -> Result<HashMap<Key, Map<String, Value>>, Error> {
+    let mut found = HashMap::new();
+    walk(account, object, (None, &[]), &mut |rows| {
+        let named = rows.into_iter().filter_map(|row| Some((identity(object, None, &row)?.key, row)));
+        found.extend(named.filter(|(key, row)| wanted.contains(key) && !is_deleted(object, row)));
+        true
+    })
+    .await?;
+    Ok(found)
+}
 
-/// Walks a list as long as `more` of its pages are wanted, the newest rows first where the list can be sorted.
 async fn list(
     account: &Account,
     object: &'static Object,
     parent: Option<&Key>,
-    more: &mut Wanted<'_>,
 ) -> Result<Vec<Map<String, Value>>, Error> {
+    let mut all = Vec::new();
+    walk(account, object, (parent, &[]), &mut |rows| {
+        all.extend(rows);
+        true
+    })
+    .await?;
+    Ok(all)
+}
+
+/// Takes the rows of a page; answers whether the page after it is wanted.
+type Visit<'w> = dyn FnMut(Vec<Map<String, Value>>) -> bool + 'w;
+
+/// Walks a list page by page, as long as it is wanted.
+async fn walk(
+    account: &Account,
+    object: &'static Object,
+    (parent, extra): (Option<&Key>, &[(&'static str, String)]),
+    visit: &mut Visit<'_>,
+) -> Result<(), Error> {
     let parents: Vec<Key> = parent.into_iter().cloned().collect();
-    let sorted = newest_first(object);
-    let mut rows = Vec::new();
     let unasked: &[&[(&str, &str)]] = &[&[]];
     for question in if object.questions.is_empty() { unasked } else { object.questions } {
         let asked = question.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let extra: Vec<(&str, String)> = sorted.iter().cloned().chain(asked).collect();
+        let extra: Vec<(&str, String)> = extra.iter().cloned().chain(asked).collect();
         let mut position = Position::Start;
         loop {
             let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
-            let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
-            let sorted_out = !sorted.is_empty() && !page_rows.is_empty() && !more(&page_rows);
-            rows.extend(page_rows);
+            let wanted = visit(page.rows.iter().filter_map(|row| fields(row)).collect());
             match page.next {
-                Some(next) if !sorted_out => position = next,
+                Some(next) if wanted => position = next,
                 _ => break,
             }
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// What turns a list around, where the catalogue says that it can be sorted.
@@ -199,5 +349,58 @@ pub(super) fn parent(key: &Key) -> Option<Key> {
         Key::Pair(parent, _) => Some(Key::Number(*parent)),
         Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
         Key::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::restore::request::entry;
+
+    fn row(id: u64, fields: Value) -> (RecordId, Map<String, Value>) {
+        let id = RecordId::new(ObjectName::known("deals"), Key::Number(id));
+        (id, fields.as_object().expect("a row").clone())
+    }
+
+    fn creation(step: u32, body: Value) -> Request {
+        let (record, body) = row(900 + u64::from(step), body);
+        let verb = Verb::Create { under: None, upload: None };
+        let object = entry("deals").expect("deals");
+        Request { step, record, object, verb, body, before: None }
+    }
+
+    fn found(requests: Vec<Request>, rows: Vec<(RecordId, Map<String, Value>)>) -> Vec<(u32, Option<u64>)> {
+        let id = |truth| match truth {
+            Truth::Took(_, RecordId { key: Key::Number(id), .. }, _) => Some(id),
+            _ => None,
+        };
+        matched(requests, rows).into_iter().map(|(request, truth)| (request.step, id(truth))).collect()
+    }
+
+    #[test]
+    fn of_two_creations_lost_together_each_gets_the_row_that_only_it_can_have_made() {
+        let plain = || creation(0, json!({"title": "Junk", "status": "open"}));
+        let dear = || creation(1, json!({"title": "Junk", "value": 5}));
+        // The dear one was made first: it shows all that the plain one sent.
+        let rows = || {
+            vec![
+                row(1, json!({"title": "Junk", "status": "open", "value": 5})),
+                row(2, json!({"title": "Junk", "status": "open", "value": 0})),
+            ]
+        };
+        assert_eq!(found(vec![plain(), dear()], rows()), [(0, Some(2)), (1, Some(1))]);
+        // Only one took place: nobody is given a second row.
+        let one = found(vec![plain(), dear()], rows().into_iter().take(1).collect());
+        assert_eq!(one.iter().filter(|(_, id)| id.is_some()).count(), 1);
+    }
+
+    #[test]
+    fn two_alike_that_took_place_are_both_found_and_one_that_did_not_is_sent_again() {
+        let alike = |step| creation(step, json!({"title": "Junk"}));
+        let rows = vec![row(1, json!({"title": "Junk"})), row(2, json!({"title": "Junk"}))];
+        let found = found(vec![alike(0), alike(1), alike(2)], rows);
+        assert_eq!(found, [(0, Some(1)), (1, Some(2)), (2, None)]);
     }
 }

@@ -26,6 +26,14 @@ pub enum Fill {
     IdTextOf(#[serde(with = "text")] RecordId),
     /// The value of a field of a record that an earlier step makes: a name that the service chooses.
     FieldOf(#[serde(with = "text")] RecordId, String),
+    /// The same as text; of a list, with commas between, as flat rows hold the options of a set.
+    TextOf(Box<Fill>),
+    /// The id of the option with this label in a field that a step makes or adds options to; of several with the label,
+    /// the one after so many.
+    OptionOf(#[serde(with = "text")] RecordId, String, usize),
+    /// A value that is sent under the key which the service gives to a field that an earlier step makes: the key that it
+    /// stands under is the goal's.
+    Under(#[serde(with = "text")] RecordId, Box<Fill>),
     /// A list with unknown places in it.
     List(Vec<Fill>),
     /// An object with unknown places in it.
@@ -50,7 +58,19 @@ impl Fill {
                 known.id(record).map(|key| Value::String(key.to_string())).ok_or_else(|| record.clone())
             }
             Fill::FieldOf(record, field) => known.field(record, field).ok_or_else(|| record.clone()),
-            Fill::List(list) => list.iter().map(|fill| fill.value(known)).collect(),
+            Fill::TextOf(fill) => fill.value(known).map(|value| Value::String(in_words(&value))),
+            Fill::OptionOf(field, label, nth) => {
+                let options = known.field(field, "options");
+                let named = |option: &&Value| option.get("label").and_then(Value::as_str) == Some(label);
+                let mut alike = options.iter().filter_map(Value::as_array).flatten().filter(named);
+                let id = alike.nth(*nth).and_then(|option| option.get("id")).cloned();
+                id.ok_or_else(|| field.clone())
+            }
+            Fill::Under(field, fill) => match known.id(field) {
+                Some(_) => fill.value(known),
+                None => Err(field.clone()),
+            },
+            Fill::List(list) => some_of(list, known),
             Fill::Fields(fields) => Ok(Value::Object(values(fields, known)?)),
         }
     }
@@ -65,7 +85,14 @@ impl Fill {
     fn collect<'a>(&'a self, found: &mut Vec<&'a RecordId>) {
         match self {
             Fill::Is(_) => {}
-            Fill::IdOf(record) | Fill::IdTextOf(record) | Fill::FieldOf(record, _) => found.push(record),
+            Fill::IdOf(record) | Fill::IdTextOf(record) | Fill::FieldOf(record, _) | Fill::OptionOf(record, ..) => {
+                found.push(record);
+            }
+            Fill::TextOf(fill) => fill.collect(found),
+            Fill::Under(field, fill) => {
+                found.push(field);
+                fill.collect(found);
+            }
             Fill::List(list) => list.iter().for_each(|fill| fill.collect(found)),
             Fill::Fields(fields) => fields.values().for_each(|fill| fill.collect(found)),
         }
@@ -77,6 +104,28 @@ impl Fill {
             Fill::Is(Value::Null) => true,
             Fill::Is(Value::Array(list)) => list.is_empty(),
             Fill::List(list) => list.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether it needs this field of this record.
+    pub(super) fn asks(&self, of: &RecordId, name: &str) -> bool {
+        match self {
+            Fill::FieldOf(record, field) => record == of && field == name,
+            Fill::TextOf(fill) | Fill::Under(_, fill) => fill.asks(of, name),
+            Fill::List(list) => list.iter().any(|fill| fill.asks(of, name)),
+            Fill::Fields(fields) => fields.values().any(|fill| fill.asks(of, name)),
+            _ => false,
+        }
+    }
+
+    /// Whether a part of it may be left out when its field or option was not made: that costs a value, not the record.
+    fn may_lack(&self) -> bool {
+        match self {
+            Fill::Under(..) | Fill::OptionOf(..) => true,
+            Fill::TextOf(list) => matches!(**list, Fill::List(_)) && list.may_lack(),
+            Fill::List(list) => list.iter().any(Fill::may_lack),
+            Fill::Fields(fields) => fields.values().any(Fill::may_lack),
             _ => false,
         }
     }
@@ -108,9 +157,49 @@ impl Fill {
     }
 }
 
-/// A body's values; the record that is not known otherwise.
+/// A body's values under the keys of today; the record that is not known otherwise.
+///
+/// Values of fields and options that were not made are left out, unless nothing else is left.
 pub(super) fn values(body: &Body, known: &dyn Known) -> Result<Map<String, Value>, RecordId> {
-    body.iter().map(|(name, fill)| Ok((name.clone(), fill.value(known)?))).collect()
+    let (mut values, mut lacking) = (Map::new(), None);
+    for (name, fill) in body {
+        match fill.value(known) {
+            Ok(value) => drop(values.insert(key_now(name, fill, known), value)),
+            Err(field) if fill.may_lack() => lacking = Some(field),
+            Err(record) => return Err(record),
+        }
+    }
+    lacking.filter(|_| values.is_empty()).map_or(Ok(values), Err)
+}
+
+/// The key that the service gave to a field that was made again; a part of a flat value keeps its ending.
+fn key_now(name: &str, fill: &Fill, known: &dyn Known) -> String {
+    let Fill::Under(field, _) = fill else { return name.to_owned() };
+    let (old, new) = (field.key.to_string(), known.id(field));
+    let ending = name.strip_prefix(old.as_str());
+    ending.zip(new).map_or_else(|| name.to_owned(), |(ending, new)| format!("{new}{ending}"))
+}
+
+/// A list without the options that were not made, unless nothing else is left.
+fn some_of(list: &[Fill], known: &dyn Known) -> Result<Value, RecordId> {
+    let (mut values, mut lacking) = (Vec::new(), None);
+    for fill in list {
+        match fill.value(known) {
+            Ok(value) => values.push(value),
+            Err(field) if fill.may_lack() => lacking = Some(field),
+            Err(record) => return Err(record),
+        }
+    }
+    lacking.filter(|_| values.is_empty()).map_or(Ok(Value::Array(values)), Err)
+}
+
+/// A value without quotes, a list with commas.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(in_words).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
 }
 
 /// An id as the service writes it: numbers as numbers, words as texts.

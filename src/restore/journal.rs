@@ -2,12 +2,14 @@
 //!
 //! A step whose intent is on disk and whose outcome is not is in doubt: the
 //! process died or the answer was lost, and only looking at the account tells
-//! whether the write took place (`doubt.rs`). Intents of steps that do not depend
-//! on each other share one entry, so that the disk is waited for once a batch.
+//! whether the write took place (`doubt.rs`). The disk is waited for once a turn,
+//! not once a request: the outcomes that came in and the intents that leave next
+//! share one entry. So no intent is on disk before the outcomes it relies on, and
+//! an outcome that did not get there is a doubt like any other.
 //! Each intent holds the row as it was before: what a restore changed can be told,
 //! and taken back, from its journal alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use crate::clock::Clock;
 use crate::record::{Key, RecordId};
 use crate::restore::fill::{Known, text};
 use crate::restore::plan::{LiveId, Plan, StepNumber};
-use crate::restore::report::Report;
+use crate::restore::report::{Cost, Report};
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -126,9 +128,15 @@ pub struct Journal {
     /// Steps whose request left more than once: the first may yet take place.
     again: BTreeSet<StepNumber>,
     sent: BTreeSet<StepNumber>,
+    /// Outcomes that are known and not on disk yet.
+    unwritten: Vec<Outcome>,
     now: HashMap<RecordId, Key>,
+    /// Every record of the account that a step made or found.
+    claimed: HashSet<RecordId>,
     rows: HashMap<RecordId, Map<String, Value>>,
     report: Option<Report>,
+    /// What all runs have cost so far.
+    spent: Cost,
 }
 
 impl Journal {
@@ -168,9 +176,12 @@ impl Journal {
             doubt: BTreeMap::new(),
             again: BTreeSet::new(),
             sent: BTreeSet::new(),
+            unwritten: Vec::new(),
+            claimed: HashSet::new(),
             now: HashMap::new(),
             rows: HashMap::new(),
             report: None,
+            spent: Cost::default(),
         }
     }
 
@@ -225,29 +236,38 @@ impl Journal {
 
     /// Whether the account's record is one that this replay made or found.
     pub(super) fn claims(&self, live: &RecordId) -> bool {
-        let claimed = |outcome: &Outcome| outcome.live.as_ref().is_some_and(|own| own.0 == *live);
-        self.ended.values().any(claimed)
+        self.claimed.contains(live)
     }
 
-    /// Puts intents on disk; their requests may leave afterwards.
-    pub(super) fn intend(&mut self, intents: Vec<Intent>) -> Result<(), archive::Error> {
-        if intents.is_empty() {
+    /// Takes note of an outcome; it is on disk with the next entry, which every step that relies on it waits for.
+    pub(super) fn note(&mut self, outcome: Outcome) {
+        self.unwritten.push(outcome.clone());
+        self.take(outcome);
+    }
+
+    /// Puts the noted outcomes and these intents on disk; the intents' requests may leave afterwards.
+    pub(super) fn commit(&mut self, intents: Vec<Intent>) -> Result<(), archive::Error> {
+        if intents.is_empty() && self.unwritten.is_empty() {
             return Ok(());
         }
         let at = self.clock.now();
-        self.log.append(&json!({"entry": "intents", "at": at, "intents": intents}))?;
+        let entry = json!({
+            "entry": "turn", "at": at, "spent": self.spent, "outcomes": self.unwritten, "intents": intents,
+        });
+        self.log.append(&entry)?;
+        self.unwritten.clear();
         self.expect(at, intents);
         Ok(())
     }
 
-    /// Puts outcomes on disk.
-    pub(super) fn conclude(&mut self, outcomes: Vec<Outcome>) -> Result<(), archive::Error> {
-        if outcomes.is_empty() {
-            return Ok(());
-        }
-        self.log.append(&json!({"entry": "outcomes", "outcomes": outcomes}))?;
-        outcomes.into_iter().for_each(|outcome| self.take(outcome));
-        Ok(())
+    /// What all runs have cost so far; a run that was killed told it with its last entry.
+    pub(super) fn spent(&self) -> Cost {
+        self.spent
+    }
+
+    /// Takes note of what all runs have cost; it is on disk with the next entry.
+    pub(super) fn spend(&mut self, spent: Cost) {
+        self.spent = spent;
     }
 
     /// The time now.
@@ -270,14 +290,13 @@ impl Journal {
     fn learn(&mut self, entry: &Value) -> Result<(), serde_json::Error> {
         let field = |name: &str| entry.get(name).cloned().unwrap_or_default();
         match entry.get("entry").and_then(Value::as_str) {
-            Some("intents") => {
+            Some("turn") => {
                 let at: DateTime<Utc> = serde_json::from_value(field("at"))?;
-                let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
-                self.expect(at, intents);
-            }
-            Some("outcomes") => {
                 let outcomes: Vec<Outcome> = serde_json::from_value(field("outcomes"))?;
+                let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
+                self.spent = serde_json::from_value(field("spent"))?;
                 outcomes.into_iter().for_each(|outcome| self.take(outcome));
+                self.expect(at, intents);
             }
             Some("report") => self.report = Some(serde_json::from_value(field("report"))?),
             _ => {}
@@ -294,15 +313,18 @@ impl Journal {
         }
     }
 
-    fn take(&mut self, outcome: Outcome) {
+    fn take(&mut self, mut outcome: Outcome) {
         self.doubt.remove(&outcome.step);
         if outcome.was == Was::Unsent {
             return;
         }
+        self.claimed.extend(outcome.live.iter().map(|live| live.0.clone()));
+        // The row is kept once, under its record; of what is deleted nobody asks for it.
+        let row = outcome.row.take();
         if let (Some(GoalId(record)), Some(live)) = (&outcome.record, &outcome.live) {
             self.now.insert(record.clone(), live.0.key.clone());
-            if let Some(row) = &outcome.row {
-                self.rows.insert(record.clone(), row.clone());
+            if let Some(row) = row {
+                self.rows.insert(record.clone(), row);
             }
         }
         self.ended.insert(outcome.step, outcome);

@@ -15,6 +15,7 @@ mod check;
 mod conditions;
 mod definitions;
 mod doubt;
+mod fields;
 mod fill;
 mod journal;
 mod lineage;
@@ -39,11 +40,11 @@ pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::lineage;
 pub use plan::{
-    Action, ByNature, Counts, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason, SideEffects,
-    Stamp, Step, StepNumber, Summary, Update, Upload,
+    Action, AddOptions, ByNature, Counts, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
+    SideEffects, Stamp, Step, StepNumber, Summary, Update, Upload,
 };
 pub use planner::{CannotPlan, plan};
 pub use policy::{Missing, Policy, Scope, StandIn};
 pub use replay::{Error, Replayed, Site, Stop, replay};
-pub use report::{Difference, Finding, Report, Tally, Verdict};
+pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};

@@ -14,6 +14,7 @@ use crate::archive::{BlobRef, SnapshotId};
 use crate::catalogue::ObjectName;
 use crate::record::RecordId;
 use crate::restore::fill::{Body, Fill, text};
+use crate::restore::links::is_custom;
 use crate::restore::policy::Policy;
 
 /// The version of the plan's JSON form.
@@ -54,6 +55,9 @@ pub struct Plan {
     pub by_nature: Vec<ByNature>,
     /// What looks different and is kept on purpose.
     pub kept: Vec<Kept>,
+    /// Keys of today by the fields of the goal that have another one now: `dealFields/<key>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
     /// What the writes may set off.
     pub side_effects: SideEffects,
     /// What it costs.
@@ -73,6 +77,9 @@ pub struct Step {
     /// Steps that must have ended before this one begins: what it refers to, or what must come before it in a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<StepNumber>,
+    /// Whether every earlier step must have ended: the first of those that rely on all that came before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_all: bool,
     /// Fields whose value is taken away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clears: Vec<String>,
@@ -106,6 +113,8 @@ pub enum Action {
         /// What it looked like.
         seen: Stamp,
     },
+    /// Adds options to a field that is there.
+    AddOptions(AddOptions),
     /// Removes a row that the service added by itself beside an earlier step, if it did.
     Expel(Expel),
 }
@@ -123,6 +132,22 @@ pub struct Expel {
     pub under: Fill,
     /// Whom the row names.
     pub member: Body,
+    /// How many such rows the record had when the plan was made; those that the plan makes come on top.
+    #[serde(default)]
+    pub were: u64,
+}
+
+/// Options that a field of the goal has and the account's has not.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddOptions {
+    /// The field as the goal names it.
+    #[serde(with = "text")]
+    pub record: RecordId,
+    /// The field in the account.
+    pub live: LiveId,
+    /// Their labels, in their order.
+    pub labels: Vec<String>,
 }
 
 /// How a record is made.
@@ -308,7 +333,7 @@ pub struct SideEffects {
     pub new_users: u64,
 }
 
-/// What a plan costs, at most.
+/// What a plan is likely to cost, and the most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -318,10 +343,12 @@ pub struct Price {
     pub reads: u64,
     /// Requests in all.
     pub requests: u64,
+    /// Tokens, if the service decides everything the dear way.
+    pub most: u64,
 }
 
 impl Price {
-    /// Tokens in all.
+    /// Tokens that are likely to be spent, in all.
     pub fn tokens(&self) -> u64 {
         self.writes + self.reads
     }
@@ -402,7 +429,7 @@ impl Plan {
         blake3::hash(&text).to_hex().to_string()
     }
 
-    /// Tokens and time, at most.
+    /// Tokens and time.
     pub fn price(&self) -> Price {
         self.price
     }
@@ -445,7 +472,9 @@ impl Plan {
         }
         let mut left_out: BTreeMap<(String, String), u64> = BTreeMap::new();
         for left in &self.left_out {
-            let why = left.field.as_ref().map_or_else(|| left.why.clone(), |field| format!("{field}: {}", left.why));
+            // The key of a custom field says nothing to a person, and the reason names the field.
+            let field = left.field.as_ref().filter(|field| !field.get(..40).is_some_and(is_custom));
+            let why = field.map_or_else(|| left.why.clone(), |field| format!("{field}: {}", left.why));
             *left_out.entry((ObjectName::new(&left.object).title(), why)).or_default() += 1;
         }
         summary.left_out = left_out.into_iter().map(|((object, why), count)| (object, why, count)).collect();
@@ -465,6 +494,7 @@ impl Step {
         match &self.action {
             Action::Create(create) | Action::Revive { create, .. } => &create.record,
             Action::Update(update) => &update.record,
+            Action::AddOptions(added) => &added.record,
             Action::Delete { live, .. } => &live.0,
             Action::Expel(expel) => &expel.host,
         }
@@ -475,7 +505,7 @@ impl Step {
         match &self.action {
             Action::Create(create) | Action::Revive { create, .. } => Some(&create.body),
             Action::Update(update) => Some(&update.body),
-            Action::Delete { .. } | Action::Expel(_) => None,
+            Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => None,
         }
     }
 }

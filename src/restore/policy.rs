@@ -17,6 +17,9 @@ pub struct Policy {
     pub related: bool,
     /// Delete what was added since.
     pub delete_added: bool,
+    /// Make fields and options again that the account no longer has.
+    #[serde(default)]
+    pub with_fields: bool,
     /// What to do about a reference to a record that is not there.
     pub missing: Missing,
     /// Invite users who are not there any more: each gets a mail and takes a paid seat.

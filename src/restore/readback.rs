@@ -13,7 +13,7 @@ use crate::restore::fill::Known;
 use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Action, LiveId, Plan, Reason, Step};
 use crate::restore::planner::home;
-use crate::restore::report::{Finding, Report, Tally, Verdict};
+use crate::restore::report::{Bill, Cost, Finding, Report, Tally, Verdict};
 use crate::restore::request::is_deleted;
 use crate::restore::state::State;
 use crate::restore::verify::{Compared, Expected, compare, count_nature};
@@ -63,6 +63,10 @@ pub(super) fn report(
         left_out: plan.left_out.clone(),
         kept: plan.kept.clone(),
         expelled: expelled(plan, journal),
+        bill: Bill {
+            planned: Cost { tokens: plan.price().tokens(), requests: plan.price().requests },
+            spent: journal.spent(),
+        },
         nature: BTreeMap::new(),
     };
     let definitions = Definitions::of(goal)?;

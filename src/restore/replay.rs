@@ -1,33 +1,38 @@
-//! Performs the steps of a plan, in batches of steps that do not depend on each other.
+//! Performs the steps of a plan, several at a time where they do not depend on each other.
 //!
-//! For each batch: look at what is there, put the intents on disk, send, put the
-//! outcomes on disk. No step is decided here. A record that moved since the plan
-//! stays as it is; a refused step is recorded with the server's words and the rest
-//! goes on; what depended on it is skipped and said so.
+//! No step is decided here. Steps begin in the order of the plan, each when those it
+//! waits for have ended: it is looked at what is there (`look`, `reads`), the intents
+//! are put on disk together, the requests leave (`turns`, `send`), and the outcomes
+//! go to disk with the next intents. A record that moved since the plan stays as it
+//! is; a refused step is recorded with the server's words and the rest goes on; what
+//! depended on it is skipped and said so. At last what was touched is read back
+//! (`back`).
 
+mod back;
+mod fields;
 mod look;
 mod lost;
+mod reads;
 mod send;
-
-use std::collections::HashMap;
+mod turns;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::join_all;
 use serde_json::{Map, Value};
 
-use crate::account::{self, Account, Writer};
+use crate::account::{self, Account, Spent, Writer};
 use crate::archive::{self, Archive, Snapshot};
 use crate::monitor::Monitor;
-use crate::record::{Key, RecordId};
 use crate::restore::doubt::{self, Truth};
 use crate::restore::journal::{Journal, Outcome, Was};
-use crate::restore::plan::{Plan, Step};
+use crate::restore::plan::Plan;
 use crate::restore::readback;
-use crate::restore::report::Report;
+use crate::restore::report::{Cost, Report};
 use crate::restore::request::{Request, request};
 
-/// Writes in flight at one time. The service serialises what it must; the burst limit is the client's business.
-const IN_FLIGHT: usize = 8;
+use lost::Lost;
+use reads::Reads;
+use turns::Turns;
+
 /// How often a request is sent whose answer keeps getting lost.
 const TRIES: u32 = 3;
 
@@ -103,19 +108,24 @@ pub async fn replay(
         return Err(Error::OtherAccount { plan: plan.company, account: account.identity().company_id });
     }
     let (goal, seen) = (archive.snapshot(&plan.goal)?, archive.snapshot(&plan.seen)?);
-    let mut run = Run { plan, site, monitor, seen: &seen, fresh: HashMap::new(), lists: HashMap::new() };
+    let run = Run {
+        plan,
+        site,
+        monitor,
+        seen: &seen,
+        reads: Reads::new(account),
+        before: (journal.spent(), account.spent()),
+    };
     let mut stopped = run.settle_doubts(journal).await?;
-    let mut at = 0;
-    while stopped.is_none() && at < plan.steps.len() {
-        let (batch, next) = run.batch(journal, at);
-        stopped = run.perform(journal, &batch).await?;
-        at = next;
+    if stopped.is_none() {
+        stopped = Turns::new(&run).perform(journal).await?;
     }
     let mut report = journal.report().cloned();
     if stopped.is_none() && report.is_none() {
         let read = async { Ok((run.read_back(journal, &goal).await?, run.twins(journal).await?)) };
         match read.await {
             Ok((rows, twins)) => {
+                run.spend(journal);
                 let made = readback::report(plan, journal, &goal, &rows, &twins)?;
                 journal.seal(&made)?;
                 report = Some(made);
@@ -132,10 +142,9 @@ struct Run<'r> {
     site: &'r Site<'r>,
     monitor: &'r dyn Monitor,
     seen: &'r Snapshot<'r>,
-    /// Rows read just before they are changed; none when the record is gone.
-    fresh: HashMap<RecordId, Option<Map<String, Value>>>,
-    /// Rows under parents, for children the service may have added itself.
-    lists: HashMap<(&'static str, Key), Vec<Map<String, Value>>>,
+    reads: Reads<'r>,
+    /// What earlier runs have cost, and what the account had spent when this one began.
+    before: (Cost, Spent),
 }
 
 /// A step that was looked at.
@@ -153,113 +162,56 @@ enum Sent {
     Stopped(Stop),
 }
 
-impl<'r> Run<'r> {
-    /// The next steps that wait for nothing in their own batch, and where the one after begins.
-    fn batch(&self, journal: &Journal, from: usize) -> (Vec<&'r Step>, usize) {
-        let mut batch: Vec<&Step> = Vec::new();
-        let mut at = from;
-        while let Some(step) = self.plan.steps.get(at) {
-            let waits = batch.iter().any(|earlier| step.after.contains(&earlier.number));
-            if waits || batch.len() == IN_FLIGHT {
-                break;
-            }
-            if journal.ended(step.number).is_none() {
-                batch.push(step);
-            }
-            at += 1;
-        }
-        (batch, at)
-    }
+/// A row of the account.
+type Row = Map<String, Value>;
 
+impl Run<'_> {
     /// Requests of an earlier run whose outcome is not known.
-    async fn settle_doubts(&mut self, journal: &mut Journal) -> Result<Option<Stop>, Error> {
+    async fn settle_doubts(&self, journal: &mut Journal) -> Result<Option<Stop>, archive::Error> {
+        let mut lost = Vec::new();
         for (at, intent) in journal.in_doubt() {
             let Some(step) = self.plan.steps.get(intent.step as usize) else { continue };
-            let known: &Journal = journal;
-            let Some(mut request) = request(step, known, intent.before.clone()) else { continue };
-            request.body = intent.sent;
-            let settled = at + doubt::WAITED + doubt::SETTLING;
-            match self.truth(journal, &request, settled).await {
-                Ok(Truth::Took(was, live, row)) => journal.conclude(vec![request.done(was, live, row)])?,
-                Ok(Truth::NotTaken) => journal.conclude(vec![request.ended(Was::Unsent, "")])?,
-                Err(error) => match stop(&error) {
-                    Some(stop) => return Ok(Some(stop)),
-                    // The list itself cannot be read: the step ends as refused rather than being sent twice.
-                    None => journal.conclude(vec![request.ended(Was::Refused, error.to_string())])?,
-                },
-            }
-        }
-        Ok(None)
-    }
-
-    async fn perform(&mut self, journal: &mut Journal, batch: &[&'r Step]) -> Result<Option<Stop>, Error> {
-        let mut requests = Vec::new();
-        for step in batch {
-            match self.ready(journal, step).await {
-                Ok(Ready::Send(request)) => requests.push(*request),
-                Ok(Ready::Ended(outcome)) => self.conclude(journal, vec![outcome])?,
-                Err(stop) => return Ok(Some(stop)),
+            if let Some(mut request) = request(step, journal, intent.before.clone()) {
+                request.body = intent.sent;
+                lost.push(Lost { request, settled: at + doubt::WAITED + doubt::SETTLING });
             }
         }
         let mut stopped = None;
-        for _ in 0..TRIES {
-            if requests.is_empty() || stopped.is_some() {
-                break;
+        for (request, truth) in self.truths(journal, lost).await {
+            match truth {
+                Ok(Truth::Took(was, live, row)) => self.note(journal, self.took(&request, (was, live, row)).await),
+                Ok(Truth::NotTaken) => self.note(journal, request.ended(Was::Unsent, "")),
+                Err(error) => match stop(&error) {
+                    Some(stop) => stopped = Some(stop),
+                    // The list itself cannot be read: the step ends as refused rather than being sent twice.
+                    None => self.note(journal, request.ended(Was::Refused, error.to_string())),
+                },
             }
-            journal.intend(requests.iter().map(Request::intent).collect())?;
-            let run: &Run<'_> = self;
-            let sent = join_all(requests.iter().map(|request| run.send(request))).await;
-            (requests, stopped) = self.take(journal, requests, sent).await?;
         }
-        // What keeps getting lost stays in doubt: the next run looks again.
-        if !requests.is_empty() && stopped.is_none() {
-            stopped = Some(Stop::Unreachable("answers keep getting lost".to_owned()));
-        }
+        self.spend(journal);
+        journal.commit(Vec::new())?;
         Ok(stopped)
     }
 
-    /// Writes down what came of the requests; answers those that must be sent again.
-    async fn take(
-        &mut self,
-        journal: &mut Journal,
-        requests: Vec<Request>,
-        sent: Vec<Sent>,
-    ) -> Result<(Vec<Request>, Option<Stop>), Error> {
-        let (mut ended, mut lost, mut stopped) = (Vec::new(), Vec::new(), None);
-        for (request, sent) in requests.into_iter().zip(sent) {
-            match sent {
-                Sent::Ended(outcome) => ended.push(outcome),
-                Sent::Lost => lost.push(request),
-                Sent::Stopped(stop) => {
-                    ended.push(request.ended(Was::Unsent, ""));
-                    stopped = Some(stop);
-                }
-            }
-        }
-        self.conclude(journal, ended)?;
-        let (mut again, settled) = (Vec::new(), journal.now() + doubt::SETTLING);
-        for request in lost {
-            match self.truth(journal, &request, settled).await {
-                Ok(Truth::Took(was, live, row)) => self.conclude(journal, vec![request.done(was, live, row)])?,
-                Ok(Truth::NotTaken) => again.push(request),
-                // Stays in doubt.
-                Err(error) => stopped = Some(stop(&error).unwrap_or_else(|| Stop::Unreachable(error.to_string()))),
-            }
-        }
-        Ok((again, stopped))
+    /// Writes up what all runs have cost so far.
+    fn spend(&self, journal: &mut Journal) {
+        let ((earlier, begun), now) = (self.before, self.site.account.spent());
+        journal.spend(Cost {
+            tokens: earlier.tokens + now.tokens - begun.tokens,
+            requests: earlier.requests + now.requests - begun.requests,
+        });
     }
 
-    fn conclude(&self, journal: &mut Journal, outcomes: Vec<Outcome>) -> Result<(), archive::Error> {
-        for outcome in &outcomes {
-            let Some(step) = self.plan.steps.get(outcome.step as usize).filter(|_| outcome.was != Was::Unsent) else {
-                continue;
-            };
+    /// Takes note of an outcome, and tells.
+    fn note(&self, journal: &mut Journal, outcome: Outcome) {
+        let step = self.plan.steps.get(outcome.step as usize).filter(|_| outcome.was != Was::Unsent);
+        if let Some(step) = step {
             self.monitor.advanced(&step.record().object, 1, step.price);
             if matches!(outcome.was, Was::Refused | Was::Conflict | Was::Skipped) {
                 self.monitor.warned(&format!("{}: {}", step.record(), outcome.words));
             }
         }
-        journal.conclude(outcomes)
+        journal.note(outcome);
     }
 }
 

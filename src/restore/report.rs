@@ -33,8 +33,29 @@ pub struct Report {
     /// Followers and participants removed that the service had added by itself.
     #[serde(default)]
     pub expelled: u64,
+    /// What it cost.
+    #[serde(default)]
+    pub bill: Bill,
     /// Fields that differ by nature, by object, with how many records each.
     pub nature: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// What a restore has cost, beside what its plan said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Bill {
+    /// What the plan said.
+    pub planned: Cost,
+    /// What was spent, in all of its runs.
+    pub spent: Cost,
+}
+
+/// Tokens and requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// Tokens.
+    pub tokens: u64,
+    /// Requests.
+    pub requests: u64,
 }
 
 /// Records by how they came out.

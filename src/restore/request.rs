@@ -1,13 +1,13 @@
 //! One write, ready to leave: everything in it is known.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::catalogue::{self, Object, ObjectName, Restore};
+use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Known, value_key, values};
 use crate::restore::journal::{GoalId, Intent, Journal, Outcome, Was};
-use crate::restore::plan::{Action, Create, LiveId, Step, StepNumber, Upload};
+use crate::restore::plan::{Action, Create, Expel, LiveId, Step, StepNumber, Upload};
 use crate::restore::planner::home;
 use crate::restore::same::{is_empty, plain_text, same};
 
@@ -43,6 +43,10 @@ pub(super) enum Verb {
     Delete {
         live: RecordId,
     },
+    /// Add the options of the body to a field.
+    AddOptions {
+        live: RecordId,
+    },
     /// Delete the row under the parent that shows the body, if there is one.
     Expel {
         under: Key,
@@ -50,11 +54,6 @@ pub(super) enum Verb {
 }
 
 impl Request {
-    /// Whether sending it twice may make a record twice.
-    pub(super) fn makes(&self) -> bool {
-        matches!(self.verb, Verb::Create { .. } | Verb::Revive { .. })
-    }
-
     /// What the journal holds of it before it leaves.
     pub(super) fn intent(&self) -> Intent {
         let under = match &self.verb {
@@ -106,6 +105,9 @@ pub(super) fn shows(row: &Map<String, Value>, sent: &Map<String, Value>) -> bool
             ("custom_fields", Value::Object(sent), Some(Value::Object(row))) => {
                 sent.iter().all(|(code, value)| same(value, row.get(code).unwrap_or(&Value::Null)))
             }
+            ("options", Value::Array(sent), Some(Value::Array(found))) => {
+                sent.iter().map(|one| one.get("label")).eq(found.iter().map(|one| one.get("label")))
+            }
             (_, value, Some(found)) => alike(value, found),
         };
         if !equal {
@@ -142,6 +144,12 @@ fn alike(sent: &Value, found: &Value) -> bool {
 
 fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Of a field's body, what makes it the field it is: the settings can be refused, and the answer adds to them.
+pub(super) fn as_made(body: &Map<String, Value>) -> Map<String, Value> {
+    let own = ["field_name", "field_type", "options", "description"];
+    body.iter().filter(|(name, _)| own.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
 /// The same body with times in the plain form, for a service that refused the other one
@@ -185,6 +193,11 @@ pub(super) fn request(step: &Step, known: &dyn Known, before: Option<Map<String,
             let made = || Some(RecordId::new(ObjectName::known(object.name), known.id(&update.record)?));
             let live = update.live.as_ref().map(|live| live.0.clone()).or_else(made)?;
             (object, Verb::Update { live }, values(&update.body, known).ok()?)
+        }
+        Action::AddOptions(added) => {
+            let options: Vec<Value> = added.labels.iter().map(|label| json!({"label": label})).collect();
+            let body = Map::from_iter([("options".to_owned(), Value::Array(options))]);
+            (object_of(&added.live.0)?, Verb::AddOptions { live: added.live.0.clone() }, body)
         }
         Action::Delete { live, .. } => (object_of(&live.0)?, Verb::Delete { live: live.0.clone() }, Map::new()),
         Action::Expel(expel) => {
@@ -233,4 +246,12 @@ pub(super) fn changes(step: &Step) -> Option<RecordId> {
 /// Whether this replay has written the record already, so that it is no longer as the plan saw it.
 pub(super) fn touched(journal: &Journal, record: &RecordId) -> bool {
     journal.id(record).is_some()
+}
+
+/// The object whose record it is added to, and the field that counts such rows; none where nothing counts them.
+pub(super) fn host(expel: &Expel) -> Option<(&'static Object, &'static str)> {
+    let part = entry(&expel.part)?;
+    let object = home(object_of(&expel.host)?);
+    let Listing::Under { counter, .. } = part.listing else { return None };
+    counter.filter(|_| object.bulk_ids.is_some()).map(|counter| (object, counter))
 }

@@ -86,6 +86,7 @@ pub(super) fn added_beside(part: &str) -> Option<&'static str> {
 pub(super) fn cannot_make(object: &str, fields: &Map<String, Value>) -> Option<&'static str> {
     let set = |name: &str| fields.get(name).is_some_and(|value| !is_empty(value));
     match object {
+        _ if object.ends_with("Fields") => cannot_make_field(fields),
         // Every file has a remote_id; where it is kept tells a link from contents (api/objects.md Files).
         "files" if is_linked(fields) => Some("it is a link to a file kept elsewhere, which is not made again"),
         // api/restore-hazards.md 4, Files: neither can be attached to its mail again.
@@ -99,6 +100,60 @@ pub(super) fn cannot_make(object: &str, fields: &Map<String, Value>) -> Option<&
     }
 }
 
+/// Types that the service lets people make (api/custom-fields.md, "Definitions").
+const MAKEABLE: &[&str] = &[
+    "varchar",
+    "varchar_auto",
+    "text",
+    "double",
+    "monetary",
+    "enum",
+    "set",
+    "user",
+    "org",
+    "people",
+    "phone",
+    "date",
+    "daterange",
+    "time",
+    "timerange",
+    "address",
+    // Of old accounts; made as `double`.
+    "int",
+];
+
+fn cannot_make_field(fields: &Map<String, Value>) -> Option<&'static str> {
+    let kind = fields.get("field_type").and_then(Value::as_str).unwrap_or_default();
+    let options = fields.get("options").and_then(Value::as_array).is_some_and(|options| !options.is_empty());
+    if fields.get("is_custom_field") != Some(&Value::Bool(true)) {
+        Some("it is a field of the service's own")
+    } else if !MAKEABLE.contains(&kind) {
+        Some("the service lets nobody make a field of its type")
+    } else if matches!(kind, "enum" | "set") && !options {
+        Some("it had no options, and the service makes no such field without one")
+    } else {
+        None
+    }
+}
+
+/// A field as it is made: labels without ids and colours, and without what the service computes.
+fn field(wanted: &mut Map<String, Value>) {
+    // api/custom-fields.md: `int` stopped being creatable, `double` takes its values.
+    wanted.entry("field_type").and_modify(|kind| {
+        if kind == "int" {
+            *kind = json!("double");
+        }
+    });
+    if let Some(Value::Array(options)) = wanted.get_mut("options") {
+        options.iter_mut().for_each(|option| *option = json!({"label": option.get("label")}));
+    }
+    // Its `order` is the service's: api/custom-fields.md, "Definitions".
+    if let Some(Value::Object(settings)) = wanted.get_mut("ui_visibility") {
+        let dialogs = settings.iter_mut().filter(|(name, _)| name.starts_with("show_in_add_"));
+        dialogs.filter_map(|(_, dialog)| dialog.as_object_mut()).for_each(|dialog| drop(dialog.remove("order")));
+    }
+}
+
 /// Whether a file is kept with somebody else and only linked (googledocs, googledrive).
 fn is_linked(fields: &Map<String, Value>) -> bool {
     fields.get("remote_location").and_then(Value::as_str).is_some_and(|place| place.starts_with("google"))
@@ -109,6 +164,7 @@ pub(super) fn for_create(object: &str, key: &Key, fields: &Map<String, Value>, f
     let mut wanted: Map<String, Value> =
         fields.iter().filter(|(name, value)| !is_empty(value) && !MOVES.contains(&name.as_str())).map(clone).collect();
     match object {
+        _ if object.ends_with("Fields") => field(&mut wanted),
         "deals" => {
             closing(&mut wanted, fields.get("status"));
             if facts.by_lines.contains(key) {

@@ -62,13 +62,14 @@ fn normal_fields(fields: &Map<String, Value>) -> Value {
     if normalised.is_empty() { Value::Null } else { Value::Object(normalised) }
 }
 
-/// Whole numbers as they are, others to ten digits: the service cuts what is longer.
+/// Whole numbers as they are, others to fifteen digits: more than that no number of the service keeps, and an amount
+/// of millions has its cents within them.
 fn plain_number(number: &serde_json::Number) -> String {
     if number.is_i64() || number.is_u64() {
         return number.to_string();
     }
     let Some(float) = number.as_f64() else { return number.to_string() };
-    if float.fract() == 0.0 && float.abs() < 1e15 { format!("{float:.0}") } else { format!("{float:.9e}") }
+    if float.fract() == 0.0 && float.abs() <= 9e15 { format!("{float:.0}") } else { format!("{float:.14e}") }
 }
 
 /// One form for the two ways in which moments and times of day are written.
@@ -124,6 +125,7 @@ mod tests {
             (json!(true), json!(1)),
             (json!(90), json!(90.0)),
             (json!(0.3), json!(0.1 + 0.2)),
+            (json!(1e15), json!(1_000_000_000_000_000_u64)),
             (json!([3, 1]), json!([1, 3])),
             (json!("2026-01-02T03:04:05Z"), json!("2026-01-02 03:04:05")),
             (json!("09:00"), json!("09:00:00")),
@@ -140,6 +142,8 @@ mod tests {
         let pairs = [
             (json!("a"), json!("b")),
             (json!(1), json!(2)),
+            (json!(1_234_567_890.12), json!(1_234_567_890.13)),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64)),
             (json!([1]), json!([1, 2])),
             (json!({"value": 5, "currency": "EUR"}), json!({"value": 5, "currency": "USD"})),
             (json!(null), json!(0)),

@@ -8,6 +8,7 @@ use crate::catalogue::{Object, Target};
 use crate::record::Key;
 use crate::restore::conditions::{self, Meaning};
 use crate::restore::definitions::Definitions;
+use crate::restore::fields::{Fields, Place};
 use crate::restore::fill::{Fill, key_value, value_key};
 use crate::restore::links::{self, Link, Links, linked, segments};
 
@@ -17,6 +18,8 @@ pub(super) struct Translator<'a, 'l> {
     pub(super) then: &'a Definitions,
     /// Definitions of today.
     pub(super) now: &'a Definitions,
+    /// Where fields are.
+    pub(super) fields: &'a Fields,
     /// Where records are.
     pub(super) links: &'a Links<'l>,
     /// The user who takes over what belonged to users who are gone.
@@ -113,7 +116,7 @@ impl Translator<'_, '_> {
                 Some(made.map_or_else(today, |made| Fill::FieldOf(made.clone(), by.to_owned())))
             }
             Target::Choice { fields, code } => self.choice(value, fields, code, lost),
-            Target::Conditions => Some(self.conditions(value, lost)),
+            Target::Conditions => self.conditions(value, lost),
             Target::Typed(types) => self.typed(value, types, lost),
         }
     }
@@ -147,19 +150,40 @@ impl Translator<'_, '_> {
 
     /// An option by its id, or by its label when the id is gone.
     fn choice(&self, value: &Value, fields: &str, code: &str, lost: &mut Vec<Lost>) -> Option<Fill> {
-        let Some(now) = self.now.find(fields, code).filter(|now| now.has_options()) else {
+        let then = self.then.find(fields, code);
+        let today = match self.fields.place(self.now, fields, code) {
+            Place::Live(today) => today,
+            Place::Made(field) => {
+                let option = then.and_then(|then| then.labelled_place(value));
+                let fill = option.map(|(label, nth)| Fill::OptionOf(field, label.to_owned(), nth));
+                return fill.or_else(|| self.no_option(value, fields, code, lost));
+            }
+            Place::Gone => return self.no_option(value, fields, code, lost),
+        };
+        let Some(now) = self.now.find(fields, &today).filter(|now| now.has_options()) else {
             return Some(Fill::Is(value.clone()));
         };
-        if now.has(value) {
+        if today == code && now.has(value) {
             return Some(Fill::Is(number(value)));
         }
-        let then = self.then.find(fields, code);
-        let label = then.and_then(|then| then.label(value)).or_else(|| value.as_str());
+        // Some built-in fields answer the label itself; a number is always an id.
+        let word = value.as_str().filter(|text| text.parse::<u64>().is_err());
+        let label = then.and_then(|then| then.label(value)).or(word);
         if let Some(id) = label.and_then(|label| now.labelled(label)) {
             return Some(Fill::Is(number(id)));
         }
+        match label.and_then(|label| Some((self.fields.adds(fields, code, label)?, label))) {
+            Some((field, label)) => Some(Fill::OptionOf(field, label.to_owned(), 0)),
+            None => self.no_option(value, fields, code, lost),
+        }
+    }
+
+    fn no_option(&self, value: &Value, fields: &str, code: &str, lost: &mut Vec<Lost>) -> Option<Fill> {
+        let then = self.then.find(fields, code);
+        let label = then.and_then(|then| then.label(value)).or_else(|| value.as_str());
         let label = label.map_or_else(|| value.to_string(), |label| format!("\"{label}\""));
-        lost.push(Lost::Word(format!("the option {label} does not exist any more")));
+        let field = then.map_or(code, |then| then.name.as_str());
+        lost.push(Lost::Word(format!("the option {label} of \"{field}\" does not exist any more")));
         None
     }
 
@@ -171,14 +195,16 @@ impl Translator<'_, '_> {
     }
 
     fn custom_fill(&self, fields: &str, code: &str, value: &Value, lost: &mut Vec<Lost>) -> Option<Fill> {
-        let kind = match self.now.find(fields, code) {
-            Some(definition) => definition.kind.as_str(),
-            None if self.now.know(fields) => {
-                lost.push(Lost::Word("the custom field does not exist any more".to_owned()));
+        let definition = match self.fields.place(self.now, fields, code) {
+            Place::Live(today) => self.now.find(fields, &today),
+            Place::Made(_) => self.then.find(fields, code),
+            Place::Gone => {
+                let name = self.then.find(fields, code).map_or(code, |field| field.name.as_str());
+                lost.push(Lost::Word(format!("the custom field \"{name}\" does not exist any more")));
                 return None;
             }
-            None => "",
         };
+        let kind = definition.map_or("", |definition| definition.kind.as_str());
         // api/custom-fields.md: "" and [] are refused, null clears.
         if crate::restore::same::is_empty(value) {
             return Some(Fill::Is(Value::Null));
@@ -196,35 +222,44 @@ impl Translator<'_, '_> {
             ("set", Value::String(text)) => {
                 let ids = text.split(',').map(|id| Value::String(id.trim().to_owned()));
                 let ids: Vec<Fill> = ids.filter_map(|id| self.choice(&id, fields, code, lost)).collect();
-                let ids: Vec<String> = ids.iter().filter_map(text_of).collect();
-                (!ids.is_empty()).then(|| Fill::Is(Value::String(ids.join(","))))
+                let known: Option<Vec<String>> = ids.iter().map(text_of).collect();
+                match known {
+                    _ if ids.is_empty() => None,
+                    Some(known) => Some(Fill::Is(Value::String(known.join(",")))),
+                    None => Some(Fill::TextOf(Box::new(Fill::list(ids)))),
+                }
             }
             (_, Value::Object(parts)) => Some(Fill::Is(Value::Object(without_derived(parts)))),
             (_, value) => Some(Fill::Is(value.clone())),
         }
     }
 
-    /// Ids and options inside the conditions of a filter.
-    fn conditions(&self, value: &Value, lost: &mut Vec<Lost>) -> Fill {
+    /// Ids, options and fields inside the conditions of a filter; nothing when one looks at a field that is not there.
+    fn conditions(&self, value: &Value, lost: &mut Vec<Lost>) -> Option<Fill> {
         match value {
-            Value::Array(list) => Fill::list(list.iter().map(|value| self.conditions(value, lost)).collect()),
+            Value::Array(list) => {
+                list.iter().map(|value| self.conditions(value, lost)).collect::<Option<Vec<_>>>().map(Fill::list)
+            }
             Value::Object(part) if conditions::is_condition(part) => self.condition(part, lost),
             Value::Object(group) => {
-                let fill = |(name, value): (&String, &Value)| (name.clone(), self.conditions(value, lost));
-                Fill::fields(group.iter().map(fill).collect())
+                let fill = |(name, value): (&String, &Value)| Some((name.clone(), self.conditions(value, lost)?));
+                group.iter().map(fill).collect::<Option<_>>().map(Fill::fields)
             }
-            other => Fill::Is(other.clone()),
+            other => Some(Fill::Is(other.clone())),
         }
     }
 
     /// A value that means nothing any more stays as it is: without it the filter would show other records.
-    fn condition(&self, condition: &Map<String, Value>, lost: &mut Vec<Lost>) -> Fill {
+    fn condition(&self, condition: &Map<String, Value>, lost: &mut Vec<Lost>) -> Option<Fill> {
         // The field's code is what reading adds for us; the service takes its number.
         let mut parts: BTreeMap<String, Fill> = condition
             .iter()
             .filter(|(name, _)| name.as_str() != "field_code")
             .map(|(name, value)| (name.clone(), Fill::Is(value.clone())))
             .collect();
+        if let Some(number) = self.condition_field(condition, lost)? {
+            parts.insert("field_id".to_owned(), number);
+        }
         let value = condition.get("value").filter(|value| !value.is_null());
         let fill = match (conditions::meaning(condition, self.then), value) {
             (Meaning::Id(objects), Some(value)) => {
@@ -234,13 +269,36 @@ impl Translator<'_, '_> {
                     Link::Live(_) | Link::Missing => None,
                 })
             }
-            (Meaning::Option { fields, code }, Some(value)) => {
-                self.choice(value, fields, code, lost).and_then(|fill| text_of(&fill)).map(|id| Fill::Is(id.into()))
-            }
+            (Meaning::Option { fields, code }, Some(value)) => self.choice(value, fields, code, lost).map(in_text),
             _ => None,
         };
         parts.extend(fill.map(|fill| ("value".to_owned(), fill)));
-        Fill::fields(parts)
+        Some(Fill::fields(parts))
+    }
+
+    /// The number of a field that has another one today, if it has; nothing at all when the field is not there.
+    fn condition_field(&self, condition: &Map<String, Value>, lost: &mut Vec<Lost>) -> Option<Option<Fill>> {
+        let Some((fields, code)) = conditions::field(condition) else { return Some(None) };
+        let name = self.then.find(fields, code).map_or(code, |field| field.name.as_str());
+        match self.fields.place(self.now, fields, code) {
+            Place::Live(today) if today == code => Some(None),
+            Place::Live(today) => match self.now.find(fields, &today).and_then(|field| field.number.clone()) {
+                Some(number) => Some(Some(Fill::Is(Value::String(number)))),
+                None => {
+                    lost.push(Lost::Word(format!(
+                        "nothing tells by which number filters know the field \"{name}\" now"
+                    )));
+                    None
+                }
+            },
+            Place::Made(field) => Some(Some(Fill::TextOf(Box::new(Fill::FieldOf(field, "id".to_owned()))))),
+            Place::Gone => {
+                lost.push(Lost::Word(format!(
+                    "it looks at the custom field \"{name}\", which does not exist any more"
+                )));
+                None
+            }
+        }
     }
 }
 
@@ -262,6 +320,14 @@ fn text_of(fill: &Fill) -> Option<String> {
         Fill::Is(Value::String(text)) => Some(text.clone()),
         Fill::Is(value) => Some(value.to_string()),
         _ => None,
+    }
+}
+
+/// An id as conditions hold it.
+fn in_text(fill: Fill) -> Fill {
+    match text_of(&fill) {
+        Some(text) => Fill::Is(Value::String(text)),
+        None => Fill::TextOf(Box::new(fill)),
     }
 }
 

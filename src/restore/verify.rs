@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Custom, Object, Shape, Target};
 use crate::record::{Key, RecordId};
 use crate::restore::definitions::Definitions;
+use crate::restore::fields::field_id;
 use crate::restore::fill::{Body, Fill, Known, key_value, value_key};
 use crate::restore::links::{candidates, is_custom, linked, segments};
 use crate::restore::plan::{Action, Plan};
@@ -23,17 +24,21 @@ pub(super) struct Expected<'p> {
     bodies: HashMap<&'p RecordId, Vec<&'p Body>>,
     announced: BTreeSet<(String, String)>,
     kept: BTreeSet<&'p RecordId>,
+    keys: &'p BTreeMap<String, String>,
+    options: HashMap<&'p RecordId, &'p [String]>,
 }
 
 impl<'p> Expected<'p> {
     pub(super) fn of(plan: &'p Plan) -> Expected<'p> {
         let mut bodies: HashMap<&RecordId, Vec<&Body>> = HashMap::new();
+        let mut options = HashMap::new();
         for step in &plan.steps {
             match &step.action {
                 Action::Create(create) | Action::Revive { create, .. } => {
                     bodies.entry(&create.record).or_default().push(&create.body);
                 }
                 Action::Update(update) => bodies.entry(&update.record).or_default().push(&update.body),
+                Action::AddOptions(added) => drop(options.insert(&added.record, added.labels.as_slice())),
                 Action::Delete { .. } | Action::Expel(_) => {}
             }
         }
@@ -41,11 +46,21 @@ impl<'p> Expected<'p> {
             .left_out
             .iter()
             .filter_map(|left| Some((format!("{}/{}", left.object, left.key.as_ref()?), left.field.clone()?)));
-        Expected { bodies, announced: announced.collect(), kept: plan.kept.iter().map(|kept| &kept.record).collect() }
+        let kept = plan.kept.iter().map(|kept| &kept.record).collect();
+        Expected { bodies, announced: announced.collect(), kept, keys: &plan.keys, options }
     }
 
     fn fill(&self, record: &RecordId, field: &str) -> Option<&'p Fill> {
         self.bodies.get(record)?.iter().rev().find_map(|body| body.get(field))
+    }
+
+    /// The key of today of a custom field, or of a part of its value.
+    fn today(&self, fields: &str, name: &str, known: &dyn Known) -> String {
+        let (code, ending) = name.split_at_checked(40).unwrap_or((name, ""));
+        let id = field_id(fields, code);
+        let made = known.id(&id).map(|key| key.to_string());
+        let today = made.or_else(|| self.keys.get(&id.to_string()).cloned());
+        today.map_or_else(|| name.to_owned(), |today| format!("{today}{ending}"))
     }
 
     fn is_announced(&self, record: &RecordId, field: &str) -> bool {
@@ -71,6 +86,9 @@ pub(super) fn compare(
 ) -> (Verdict, Vec<Difference>) {
     let mut differences = Vec::new();
     let home = home(one.object);
+    if home.options.is_some() {
+        return field_compared(one, expected, known);
+    }
     for (name, value) in one.goal {
         let skipped = STAMPS.contains(&name.as_str()) || home.volatile.contains(&name.as_str());
         if skipped || (name == "custom_fields" && home.custom.is_some()) {
@@ -78,23 +96,34 @@ pub(super) fn compare(
         }
         let fill = expected.fill(one.record, name).filter(|_| !home.computed.contains(&name.as_str()));
         let wanted = fill.and_then(|fill| fill.value(known).ok()).unwrap_or_else(|| moved(home, name, value, known));
-        let wanted = match home.custom.filter(|custom| custom.shape == Shape::Flat && is_custom(name)) {
-            Some(custom) => moved_custom(custom, name, &wanted, known, definitions),
-            None => wanted,
+        let flat = home.custom.filter(|custom| custom.shape == Shape::Flat && name.get(..40).is_some_and(is_custom));
+        let (wanted, today) = match flat {
+            Some(custom) => {
+                let today = expected.today(custom.fields, name, known);
+                // A fill of the plan stands under the key of today.
+                let fill = expected.fill(one.record, &today).and_then(|fill| fill.value(known).ok());
+                let wanted = fill.unwrap_or(wanted);
+                (moved_custom(custom, name, &wanted, known, definitions), today)
+            }
+            None => (wanted, name.clone()),
         };
-        let found = one.row.get(name).cloned().unwrap_or_default();
+        let found = one.row.get(&today).cloned().unwrap_or_default();
         differences.extend(difference(one, name, wanted, found, expected));
     }
     if let Some(custom) = home.custom.filter(|custom| custom.shape == Shape::Nested) {
         let fields =
             |row: &Map<String, Value>| row.get("custom_fields").and_then(Value::as_object).cloned().unwrap_or_default();
         let (then, now) = (fields(one.goal), fields(one.row));
-        let codes: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+        let heirs: BTreeSet<String> = then.keys().map(|code| expected.today(custom.fields, code, known)).collect();
+        // Values of fields that are younger than the goal are none of its business.
+        let own = |code: &&String| !heirs.contains(*code) && !definitions.lack(custom.fields, code);
+        let codes: BTreeSet<&String> = then.keys().chain(now.keys().filter(own)).collect();
         for code in codes {
+            let today = expected.today(custom.fields, code, known);
             let wanted = then.get(code).cloned().unwrap_or_default();
-            let wanted = custom_fill(expected, one.record, code, known)
+            let wanted = custom_fill(expected, one.record, [code, &today], known)
                 .unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
-            let found = now.get(code).cloned().unwrap_or_default();
+            let found = now.get(&today).cloned().unwrap_or_default();
             differences.extend(difference(one, &format!("custom_fields.{code}"), wanted, found, expected));
         }
     }
@@ -146,13 +175,50 @@ fn has_all(wanted: &Value, found: &Value) -> bool {
         .all(|(currency, price)| found.get(currency).is_some_and(|found| same(found, price)))
 }
 
-fn custom_fill(expected: &Expected<'_>, record: &RecordId, code: &str, known: &dyn Known) -> Option<Value> {
+/// What the plan sends under the key of the goal or of today.
+fn custom_fill(expected: &Expected<'_>, record: &RecordId, codes: [&str; 2], known: &dyn Known) -> Option<Value> {
     let bodies = expected.bodies.get(record)?;
     bodies.iter().rev().find_map(|body| match body.get("custom_fields")? {
-        Fill::Fields(fields) => fields.get(code)?.value(known).ok(),
-        Fill::Is(Value::Object(fields)) => fields.get(code).cloned(),
+        Fill::Fields(fields) => codes.iter().find_map(|code| fields.get(*code))?.value(known).ok(),
+        Fill::Is(Value::Object(fields)) => codes.iter().find_map(|code| fields.get(*code)).cloned(),
         _ => None,
     })
+}
+
+/// A field that was made, or one that got options: its key, its numbers and its colours are the service's.
+fn field_compared(one: &Compared<'_>, expected: &Expected<'_>, known: &dyn Known) -> (Verdict, Vec<Difference>) {
+    let labels = |row: &Map<String, Value>| -> Vec<Value> {
+        let options = row.get("options").and_then(Value::as_array).into_iter().flatten();
+        options.filter_map(|option| option.get("label").cloned()).collect()
+    };
+    let mut differences = Vec::new();
+    if let Some(added) = expected.options.get(one.record) {
+        let (wanted, found): (Vec<Value>, _) = (added.iter().map(|label| json!(label)).collect(), labels(one.row));
+        if !wanted.iter().all(|label| found.contains(label)) {
+            let (wanted, found) = (Value::Array(wanted), Value::Array(found));
+            differences.push(Difference { field: "options".to_owned(), wanted, found, by_nature: false });
+        }
+    } else {
+        for (name, fill) in expected.bodies.get(one.record).into_iter().flatten().flat_map(|body| body.iter()) {
+            let Ok(wanted) = fill.value(known) else { continue };
+            let found = one.row.get(name).cloned().unwrap_or_default();
+            let equal = if name == "options" { labels(one.goal) == labels(one.row) } else { covers(&wanted, &found) };
+            if !equal {
+                differences.push(Difference { field: name.clone(), wanted, found, by_nature: false });
+            }
+        }
+    }
+    (if differences.is_empty() { Verdict::Equal } else { Verdict::Failed }, differences)
+}
+
+/// Whether everything that was sent is there; the service adds to settings.
+fn covers(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            wanted.iter().all(|(name, value)| covers(value, found.get(name).unwrap_or(&Value::Null)))
+        }
+        (wanted, found) => same(wanted, found),
+    }
 }
 
 /// A value of the goal with the ids that its records have now.
@@ -218,7 +284,13 @@ mod tests {
         let leads = find(&ObjectName::known("leads")).expect("leads");
         let (record, row) = (RecordId::parse("leads/a").expect("an id"), Map::new());
         let one = Compared { object: leads, record: &record, goal: &row, row: &row };
-        let expected = Expected { bodies: HashMap::new(), announced: BTreeSet::new(), kept: BTreeSet::new() };
+        let expected = Expected {
+            bodies: HashMap::new(),
+            announced: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            keys: &BTreeMap::new(),
+            options: HashMap::new(),
+        };
         let code = "0123456789abcdef0123456789abcdef01234567";
         let by_nature = |part: &str| {
             let found = difference(&one, &format!("{code}{part}"), json!("then"), Value::Null, &expected);

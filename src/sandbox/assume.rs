@@ -63,6 +63,7 @@ pub static ASSUMPTIONS: &[Assumption] = &[
     ask("done-stamps", &["yes", "no"], "does done:true set marked_as_done_time"),
     ask("null-clears", &["yes", "no"], "does null clear a member that is described as not nullable"),
     ask("unset-custom", &["null", "absent"], "are unset custom fields shown as null in v2 records or left out"),
+    ask("lead-zone", &["yes", "no"], "does a v1 write take the time zone of a custom time (<key>_timezone_id)"),
     ask("references", &["checked", "unchecked"], "is an id that points to nothing refused"),
     ask("download", &["direct", "redirect"], "is a file answered at once or through a signed address elsewhere"),
     ask("webhook-check", &["no", "yes"], "is a webhook's address tried (nothing but this machine can be reached)"),

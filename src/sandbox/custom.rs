@@ -223,15 +223,17 @@ fn zoned(account: &Account, value: impl Into<Value>, named: &str) -> Result<Valu
     if !value["value"].as_str().is_some_and(is_time) {
         return Err(invalid(&format!("{named}.value"), "must be a time"));
     }
-    let own = account
-        .store
-        .get("users", &crate::sandbox::row::Id::Number(account.me))
-        .and_then(|user| user.get("timezone_name").cloned());
-    let name =
-        value.get("timezone_name").filter(|name| name.is_string()).cloned().or(own).unwrap_or_else(|| "UTC".into());
+    let name = value.get("timezone_name").filter(|name| name.is_string()).cloned();
+    let name = name.unwrap_or_else(|| own_zone_name(account));
     value.insert("timezone_id".into(), json!(zone_number(name.as_str().unwrap_or_default())));
     value.insert("timezone_name".into(), name);
     Ok(Value::Object(value))
+}
+
+/// The name of the zone of the token's user.
+fn own_zone_name(account: &Account) -> Value {
+    let own = account.store.get("users", &crate::sandbox::row::Id::Number(account.me));
+    own.and_then(|user| user.get("timezone_name").cloned()).unwrap_or_else(|| "UTC".into())
 }
 
 /// The number of a zone. It means nothing outside the service and no endpoint maps it; the same name always has the same one.
@@ -269,28 +271,45 @@ pub(super) fn is_currency(account: &Account, code: &Value) -> bool {
 }
 
 /// Takes the flat custom keys of a v1 write; keys of no living field are ignored.
+///
+/// A value that is written takes its parts along: those that are not sent start anew (api/custom-fields.md: the currency of the user, the
+/// zone of the user, parts of an address become null).
 pub(super) fn apply_flat(account: &Account, table: &str, row: &mut Map<String, Value>, sent: &Map<String, Value>) {
-    let known = fields(account, table);
-    for (key, value) in sent {
-        let (code, suffix) = key.split_once('_').map_or((key.as_str(), None), |(code, suffix)| (code, Some(suffix)));
-        let Some(field) = known.iter().find(|field| field.is_custom && field.code == code) else { continue };
-        let suffixes =
-            SUFFIXES.iter().find(|(shape, _)| *shape == field.shape).map(|(_, list)| *list).unwrap_or_default();
-        if suffix.is_some_and(|suffix| !suffixes.contains(&suffix)) {
-            continue;
-        }
-        if value.is_null() || value == "" {
-            row.remove(key);
-            if suffix.is_none() {
-                suffixes.iter().for_each(|suffix| drop(row.remove(&format!("{key}_{suffix}"))));
+    for field in fields(account, table).iter().filter(|field| field.is_custom) {
+        let parts = SUFFIXES.iter().find(|(shape, _)| *shape == field.shape).map_or(&[][..], |(_, parts)| *parts);
+        let own_zone = |part: &str| part == "timezone_id" && !account.assume.yes("lead-zone");
+        let said = |part: &str| sent.get(&format!("{}_{part}", field.code)).filter(|_| !own_zone(part));
+        if let Some(value) = sent.get(&field.code) {
+            parts.iter().for_each(|part| drop(row.remove(&format!("{}_{part}", field.code))));
+            if is_nothing(value) {
+                row.remove(&field.code);
+                continue;
             }
+            row.insert(field.code.clone(), flat(field, value));
+            match field.shape.as_str() {
+                "monetary" => drop(row.insert(format!("{}_currency", field.code), default_currency(account).into())),
+                "time" | "timerange" => {
+                    let zone = zone_number(own_zone_name(account).as_str().unwrap_or_default());
+                    row.insert(format!("{}_timezone_id", field.code), zone.into());
+                }
+                "address" => drop(row.insert(format!("{}_formatted_address", field.code), value.clone())),
+                _ => {}
+            }
+        } else if !row.contains_key(&field.code) {
             continue;
         }
-        row.insert(key.clone(), flat(field, value));
-        if field.shape == "monetary" && suffix.is_none() {
-            row.entry(format!("{key}_currency")).or_insert_with(|| default_currency(account).into());
+        for part in parts {
+            match said(part) {
+                Some(value) if is_nothing(value) => drop(row.remove(&format!("{}_{part}", field.code))),
+                Some(value) => drop(row.insert(format!("{}_{part}", field.code), value.clone())),
+                None => {}
+            }
         }
     }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// v1 shows option ids as text, a set as one comma list. api/custom-fields.md.
@@ -298,6 +317,7 @@ fn flat(field: &Field, value: &Value) -> Value {
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match (field.shape.as_str(), value) {
         ("enum", Value::Number(_)) => word(value).into(),
+        ("double", Value::String(text)) => text.parse().map_or_else(|_| value.clone(), Value::Number),
         ("set", Value::Array(ids)) => ids.iter().map(word).collect::<Vec<_>>().join(",").into(),
         _ => value.clone(),
     }

@@ -17,6 +17,8 @@ fn is_explained(answer: &str, record: &str) -> bool {
     match answer {
         // Nothing takes a record out of the archive, so it cannot be edited or deleted.
         "unarchive=no" => record.contains("rchived") || record.contains("deals/") || record.contains("leads/"),
+        // Every write stamps the zone of the token's user, the restore's too.
+        "lead-zone=no" => record.contains("_timezone_id"),
         // Nothing but this machine can be reached from a sandbox.
         "webhook-check=yes" => record.contains("webhooks/"),
         _ => false,

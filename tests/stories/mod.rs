@@ -7,6 +7,8 @@ mod capture_faults;
 mod capture_increment;
 mod capture_program;
 mod cli;
+mod custom_fields;
+mod custom_values;
 mod history;
 mod legacy;
 mod login;

@@ -116,6 +116,9 @@ fn a_vandalised_company_comes_back() {
     assert!(total.is_clean(), "{total:?}");
     // Owners that follow what was made and persons that take part in it were removed again.
     assert!(replayed.report.as_ref().expect("a report").expelled > 0);
+    let bill = replayed.report.as_ref().expect("a report").bill;
+    // What the plan said it would cost is what it did cost, give or take a tenth.
+    assert!(bill.spent.tokens.abs_diff(bill.planned.tokens) * 10 <= bill.spent.tokens, "{bill:?}");
     assert_eq!(left(&world, &goal, &policy), Vec::<String>::new());
 }
 

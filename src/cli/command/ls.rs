@@ -13,7 +13,8 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::records::RecordLine;
 use crate::cli::show::{View, number};
-use crate::diff;
+use crate::diff::{self, Names};
+use crate::record::Record;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -67,15 +68,21 @@ impl Ls {
             Some(view) => Ok(Listed::View(view)),
             None => held(&snapshot, name).map(Listed::Object),
         };
-        for object in self.objects.iter().map(named).collect::<Result<Vec<_>, Failure>>()? {
+        let listed = self.objects.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
+        if listed.is_empty() {
+            return Ok(Exit::Done);
+        }
+        let names = Names::of(&snapshot)?;
+        let line = |record: Record| RecordLine { derived: names.id_columns(&record), record };
+        for object in listed {
             let object = match object {
                 Listed::View(view) => {
-                    session.stream(diff::view(&snapshot, view)?.map(|record| Ok(RecordLine(record))))?;
+                    session.stream(diff::view(&snapshot, view)?.map(|record| Ok(line(record))))?;
                     continue;
                 }
                 Listed::Object(object) => object,
             };
-            session.stream(snapshot.records(&object)?.map(|record| Ok(RecordLine(record?))))?;
+            session.stream(snapshot.records(&object)?.map(|record| Ok(line(record?))))?;
         }
         Ok(Exit::Done)
     }

@@ -17,6 +17,8 @@ pub(crate) struct Work<'a> {
     pub(crate) session: &'a Session,
     pub(crate) archive: &'a Archive,
     pub(crate) account: &'a Account,
+    /// No write leaves before the one before it was answered.
+    pub(crate) one_at_a_time: bool,
 }
 
 impl Work<'_> {
@@ -82,6 +84,7 @@ impl Work<'_> {
     /// Replays what is left of a plan that was consented to, and shows what came of it.
     pub(crate) async fn replay(&self, plan: &Plan, journal: &mut Journal, consent: &Consent) -> Result<Exit, Failure> {
         let writer = self.account.writer(consent);
+        let writer = if self.one_at_a_time { writer.one_at_a_time() } else { writer };
         let site = Site { account: self.account, writer: &writer, archive: self.archive };
         let monitor = self.session.monitor();
         let replayed = restore::replay(plan, journal, &site, &monitor).await?;

@@ -31,6 +31,7 @@ Examples:
   pdbak restore latest~1 --object Deals --related             all deals, and what they need and what belongs to them
   pdbak restore 2026-11-02 --delete-added                     everything, and delete what was added since
   pdbak restore latest --object Products --plan plan.json     write the plan to a file, to be read and kept
+  pdbak restore latest~1 --object Deals --with-fields         values of deleted fields as well, in fields made again
   pdbak restore --from-plan plan.json --yes                   replay exactly that
   pdbak restore --resume                                      go on with a restore that was interrupted";
 
@@ -51,6 +52,9 @@ pub(crate) struct Restore {
     /// Delete what was added since the snapshot
     #[arg(long)]
     delete_added: bool,
+    /// Also make custom fields and options again that the account no longer has, and write their values under the new keys
+    #[arg(long)]
+    with_fields: bool,
     /// Leave records out that refer to something that is not there, instead of leaving the reference empty
     #[arg(long)]
     skip_incomplete: bool,
@@ -67,10 +71,10 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Replay a plan: a file, or the beginning of the id of one that was kept
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "plan"])]
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
     from_plan: Option<String>,
     /// Go on with the newest restore that was interrupted
-    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "plan", "from_plan"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
     resume: bool,
     /// Read the whole account again before planning, also what nothing says has changed
     #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
@@ -78,6 +82,9 @@ pub(crate) struct Restore {
     /// Consent beforehand; for scripts
     #[arg(long, short = 'y')]
     yes: bool,
+    /// Send no write before the one before it was answered: slower, and easier to follow
+    #[arg(long)]
+    one_at_a_time: bool,
     /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
     #[arg(long, value_name = "SHARE", value_parser = allowance)]
     budget: Option<Allowance>,
@@ -88,7 +95,7 @@ impl Restore {
         let archive = session.archive()?;
         wait(async {
             let account = session.account(self.budget).await?;
-            let work = Work { session, archive: &archive, account: &account };
+            let work = Work { session, archive: &archive, account: &account, one_at_a_time: self.one_at_a_time };
             let (plan, journal) = match (&self.from_plan, self.resume) {
                 (Some(name), _) => work.kept(name)?,
                 (None, true) => work.interrupted()?,
@@ -134,6 +141,7 @@ impl Restore {
             scope: Scope { objects, records: self.record.iter().cloned().collect() },
             related: self.related,
             delete_added: self.delete_added,
+            with_fields: self.with_fields,
             missing: if self.skip_incomplete { Missing::Skip } else { Missing::Empty },
             invite_users: self.invite_users,
             owner_fallback: self.owner_fallback.as_deref().map(|user| stand_in(user, me)),

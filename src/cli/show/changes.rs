@@ -85,6 +85,8 @@ impl View for ChangeView<'_> {
         let width = self.fields.values().map(|field| field.name.chars().count()).max().unwrap_or(0).min(32);
         let (object, [older, newer]) = (ObjectName::new(&self.object), self.names);
         for (path, field) in &self.fields {
+            // A field that was made again since is told under its key of today, which only the newer one knows.
+            let older = if older.knows(&object, path) { older } else { newer };
             let (before, after) = (say(older, &object, path, &field.before), say(newer, &object, path, &field.after));
             writeln!(out, "    {:width$}  {before} → {after}", field.name)?;
         }

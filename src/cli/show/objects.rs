@@ -101,6 +101,7 @@ fn restore(object: &Object) -> String {
     let words: Vec<&str> = allowed.iter().filter(|(allowed, _)| *allowed).map(|(_, word)| *word).collect();
     match object.restore {
         Restore::ByHand(reason) if words.is_empty() => format!("by hand: {reason}"),
+        Restore::OnRequest(_) => format!("{}, only with --with-fields", words.join(", ")),
         Restore::MatchBy(field) if words.is_empty() => format!("matched by {field}"),
         Restore::MatchBy(field) => format!("matched by {field}; {}", words.join(", ")),
         _ if words.is_empty() => "read only".to_owned(),

@@ -55,7 +55,8 @@ impl View for PlanView<'_> {
         let price = plan.price();
         let left = self.tokens_left.map(|left| format!(" of {} left today", number(left))).unwrap_or_default();
         let time = count(price.seconds().max(1), "second", "seconds");
-        writeln!(out, "  costs                at most {}{left}, about {time}", count(price.tokens(), "token", "tokens"))
+        let tokens = count(price.tokens(), "token", "tokens");
+        writeln!(out, "  costs                about {tokens}{left} (at most {}), about {time}", number(price.most))
     }
 }
 

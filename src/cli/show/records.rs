@@ -1,5 +1,6 @@
 //! How records look: a line in a list, and one of them whole under human names.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::ser::{Error as _, SerializeStruct};
@@ -42,25 +43,35 @@ fn plain(text: &str) -> String {
     cut(&kept)
 }
 
-/// A record as a line of a list: as JSON the same line as in the archive, as text its id and what it is called.
-pub(crate) struct RecordLine(pub(crate) Record);
+/// A record as a line of a list: as JSON the same line as in the archive with the columns derived from it, as text its id
+/// and what it is called.
+pub(crate) struct RecordLine {
+    pub(crate) record: Record,
+    /// `<Name>Id` of fields that point to a user, an organization or a person.
+    pub(crate) derived: BTreeMap<String, Value>,
+}
 
 impl Serialize for RecordLine {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let id = self.0.id();
-        let record: &RawValue = serde_json::from_str(self.0.text()).map_err(S::Error::custom)?;
-        let mut line = serializer.serialize_struct("RecordLine", 3)?;
+        let id = self.record.id();
+        let record: &RawValue = serde_json::from_str(self.record.text()).map_err(S::Error::custom)?;
+        let mut line = serializer.serialize_struct("RecordLine", 4)?;
         line.serialize_field("object", id.object.as_str())?;
         line.serialize_field("id", &id.key.to_string())?;
         line.serialize_field("record", record)?;
+        if self.derived.is_empty() {
+            line.skip_field("derived")?;
+        } else {
+            line.serialize_field("derived", &self.derived)?;
+        }
         line.end()
     }
 }
 
 impl View for RecordLine {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let id = self.0.id().to_string();
-        writeln!(out, "{}", format!("{id:24} {}", title(&self.0)).trim_end())
+        let id = self.record.id().to_string();
+        writeln!(out, "{}", format!("{id:24} {}", title(&self.record)).trim_end())
     }
 }
 
@@ -77,6 +88,9 @@ pub(crate) struct RecordView {
     id: String,
     snapshot: String,
     record: Box<RawValue>,
+    /// `<Name>Id` of fields that point to a user, an organization or a person.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    derived: BTreeMap<String, Value>,
     #[serde(skip)]
     title: String,
     #[serde(skip)]
@@ -99,11 +113,14 @@ impl RecordView {
                 value => lines.push(line(names, record, key, value)),
             }
         }
+        let derived = names.id_columns(record);
+        lines.extend(derived.iter().map(|(name, id)| FieldLine { name: name.clone(), value: brief(id) }));
         Ok(RecordView {
             object: id.object.to_string(),
             id: id.key.to_string(),
             snapshot: snapshot.to_owned(),
             record: RawValue::from_string(record.text().to_owned())?,
+            derived,
             title: title(record),
             fields: lines,
         })

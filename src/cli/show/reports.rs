@@ -49,6 +49,14 @@ impl View for ReportView<'_> {
             let rows = count(report.expelled, "follower or participant", "followers and participants");
             writeln!(out, "  removed: {rows} that the service had added by itself")?;
         }
+        let (spent, planned) = (report.bill.spent, report.bill.planned);
+        writeln!(
+            out,
+            "  cost: {} in {}; the plan said {}",
+            count(spent.tokens, "token", "tokens"),
+            count(spent.requests, "request", "requests"),
+            number(planned.tokens)
+        )?;
         if failed + conflicts > 0 {
             writeln!(out, "  left: {} failed, {} were edited since and kept", number(failed), number(conflicts))?;
         }

@@ -1,18 +1,16 @@
-//! The drafts in their final order, with numbers, dependencies and a price.
+//! The drafts in their final order, with numbers and dependencies.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
 use crate::restore::fill::Fill;
-use crate::restore::plan::{Action, FORMAT, Look, Plan, Price, Reason, SideEffects, Step, StepNumber};
+use crate::restore::plan::{Action, FORMAT, Plan, SideEffects, Step, StepNumber};
+use crate::restore::planner::price::{price, step_price};
 use crate::restore::planner::{Draft, Phase, Planner, is_ordered};
 use crate::restore::rules::rests_on;
 use crate::restore::state::State;
-
-/// How many records one read by ids brings (api/objects.md: `ids=` with up to 100).
-const BULK: u64 = 100;
 
 impl<S: State> Planner<'_, S> {
     /// The plan.
@@ -36,6 +34,7 @@ impl<S: State> Planner<'_, S> {
             left_out: said.left_out,
             by_nature: said.by_nature,
             kept: said.kept,
+            keys: self.fields.moved().map(|(field, key)| (field.to_string(), key.clone())).collect(),
         }
     }
 
@@ -75,7 +74,7 @@ struct Order {
     made: HashMap<RecordId, StepNumber>,
     last_of: HashMap<RecordId, StepNumber>,
     siblings: HashMap<(String, String), StepNumber>,
-    deleted: Option<(ObjectName, StepNumber)>,
+    deleted: Option<ObjectName>,
 }
 
 impl Order {
@@ -84,17 +83,17 @@ impl Order {
         self.next += 1;
         let mut after = BTreeSet::new();
         // Phases do not overlap: each relies on the whole of the one before.
-        if self.phase.is_some_and(|phase| phase != draft.phase) {
-            after.extend(number.checked_sub(1));
-        }
+        let new_phase = self.phase.is_some_and(|phase| phase != draft.phase);
         self.phase = Some(draft.phase);
         self.needs(&draft.action, &mut after);
+        let after_all = self.deletes_another(&draft.action) || new_phase;
         let step = Step {
             number,
             price: step_price(&draft.action),
             action: draft.action,
             reason: draft.reason,
             after: Vec::new(),
+            after_all,
             clears: draft.clears,
             notes: draft.notes,
         };
@@ -102,7 +101,7 @@ impl Order {
             after.extend(self.last_of.insert(id, number));
         }
         self.siblings(&step, &mut after);
-        if let (Action::Create(_) | Action::Revive { .. }, id) = (&step.action, step.record()) {
+        if let (Action::Create(_) | Action::Revive { .. } | Action::AddOptions(_), id) = (&step.action, step.record()) {
             self.made.insert(id.clone(), number);
         }
         Step { after: after.into_iter().collect(), ..step }
@@ -118,7 +117,7 @@ impl Order {
                 }
                 (Some(&update.body), None)
             }
-            Action::Delete { .. } => (None, None),
+            Action::Delete { .. } | Action::AddOptions(_) => (None, None),
             Action::Expel(expel) => {
                 after.extend(self.last_of.get(&expel.host));
                 (Some(&expel.member), Some(&expel.under))
@@ -131,7 +130,14 @@ impl Order {
         }
     }
 
-    /// What must come before it in a list, and what must be gone before it.
+    /// Whether the deletions reach another object: parts are gone before what they belong to.
+    fn deletes_another(&mut self, action: &Action) -> bool {
+        let Action::Delete { live, .. } = action else { return false };
+        let before = self.deleted.replace(live.0.object.clone());
+        before.is_some_and(|before| before != live.0.object)
+    }
+
+    /// What must come before it in a list.
     fn siblings(&mut self, step: &Step, after: &mut BTreeSet<StepNumber>) {
         let id = step.record();
         match &step.action {
@@ -143,14 +149,6 @@ impl Order {
                 }
                 let list = (id.object.to_string(), under);
                 after.extend(self.siblings.insert(list, step.number));
-            }
-            Action::Delete { .. } => {
-                if let Some((object, last)) = &self.deleted
-                    && *object != id.object
-                {
-                    after.insert(*last);
-                }
-                self.deleted = Some((id.object.clone(), step.number));
             }
             _ => {}
         }
@@ -166,91 +164,8 @@ fn identities(action: &Action) -> Vec<RecordId> {
             std::iter::once(update.record.clone()).chain(live).collect()
         }
         Action::Delete { live, .. } => vec![live.0.clone()],
+        Action::AddOptions(added) => vec![added.record.clone()],
         // It changes nothing about the record it was added to.
         Action::Expel(_) => Vec::new(),
-    }
-}
-
-fn tokens(call: Option<catalogue::Call>) -> u64 {
-    call.map_or(0, |call| u64::from(call.price))
-}
-
-/// The most that one step's writes can cost.
-pub(in crate::restore) fn step_price(action: &Action) -> u64 {
-    let object = |id: &RecordId| object_of(id);
-    match action {
-        Action::Create(create) => {
-            object(&create.record).map_or(0, |object| tokens(object.create.map(|write| write.call)))
-        }
-        Action::Revive { create, .. } => object(&create.record).map_or(0, |object| {
-            let forms: u64 = object.undelete.iter().map(|form| u64::from(form.call.price)).sum();
-            let make = tokens(object.create.map(|write| write.call));
-            forms + make.max(tokens(object.update.map(|write| write.call)))
-        }),
-        Action::Update(update) => catalogue::find(&ObjectName::new(&update.through)).map_or(0, |object| {
-            let moved = object.archive.filter(|_| update.body.contains_key("is_archived"));
-            tokens(moved.or(object.update.map(|write| write.call)))
-        }),
-        Action::Delete { live, .. } => object(&live.0).map_or(0, |object| tokens(object.delete)),
-        Action::Expel(expel) => catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| tokens(part.delete)),
-    }
-}
-
-/// What the plan costs at most: writes, a look at each record before it is changed, and the reading back.
-pub(in crate::restore) fn price(steps: &[Step]) -> Price {
-    let mut price = Price { writes: steps.iter().map(|step| step.price).sum(), reads: 0, requests: steps.len() as u64 };
-    let mut before: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let mut after: BTreeMap<&'static str, BTreeSet<&RecordId>> = BTreeMap::new();
-    let mut lists: BTreeSet<(&'static str, String)> = BTreeSet::new();
-    for step in steps {
-        let Some(object) = object_of(step.record()) else { continue };
-        if let Action::Expel(expel) = &step.action {
-            let part = catalogue::find(&ObjectName::new(&expel.part)).map_or("", |part| part.name);
-            // Looked at after the write, and never from what was read before it.
-            price.reads += page(part);
-            price.requests += 1;
-            continue;
-        }
-        let looks = !matches!(step.reason, Reason::Completes | Reason::CompletesCircle);
-        match &step.action {
-            Action::Create(create) if create.look == Look::UnderParent => {
-                let under = create.under.as_ref().map(|under| serde_json::to_string(under).unwrap_or_default());
-                lists.insert((object.name, under.unwrap_or_default()));
-            }
-            Action::Create(create) if create.look == Look::No => {}
-            Action::Update(update) if update.live.is_none() || !looks => {}
-            // Brought back or not: the record is asked for before and after each form.
-            Action::Revive { .. } => *before.entry(object.name).or_default() += 2,
-            _ => *before.entry(object.name).or_default() += 1,
-        }
-        if !matches!(step.action, Action::Delete { .. }) {
-            after.entry(object.name).or_default().insert(step.record());
-        }
-    }
-    for (name, count) in before.into_iter().chain(after.iter().map(|(name, records)| (*name, records.len() as u64))) {
-        let (tokens, requests) = reading(name, count);
-        price.reads += tokens;
-        price.requests += requests;
-    }
-    for (name, _) in lists {
-        price.reads += page(name);
-        price.requests += 1;
-    }
-    price
-}
-
-/// Tokens of one page of an object.
-fn page(name: &'static str) -> u64 {
-    catalogue::find(&ObjectName::known(name)).map_or(0, |object| u64::from(object.price))
-}
-
-/// Tokens and requests of reading so many records of an object by id.
-fn reading(name: &'static str, count: u64) -> (u64, u64) {
-    let Some(object) = catalogue::find(&ObjectName::known(name)) else { return (0, 0) };
-    match object {
-        Object { bulk_ids: Some(_), .. } => (count.div_ceil(BULK) * u64::from(object.price), count.div_ceil(BULK)),
-        Object { single: Some(single), .. } => (count * u64::from(single.price), count),
-        // The answer to the write is all there is to compare with.
-        _ => (0, 0),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Custom, Object, Shape};
+use crate::catalogue::{Object, Shape};
 use crate::record::RecordId;
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, ByNature, Create, LeftOut, Look, Reason, Update};
@@ -12,7 +12,6 @@ use crate::restore::planner::makes::Make;
 use crate::restore::planner::{Draft, Phase, Planner, is_archive, is_last, order_of, place};
 use crate::restore::rules;
 use crate::restore::same::is_empty;
-use crate::restore::stamp::is_custom_part;
 use crate::restore::state::State;
 use crate::restore::translate::{Lost, Translated};
 
@@ -169,42 +168,6 @@ impl<S: State> Planner<'_, S> {
             }
         }
         (body, lost)
-    }
-
-    fn filled_custom(&self, custom: Custom, wanted: &Map<String, Value>) -> (Body, Vec<(String, Lost)>) {
-        let (mut body, mut lost) = (Body::new(), Vec::new());
-        for (name, value) in custom_of(custom, wanted) {
-            if is_empty(value) {
-                continue;
-            }
-            let Translated { fill, lost: gone } = self.custom(custom, name, value);
-            lost.extend(gone.into_iter().map(|gone| (name.clone(), gone)));
-            if let Some(fill) = fill.filter(|fill| !fill.clears()) {
-                body.insert(name.clone(), fill);
-            }
-        }
-        (body, lost)
-    }
-
-    /// One custom value; a part of a flat one follows the field it belongs to.
-    pub(super) fn custom(&self, custom: Custom, name: &str, value: &Value) -> Translated {
-        let code = name.get(..40).unwrap_or(name);
-        if code == name {
-            return self.translator().custom(custom.fields, name, value);
-        }
-        let exists = self.now.find(custom.fields, code).is_some() || !self.now.know(custom.fields);
-        Translated { fill: exists.then(|| Fill::Is(value.clone())), lost: Vec::new() }
-    }
-}
-
-/// The custom values of a row, by code; of a flat row, by code and suffix.
-pub(super) fn custom_of<'v>(
-    custom: Custom,
-    fields: &'v Map<String, Value>,
-) -> Box<dyn Iterator<Item = (&'v String, &'v Value)> + 'v> {
-    match custom.shape {
-        Shape::Nested => Box::new(fields.get("custom_fields").and_then(Value::as_object).into_iter().flatten()),
-        Shape::Flat => Box::new(fields.iter().filter(|(name, _)| is_custom_part(name))),
     }
 }
 

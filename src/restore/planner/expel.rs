@@ -73,7 +73,8 @@ impl<S: State> Planner<'_, S> {
             if let Some(Fill::IdOf(person)) = create.body.get(named) {
                 let member = Body::from([(named.to_owned(), Fill::Is(key_value(&person.key)))]);
                 let under = Fill::IdOf(host.clone());
-                leftovers.push((part, Expel { host: host.clone(), part: part.name.to_owned(), under, member }));
+                leftovers
+                    .push((part, Expel { host: host.clone(), part: part.name.to_owned(), under, member, were: 0 }));
             }
         }
         for (part, expel) in leftovers {
@@ -112,7 +113,7 @@ impl<S: State> Planner<'_, S> {
                     && let (Some(under), Some(member)) = (self.place_of(&role), self.place_of(&pipeline))
                 {
                     let member = Body::from([("pipeline_id".to_owned(), member)]);
-                    hidden.push(Expel { host: host.clone(), part: part.name.to_owned(), under, member });
+                    hidden.push(Expel { host: host.clone(), part: part.name.to_owned(), under, member, were: 0 });
                 }
             }
         }
@@ -140,7 +141,7 @@ impl<S: State> Planner<'_, S> {
                     Some(live) => (&update.record, Some(live.0.key.clone()), Some(update.body.clone())),
                     None => continue,
                 },
-                Action::Delete { .. } | Action::Expel(_) => continue,
+                Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => continue,
             };
             let Some(object) = object_of(id) else { continue };
             let host = Host { id: id.clone(), home: home(object), live, wrote: wrote.clone() };
@@ -182,6 +183,7 @@ impl<S: State> Planner<'_, S> {
             part: part.name.to_owned(),
             under,
             member: Body::from([(named.to_owned(), member)]),
+            were: host.live.as_ref().map_or(0, |live| now.iter().filter(|(parent, _)| parent == live).count() as u64),
         }))
     }
 

@@ -45,7 +45,7 @@ fn done(object: &Object, plan: &Plan) -> (bool, bool, bool) {
     let own = plan.steps.iter().filter(|step| step.record().object.as_str() == object.name);
     own.fold((false, false, false), |(insert, update, delete), step| match step.action {
         Action::Create(_) | Action::Revive { .. } => (true, update, delete),
-        Action::Update(_) => (insert, true, delete),
+        Action::Update(_) | Action::AddOptions(_) => (insert, true, delete),
         Action::Delete { .. } => (insert, update, true),
         Action::Expel(_) => (insert, update, delete),
     })

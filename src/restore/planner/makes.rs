@@ -38,6 +38,10 @@ impl<S: State> Planner<'_, S> {
         let mut makes = Vec::new();
         for id in &self.chosen.records {
             let (Some(Case::Deleted(record)), Some(object)) = (self.cases.all.get(id), object_of(id)) else { continue };
+            // What it shows comes back with what it shows it of; a field that has another key now is there.
+            if matches!(object.restore, Restore::Mirror(_)) || self.fields.has_moved(id) {
+                continue;
+            }
             let fields = record.fields();
             match self.make(object, id, fields) {
                 Ok(make) => makes.push(make),
@@ -47,6 +51,7 @@ impl<S: State> Planner<'_, S> {
         makes.sort_by_cached_key(|make| (place(make.home), order_of(&make.fields), make.id.clone()));
         for make in &makes {
             self.links.make(&make.id, &make.fields);
+            self.fields.make(&make.id);
         }
         self.narrow(&mut makes);
         self.say_left_out(&makes);
@@ -72,7 +77,9 @@ impl<S: State> Planner<'_, S> {
             fields.insert(inline.field.to_owned(), held);
         }
         match object.restore {
-            Restore::Recreate => {}
+            Restore::OnRequest(why) if !self.policy.with_fields => return Err(self.on_request(id, &fields, why)),
+            Restore::Recreate | Restore::OnRequest(_) => {}
+            Restore::Mirror(of) => return Err(format!("it comes back with {of}")),
             Restore::MatchBy(mark) => self.may_invite(object, mark, &fields)?,
             Restore::ByHand(why) => return Err(why.to_owned()),
         }
@@ -109,6 +116,15 @@ impl<S: State> Planner<'_, S> {
         Ok(())
     }
 
+    /// Why a field is not made, by the name that people know it by.
+    fn on_request(&self, id: &RecordId, fields: &Map<String, Value>, why: &str) -> String {
+        let name = fields.get("field_name").and_then(Value::as_str);
+        name.map_or_else(
+            || format!("{id}: {why}"),
+            |name| format!("the field \"{name}\" does not exist any more: {why}"),
+        )
+    }
+
     /// The contents of a record as the goal holds them.
     pub(super) fn upload(
         &self,
@@ -132,6 +148,7 @@ impl<S: State> Planner<'_, S> {
             for make in makes.iter() {
                 if let Some(why) = self.lacks(make) {
                     self.links.unmake(&make.id);
+                    self.fields.unmake(&make.id);
                     dropped.insert(make.id.clone(), why);
                 }
             }

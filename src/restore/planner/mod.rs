@@ -4,15 +4,18 @@
 //! which records are made again (`makes`), what is sent for them (`bodies`), what
 //! is written to those that are still there (`updates`), what lost its link
 //! (`relink`), what the archive flags need (`archive`), and at last the order of
-//! steps and their price (`assemble`).
+//! steps (`assemble`) and their price (`price`).
 
 mod archive;
 mod assemble;
 mod bodies;
+mod custom;
+mod definitions;
 mod expel;
 #[cfg(test)]
 mod laws;
 mod makes;
+mod price;
 mod relink;
 #[cfg(test)]
 mod specimen;
@@ -24,11 +27,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{self, Listing, Object, ObjectName};
+use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, Cases, object_of, parent_key};
 use crate::restore::definitions::Definitions;
+use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
 use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
 use crate::restore::policy::{Policy, StandIn};
@@ -70,7 +74,11 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     }
     let (then, now) = (Definitions::of(goal)?, Definitions::of(seen)?);
     let cases = Cases::between(goal, seen, lineage)?;
-    let chosen = scope::choose(policy, &cases, goal, seen, &then)?;
+    let mut chosen = scope::choose(policy, &cases, goal, seen, &then)?;
+    let mut fields = Fields::between(&then, &now, lineage);
+    if policy.with_fields {
+        definitions::want(&mut fields, policy, &cases, &mut chosen, (&then, &now));
+    }
     let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
     let links = Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?;
     let facts = facts(goal, seen, &cases, &chosen, policy)?;
@@ -83,6 +91,7 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
         now,
         cases: &cases,
         chosen: &chosen,
+        fields,
         links,
         stand_in,
         facts,
@@ -92,9 +101,11 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     planner.unseen();
     let makes = planner.makes();
     planner.create(&makes);
+    planner.add_options();
     planner.update_changed();
     planner.delete_added();
     planner.relink()?;
+    planner.relink_conditions()?;
     planner.settle_values();
     planner.expel()?;
     planner.open_archived_parents()?;
@@ -118,6 +129,7 @@ struct Planner<'a, S> {
     now: Definitions,
     cases: &'a Cases,
     chosen: &'a Chosen,
+    fields: Fields,
     links: Links<'a>,
     /// The user who takes over what belonged to users who are gone.
     stand_in: Option<Key>,
@@ -163,7 +175,13 @@ struct Draft {
 
 impl<'a, S: State> Planner<'a, S> {
     fn translator(&self) -> Translator<'_, 'a> {
-        Translator { then: &self.then, now: &self.now, links: &self.links, stand_in: self.stand_in.as_ref() }
+        Translator {
+            then: &self.then,
+            now: &self.now,
+            fields: &self.fields,
+            links: &self.links,
+            stand_in: self.stand_in.as_ref(),
+        }
     }
 
     /// Says what could not be compared, as far as it was asked for.
@@ -196,6 +214,9 @@ impl<'a, S: State> Planner<'a, S> {
         for id in &self.chosen.records {
             let Some(Case::Added(live)) = self.cases.all.get(id) else { continue };
             let Some(object) = object_of(id) else { continue };
+            if matches!(object.restore, Restore::Mirror(_)) || self.fields.is_heir(id) {
+                continue;
+            }
             if !self.policy.delete_added {
                 self.said.left_out.push(LeftOut::record(id, "it was added since and stays"));
             } else if !object.dml.delete || object.delete.is_none() {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, ObjectName, Shape};
+use crate::catalogue::{Object, ObjectName, Restore};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, Create, Kept, LeftOut, LiveId, Look, Reason, Stamp, Update};
-use crate::restore::planner::bodies::{custom_of, writable};
+use crate::restore::planner::bodies::writable;
 use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, is_last, order_of, place};
 use crate::restore::rules::{self, Pair};
 use crate::restore::same::{is_empty, same};
@@ -34,6 +34,10 @@ impl<S: State> Planner<'_, S> {
 
     fn update_one(&mut self, goal: &Record, live: &Record) {
         let (Some(object), Some(there)) = (object_of(goal.id()), object_of(live.id())) else { return };
+        // Fields are made again, never changed: what differs is somebody's wish.
+        if matches!(object.restore, Restore::Mirror(_) | Restore::OnRequest(_)) {
+            return;
+        }
         let home = home(object);
         let (then, now) = (goal.fields(), live.fields());
         if home.update.is_none() || !object.dml.update {
@@ -110,28 +114,7 @@ impl<S: State> Planner<'_, S> {
             delta.compare((name, before, after), translated.fill, translated.lost);
         }
         if let Some(custom) = home.custom.filter(|_| !self.is_unknown(id, "custom_fields")) {
-            let mut values = BTreeMap::new();
-            let mut names: Vec<&String> =
-                custom_of(custom, then).chain(custom_of(custom, now)).map(|(n, _)| n).collect();
-            names.sort_unstable();
-            names.dedup();
-            let (then, now) = (holder(custom.shape, then), holder(custom.shape, now));
-            for name in names {
-                let value = |fields: Option<&Map<String, Value>>| fields.and_then(|fields| fields.get(name)).cloned();
-                let (before, after) = (value(then).unwrap_or_default(), value(now).unwrap_or_default());
-                let translated = self.custom(custom, name, &before);
-                let mut one = Delta { body: Body::new(), lost: Vec::new() };
-                one.compare((name, &before, &after), translated.fill, translated.lost);
-                values.extend(one.body);
-                delta.lost.extend(one.lost);
-            }
-            match custom.shape {
-                Shape::Nested if values.is_empty() => {}
-                Shape::Nested => {
-                    delta.body.insert("custom_fields".to_owned(), Fill::fields(values));
-                }
-                Shape::Flat => delta.body.extend(values),
-            }
+            self.custom_delta(custom, then, now, &mut delta);
         }
         // Its own link back to itself is no difference.
         delta.body.retain(|_, fill| !matches!(fill, Fill::IdOf(record) if record == id));
@@ -333,7 +316,12 @@ fn value_of(deal: &Record) -> Value {
 }
 
 impl Delta {
-    fn compare(&mut self, (name, before, after): (&str, &Value, &Value), fill: Option<Fill>, lost: Vec<Lost>) {
+    pub(super) fn compare(
+        &mut self,
+        (name, before, after): (&str, &Value, &Value),
+        fill: Option<Fill>,
+        lost: Vec<Lost>,
+    ) {
         // What was lost before the accident is no difference.
         let made = fill.as_ref().is_some_and(|fill| !fill.needs().is_empty());
         if !lost.is_empty() && !made && same(before, after) {
@@ -356,13 +344,6 @@ fn emptied(fill: Fill, after: &Value) -> Fill {
     match (&fill, after) {
         (Fill::Is(Value::Null), Value::Array(_)) => Fill::Is(Value::Array(Vec::new())),
         _ => fill,
-    }
-}
-
-fn holder(shape: Shape, fields: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    match shape {
-        Shape::Nested => fields.get("custom_fields").and_then(Value::as_object),
-        Shape::Flat => Some(fields),
     }
 }
 

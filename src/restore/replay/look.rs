@@ -1,41 +1,73 @@
-//! Looks at what is there before a step is sent, and after all of them.
+//! Looks at what is there before a step is sent.
+//!
+//! What the journal knows is asked first, without waiting (`brief`); only what the
+//! account alone can tell is read (`look`), so that several steps can be looked at
+//! while others are under way.
 
-use std::collections::{BTreeMap, HashMap};
-
-use serde_json::{Map, Value};
-
-use crate::archive::Snapshot;
-use crate::catalogue::Object;
-use crate::record::{Key, RecordId};
-use crate::restore::cases::object_of;
-use crate::restore::doubt;
 use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Action, Create, Expel, Look, Reason, Stamp, Step, Update};
-use crate::restore::readback;
-use crate::restore::replay::{Ready, Run, Stop, unseen};
-use crate::restore::request::{
-    MOVED, Request, Verb, changes, entry, identity, is_deleted, missing, plain, request, touched, unlike,
-};
+use crate::restore::replay::reads::Ahead;
+use crate::restore::replay::{Ready, Row, Run, Stop};
+use crate::restore::request::{MOVED, Request, Verb, identity, request, touched, unlike};
 
-/// Records read by one call.
-const BULK: usize = 100;
+/// A step, after the journal was asked.
+pub(super) enum Brief<'r> {
+    /// Something it needs is not known.
+    Lacks,
+    /// There is nothing to send.
+    Ended(Outcome),
+    /// Nothing has to be read before it.
+    Send(Box<Request>),
+    /// The account has to be looked at.
+    Look(Box<Glance<'r>>),
+}
+
+/// What is looked at, and what the journal knew.
+pub(super) struct Glance<'r> {
+    step: &'r Step,
+    request: Request,
+    /// This replay has written the record before.
+    touched: bool,
+    /// How many rows its parent is to have, of a step that removes what the service added.
+    wanted: Option<u64>,
+}
 
 impl<'r> Run<'r> {
-    /// Fills the step's places and looks at what is there.
-    pub(super) async fn ready(&mut self, journal: &Journal, step: &'r Step) -> Result<Ready, Stop> {
-        let Some(mut request) = request(step, journal, None) else {
-            let words = missing(step, journal).map_or_else(
-                || "this version cannot perform it".to_owned(),
-                |record| format!("it needs {record}, which was not made"),
-            );
-            return Ok(Ready::Ended(plain(step, Was::Skipped, words)));
-        };
+    /// Fills the step's places and asks the journal about it.
+    pub(super) fn brief(&self, journal: &Journal, step: &'r Step) -> Brief<'r> {
+        let Some(request) = request(step, journal, None) else { return Brief::Lacks };
+        let touched = touched(journal, step.record());
+        let mut wanted = None;
+        match &step.action {
+            Action::Create(Create { look: Look::No, .. }) | Action::Revive { .. } => {
+                return Brief::Send(Box::new(request));
+            }
+            Action::Create(_) | Action::Delete { .. } | Action::AddOptions(_) => {}
+            Action::Expel(_) if !touched => return Brief::Ended(request.ended(Was::Equal, "")),
+            Action::Expel(expel) => wanted = self.reads.wanted(self.plan, journal, expel, &request),
+            Action::Update(_) if step.reason == Reason::AfterLines => {}
+            Action::Update(update) if update.seen.is_none() || touched => {
+                return written(journal, step, update, request);
+            }
+            Action::Update(_) => {}
+        }
+        self.reads.look_ahead(self.plan, journal, step, &request);
+        Brief::Look(Box::new(Glance { step, request, touched, wanted }))
+    }
+
+    /// Looks at what is there.
+    pub(super) async fn look(&self, glance: Glance<'r>) -> Result<Ready, Stop> {
+        let Glance { step, mut request, touched, wanted } = glance;
         let ended = match &step.action {
-            Action::Expel(expel) => self.uninvited(journal, expel, &mut request).await?,
-            Action::Create(create) => self.look(create, &mut request).await?,
+            Action::Expel(expel) => self.uninvited(expel, &mut request, (step, wanted)).await?,
+            Action::Create(create) => self.find(create, &mut request).await?,
             Action::Revive { .. } => None,
-            Action::Update(update) => self.check(journal, step, update, &mut request).await?,
-            Action::Delete { live, seen } => match self.row(journal, step, &live.0).await? {
+            Action::AddOptions(added) => self.options_left(&added.live.0, &mut request).await?,
+            Action::Update(update) if step.reason == Reason::AfterLines => {
+                self.settled(step, update, &mut request, touched).await?
+            }
+            Action::Update(update) => self.check(step, update, &mut request).await?,
+            Action::Delete { live, seen } => match self.reads.row(Ahead::Changes, step.number, &live.0).await? {
                 Some(None) => Some(request.ended(Was::Done, "it was gone already")),
                 Some(Some(row)) if !seen.holds(request.object, &row) => Some(request.ended(Was::Conflict, MOVED)),
                 Some(row) => {
@@ -55,41 +87,37 @@ impl<'r> Run<'r> {
     /// A row that the service may have added beside an earlier step; read now, because that step was just sent.
     async fn uninvited(
         &self,
-        journal: &Journal,
         expel: &Expel,
         request: &mut Request,
+        (step, wanted): (&Step, Option<u64>),
     ) -> Result<Option<Outcome>, Stop> {
         let Verb::Expel { under } = request.verb.clone() else { return Ok(None) };
-        if !touched(journal, &expel.host) {
+        if let Some(wanted) = wanted
+            && self.reads.counted(step.number, expel, &under).await? == Some(wanted)
+        {
             return Ok(Some(request.ended(Was::Equal, "")));
         }
-        let rows = doubt::under(self.site.account, request.object, &under).await.or_else(unseen)?;
-        let found = rows.into_iter().find(|row| unlike(row, &request.body).is_empty());
-        let live = found.as_ref().and_then(|row| identity(request.object, Some(&under), row));
+        let rows = self.reads.under(request.object, &under, Ahead::Hosts).await?;
+        let found = rows.iter().find(|row| unlike(row, &request.body).is_empty());
+        let live = found.and_then(|row| identity(request.object, Some(&under), row));
         let Some(live) = live else { return Ok(Some(request.ended(Was::Equal, ""))) };
         request.verb = Verb::Delete { live };
-        request.before = found;
+        request.before = found.cloned();
         Ok(None)
     }
 
     /// A record that may be there already.
-    async fn look(&mut self, create: &Create, request: &mut Request) -> Result<Option<Outcome>, Stop> {
+    async fn find(&self, create: &Create, request: &mut Request) -> Result<Option<Outcome>, Stop> {
         let Verb::Create { under, .. } = &request.verb else { return Ok(None) };
         let found = match (create.look, under) {
             (Look::No, _) | (Look::UnderParent, None) => None,
-            (Look::ById, _) => doubt::read(self.site.account, request.object, &create.record.key)
-                .await
-                .or_else(unseen)?
-                .map(|row| (create.record.clone(), row)),
+            (Look::ById, _) => {
+                self.reads.one(request.object, &create.record.key).await?.map(|row| (create.record.clone(), row))
+            }
             (Look::UnderParent, Some(parent)) => {
-                let slot = (request.object.name, parent.clone());
-                if !self.lists.contains_key(&slot) {
-                    let rows = doubt::under(self.site.account, request.object, parent).await.or_else(unseen)?;
-                    self.lists.insert(slot.clone(), rows);
-                }
                 // Members are known by whom they name, other parts by their own row.
                 let member = request.object.update.is_none();
-                let same_row = |row: &&Map<String, Value>| {
+                let same_row = |row: &&Row| {
                     let id = || identity(request.object, Some(parent), row);
                     if member {
                         unlike(row, &request.body).is_empty()
@@ -97,7 +125,7 @@ impl<'r> Run<'r> {
                         id().is_some_and(|id| id.key == create.record.key)
                     }
                 };
-                let rows = self.lists.get(&slot).map(Vec::as_slice).unwrap_or_default();
+                let rows = self.reads.under(request.object, parent, Ahead::Changes).await?;
                 rows.iter()
                     .find(same_row)
                     .and_then(|row| Some((identity(request.object, Some(parent), row)?, row.clone())))
@@ -116,45 +144,30 @@ impl<'r> Run<'r> {
     }
 
     /// A record must still be what the plan saw; what it shows already need not be sent.
-    async fn check(
-        &mut self,
-        journal: &Journal,
-        step: &'r Step,
-        update: &Update,
-        request: &mut Request,
-    ) -> Result<Option<Outcome>, Stop> {
-        let Verb::Update { live } = request.verb.clone() else { return Ok(None) };
-        if step.reason == Reason::AfterLines {
-            return self.settled(journal, update, request, live).await;
-        }
-        let Some(seen) = update.seen.as_ref().filter(|_| !touched(journal, &update.record)) else {
-            let shown = journal.row(&update.record).is_some_and(|row| unlike(row, &request.body).is_empty());
-            let row = journal.row(&update.record).cloned().unwrap_or_default();
-            let finishing = matches!(step.reason, Reason::Completes | Reason::CompletesCircle);
-            return Ok((shown && finishing).then(|| request.done(Was::Equal, live, row)));
-        };
-        match self.row(journal, step, &live).await? {
-            Some(None) => Ok(Some(request.ended(Was::Conflict, "it was deleted since the plan was made"))),
-            Some(Some(row)) if !seen.holds(request.object, &row) => Ok(Some(request.ended(Was::Conflict, MOVED))),
-            Some(Some(row)) if unlike(&row, &request.body).is_empty() => Ok(Some(request.done(Was::Equal, live, row))),
+    async fn check(&self, step: &Step, update: &Update, request: &mut Request) -> Result<Option<Outcome>, Stop> {
+        let (Verb::Update { live }, Some(seen)) = (request.verb.clone(), &update.seen) else { return Ok(None) };
+        Ok(match self.reads.row(Ahead::Changes, step.number, &live).await? {
+            Some(None) => Some(request.ended(Was::Conflict, "it was deleted since the plan was made")),
+            Some(Some(row)) if !seen.holds(request.object, &row) => Some(request.ended(Was::Conflict, MOVED)),
+            Some(Some(row)) if unlike(&row, &request.body).is_empty() => Some(request.done(Was::Equal, live, row)),
             Some(row) => {
                 request.before = row;
-                Ok(None)
+                None
             }
-            None => Ok(None),
-        }
+            None => None,
+        })
     }
 
     /// What the service has counted by itself need not be sent; read now, because the lines were just written.
     async fn settled(
         &self,
-        journal: &Journal,
+        step: &Step,
         update: &Update,
         request: &mut Request,
-        live: RecordId,
+        touched: bool,
     ) -> Result<Option<Outcome>, Stop> {
-        let row = doubt::read(self.site.account, request.object, &live.key).await.or_else(unseen)?;
-        let Some(row) = row else {
+        let Verb::Update { live } = request.verb.clone() else { return Ok(None) };
+        let Some(Some(row)) = self.reads.row(Ahead::Settles, step.number, &live).await? else {
             return Ok(Some(request.ended(Was::Conflict, "it was deleted since the plan was made")));
         };
         if unlike(&row, &request.body).is_empty() {
@@ -162,7 +175,7 @@ impl<'r> Run<'r> {
         }
         // A deal that somebody moved was left alone before, and is now.
         if update.live.is_some()
-            && !touched(journal, &update.record)
+            && !touched
             && let Ok(Some(seen)) = self.seen.find(&live)
             && !Stamp::of(request.object, &seen.fields(), &["value".to_owned()]).holds(request.object, &row)
         {
@@ -171,92 +184,15 @@ impl<'r> Run<'r> {
         request.before = Some(row);
         Ok(None)
     }
+}
 
-    /// The row as it is now: read in bulk for the steps ahead. None when the service has no way to ask for it.
-    async fn row(
-        &mut self,
-        journal: &Journal,
-        step: &Step,
-        live: &RecordId,
-    ) -> Result<Option<Option<Map<String, Value>>>, Stop> {
-        let Some(object) = object_of(live) else { return Ok(None) };
-        if let Some(row) = self.fresh.remove(live) {
-            return Ok(Some(row));
+/// An update of a record that this replay has made or written: the last answer shows what is there.
+fn written<'r>(journal: &Journal, step: &Step, update: &Update, request: Request) -> Brief<'r> {
+    let finishing = matches!(step.reason, Reason::Completes | Reason::CompletesCircle);
+    match (journal.row(&update.record), &request.verb) {
+        (Some(row), Verb::Update { live }) if finishing && unlike(row, &request.body).is_empty() => {
+            Brief::Ended(request.done(Was::Equal, live.clone(), row.clone()))
         }
-        if object.bulk_ids.is_none() {
-            if object.single.is_none() {
-                return Ok(None);
-            }
-            let row = self.site.account.one(object, &live.key).await.or_else(unseen)?;
-            return Ok(Some(row.as_deref().and_then(doubt::fields).filter(|row| !is_deleted(object, row))));
-        }
-        let ahead = self.plan.steps[step.number as usize..].iter().filter(|step| journal.ended(step.number).is_none());
-        let mut ids: Vec<RecordId> =
-            ahead.filter_map(changes).filter(|id| id.object == live.object).take(BULK).collect();
-        ids.dedup();
-        let keys: Vec<Key> = ids.iter().map(|id| id.key.clone()).collect();
-        let rows = self.site.account.many(object, &keys).await.or_else(unseen)?;
-        self.fresh.extend(ids.into_iter().map(|id| (id, None)));
-        for row in rows.iter().filter_map(|row| doubt::fields(row)).filter(|row| !is_deleted(object, row)) {
-            if let Some(id) = identity(object, None, &row) {
-                self.fresh.insert(id, Some(row));
-            }
-        }
-        Ok(Some(self.fresh.remove(live).flatten()))
-    }
-
-    /// The rows of every touched record, by its name in the goal.
-    pub(super) async fn read_back(
-        &self,
-        journal: &Journal,
-        goal: &Snapshot<'_>,
-    ) -> Result<HashMap<RecordId, Map<String, Value>>, Stop> {
-        let mut rows = HashMap::new();
-        for (name, records) in readback::touched(self.plan, journal) {
-            let Some(object) = entry(name) else { continue };
-            if object.bulk_ids.is_some() {
-                // In order: the same restore asks the same questions each time.
-                let goals: BTreeMap<Key, RecordId> = records.into_iter().map(|(record, now)| (now, record)).collect();
-                let keys: Vec<Key> = goals.keys().cloned().collect();
-                for row in self.site.account.many(object, &keys).await.or_else(unseen)? {
-                    let row = doubt::fields(&row).unwrap_or_default();
-                    let record = identity(object, None, &row).and_then(|id| goals.get(&id.key));
-                    rows.extend(record.map(|record| (record.clone(), row)));
-                }
-                continue;
-            }
-            for (record, now) in records {
-                let answered = journal.row(&record).cloned().unwrap_or_default();
-                let whole = readback::is_whole(goal, object, &record, &answered);
-                let row = if whole { Some(answered) } else { self.read_one(object, &now, answered).await? };
-                rows.extend(row.map(|row| (record, row)));
-            }
-        }
-        Ok(rows)
-    }
-
-    /// One record with everything its list leaves out.
-    async fn read_one(
-        &self,
-        object: &'static Object,
-        key: &Key,
-        answered: Map<String, Value>,
-    ) -> Result<Option<Map<String, Value>>, Stop> {
-        let mut row = match object.single {
-            Some(_) => {
-                match self.site.account.one(object, key).await.or_else(unseen)?.as_deref().and_then(doubt::fields) {
-                    Some(row) => row,
-                    None => return Ok(None),
-                }
-            }
-            None => match doubt::read(self.site.account, object, key).await.or_else(unseen)? {
-                Some(row) => row,
-                None => answered,
-            },
-        };
-        for extended in object.extended {
-            row.extend(self.site.account.extended(object, extended, key).await.or_else(unseen)?);
-        }
-        Ok(Some(row))
+        _ => Brief::Send(Box::new(request)),
     }
 }

@@ -15,6 +15,7 @@ impl Run<'_> {
     pub(super) async fn send(&self, request: &Request) -> Sent {
         let object = request.object;
         let answer = match &request.verb {
+            Verb::Create { .. } if object.options.is_some() => self.make_field(request).await,
             Verb::Create { under, upload } => match upload {
                 None => {
                     let answer = self.site.writer.create(object, under.as_ref(), &request.body).await;
@@ -43,6 +44,7 @@ impl Run<'_> {
                     (answer, _) => answer,
                 }
             }
+            Verb::AddOptions { live } => return self.options(request, live).await,
             Verb::Expel { .. } => return Sent::Ended(request.ended(Was::Equal, "")),
             Verb::Delete { live } => {
                 match self.site.writer.delete(object, &live.key, &request.before.clone().unwrap_or_default()).await {
@@ -58,7 +60,7 @@ impl Run<'_> {
         let error = match answer {
             Ok(row) => {
                 let live = match &request.verb {
-                    Verb::Update { live } | Verb::Delete { live } => Some(live.clone()),
+                    Verb::Update { live } | Verb::Delete { live } | Verb::AddOptions { live } => Some(live.clone()),
                     Verb::Expel { .. } => None,
                     Verb::Create { under, .. } | Verb::Revive { under, .. } => {
                         identity(request.object, under.as_ref(), &row)

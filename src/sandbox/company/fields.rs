@@ -96,7 +96,7 @@ pub(super) fn of(company: &Company) -> Vec<(&'static str, Vec<Field>)> {
 }
 
 /// The row of a definition.
-pub(super) fn definition(company: &Company, field: &Field, order: u64) -> Map<String, Value> {
+pub(super) fn definition(company: &Company, kind: &str, field: &Field, order: u64) -> Map<String, Value> {
     let mut dice = company.dice("definition", field.id);
     let add = if field.custom { company.born + dice.below(200) as i64 * DAY / 2 } else { company.born };
     let add = add.min(company.now);
@@ -122,13 +122,24 @@ pub(super) fn definition(company: &Company, field: &Field, order: u64) -> Map<St
         "active_flag": true, "edit_flag": field.custom, "bulk_edit_allowed": field.custom, "searchable_flag": field.field_type == "varchar",
         "filtering_allowed": true, "sortable_flag": true, "important_flag": false, "index_visible_flag": true,
         "details_visible_flag": true, "add_visible_flag": mandatory,
-        "ui_visibility": {
-            "add_visible_flag": mandatory, "details_visible_flag": true, "projects_detail_visible_flag": false,
-            "show_in_pipelines": {"show_in_all": true, "pipeline_ids": []},
-        },
+        "ui_visibility": visibility(kind, mandatory),
         "important_fields": {"enabled": false, "stage_ids": []},
-        "required_fields": {"enabled": mandatory, "stage_ids": [], "statuses": {}},
+        "required_fields": if kind == "dealFields" {
+            json!({"enabled": mandatory, "stage_ids": [], "statuses": {}})
+        } else {
+            json!({"enabled": mandatory})
+        },
     }))
+}
+
+/// Where a field is shown; only those of deals know pipelines (contract, /dealFields and /personFields).
+fn visibility(kind: &str, mandatory: bool) -> Value {
+    let mut shown = json!({"add_visible_flag": mandatory, "details_visible_flag": true});
+    if kind == "dealFields" {
+        shown["projects_detail_visible_flag"] = json!(false);
+        shown["show_in_pipelines"] = json!({"show_in_all": true, "pipeline_ids": []});
+    }
+    shown
 }
 
 fn subfields(field: &Field) -> Value {

@@ -83,7 +83,7 @@ fn pipelines(company: &Company, sink: &mut dyn Sink) {
 fn definitions(company: &Company, sink: &mut dyn Sink) {
     for (kind, definitions) in &company.fields {
         for (field, order) in definitions.iter().zip(0..) {
-            sink.row(kind, Id::Number(field.id), &fields::definition(company, field, order));
+            sink.row(kind, Id::Number(field.id), &fields::definition(company, kind, field, order));
         }
     }
 }

@@ -1,0 +1,338 @@
+//! How fast a vandalised company comes back, and what that costs.
+//!
+//! `cargo bench --bench restore [-- RECORDS]` (20,000 unless told) starts a sandbox
+//! in another process, takes a snapshot, deletes a fifth of the records, edits
+//! another and adds a twentieth, and restores with the added ones deleted: once as
+//! fast as it goes, and once, with a tenth of the records, under a burst limit. A
+//! third part plans the way back of a company of 100,000 records that lost
+//! everything. Every part of a restore runs in a process of its own, so that CPU
+//! time and peak memory are that part's, as the kernel counted them. Nothing here
+//! is a test: it prints the figures and the bar beside each, it does not judge.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+use pdbak::account::{Account, Allowance, Consent, Endpoint, Spent, Token};
+use pdbak::archive::{Archive, Protection, Unlock};
+use pdbak::capture::{self, Outcome, Wanted};
+use pdbak::catalogue::ObjectName;
+use pdbak::clock::Clock;
+use pdbak::monitor::{Monitor, Silent};
+use pdbak::restore::{self, Journal, Plan, Policy, Replayed, Site};
+use serde_json::{Map, Value, json};
+
+const TOKEN: &str = "bench-token";
+/// Requests in two seconds of the largest plan's API token (api/wire.md, Rate limits).
+const BURST: u32 = 120;
+
+/// An object to vandalise: its name at the judge, where single ones are changed, how, an edit, and a new one.
+type Target = (&'static str, &'static str, &'static str, Value, Value);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["role", "capture", url, root] => report(capture_once(url, Path::new(root))),
+        ["role", "plan", root] => report(plan_once(Path::new(root))),
+        ["role", "replay", url, root, name] => report(replay_once(url, Path::new(root), name)),
+        [] => measure(20_000),
+        [records] => measure(records.parse().expect("a number of records")),
+        other => panic!("cannot make sense of {other:?}"),
+    }
+}
+
+fn measure(records: u64) {
+    println!("a company of {records} records, no limit");
+    restored(records, 0);
+    println!("\na company of {} records, {BURST} requests in two seconds allowed", records / 10);
+    restored(records / 10, BURST);
+    println!("\na company of {} records that lost everything", records * 5);
+    lost(records * 5);
+}
+
+/// Vandalises a company, brings it back, and prints what that cost.
+fn restored(records: u64, burst: u32) {
+    let (mut sandbox, url) = start_sandbox(records, burst);
+    let home = tempfile::tempdir().expect("a folder");
+    let root = home.path().join("archive");
+    let root = root.to_str().expect("a path in UTF-8");
+    role(&["capture", &url, root]);
+    let done = vandalise(&url);
+    role(&["capture", &url, root]);
+    let plan = role(&["plan", root]);
+    get(&url, "DELETE", "/sandbox/meter");
+    let replay = role(&["replay", &url, root, plan["name"].as_str().expect("a name")]);
+    let meter = get(&url, "GET", "/sandbox/meter");
+    end(&mut sandbox);
+    println!("  vandalised: {done}; the plan: {} steps", plan["steps"]);
+    let writes = by_kind(&meter);
+    let (steps, wall) = (number(&replay, "steps_wall"), number(&replay, "wall"));
+    line("writes a second", writes as f64 / steps, if burst == 0 { ">= 300" } else { "" });
+    if burst > 0 {
+        let allowed = f64::from(burst) / 2.0 * wall;
+        line("share of the burst used, %", 100.0 * number(&meter, "requests") / allowed, ">= 95");
+    }
+    line("refused with 429", number(&meter, "refused"), "0");
+    line("wall, s (with reading back)", wall, "");
+    line("CPU of the replay, s", number(&replay, "cpu"), "");
+    line("peak of the replay, MiB", number(&replay, "peak"), "");
+    line("CPU of the plan, s", number(&plan, "cpu"), "");
+    line("peak of the plan, MiB", number(&plan, "peak"), "< 200");
+    line("tokens", number(&meter, "tokens"), &format!("planned {}", plan["tokens"]));
+    line("requests", number(&meter, "requests"), &format!("planned {}", plan["requests"]));
+    line("planned over spent, %", 100.0 * number(&plan, "tokens") / number(&meter, "tokens"), "90 to 110");
+    line("reading back, tokens", number(&replay, "back_tokens"), "");
+    line("reading back, requests", number(&replay, "back_requests"), "");
+    println!("  came back: {}", replay["total"]);
+}
+
+/// Plans the way back of a company of which nothing is left.
+fn lost(records: u64) {
+    let home = tempfile::tempdir().expect("a folder");
+    let root = home.path().join("archive");
+    let root = root.to_str().expect("a path in UTF-8");
+    for records in [records, 0] {
+        let (mut sandbox, url) = start_sandbox(records, 0);
+        role(&["capture", &url, root]);
+        end(&mut sandbox);
+    }
+    let plan = role(&["plan", root]);
+    line("steps", number(&plan, "steps"), "");
+    line("CPU of the plan, s", number(&plan, "cpu"), "");
+    line("peak of the plan, MiB", number(&plan, "peak"), "< 200");
+}
+
+fn line(name: &str, figure: f64, bar: &str) {
+    println!("  {name:<32}{figure:>12.1}   {bar}");
+}
+
+/// Prints the requests by kind; answers how many wrote.
+fn by_kind(meter: &Value) -> u64 {
+    let mut writes = 0;
+    let mut rows: Vec<(&String, u64, u64)> = Vec::new();
+    for (name, used) in meter["by_endpoint"].as_object().expect("endpoints") {
+        let (requests, tokens) = (used["requests"].as_u64().unwrap_or(0), used["tokens"].as_u64().unwrap_or(0));
+        writes += if name.starts_with("GET") { 0 } else { requests };
+        rows.push((name, requests, tokens));
+    }
+    rows.sort_by_key(|(_, _, tokens)| std::cmp::Reverse(*tokens));
+    for (name, requests, tokens) in rows {
+        println!("  {name:<52}{requests:>8} requests {tokens:>8} tokens");
+    }
+    writes
+}
+
+fn number(figures: &Value, name: &str) -> f64 {
+    figures[name].as_f64().unwrap_or(f64::NAN)
+}
+
+fn start_sandbox(records: u64, burst: u32) -> (Child, String) {
+    let (records, burst) = (records.to_string(), burst.to_string());
+    let mut sandbox = Command::new(env!("CARGO_BIN_EXE_pdbak"))
+        .args(["sandbox", "--listen", "127.0.0.1:0", "--token", TOKEN, "--json", "--quiet"])
+        .args(["--records", &records, "--burst", &burst])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the sandbox starts");
+    let mut line = String::new();
+    let stdout = sandbox.stdout.take().expect("its output is a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("it says where it answers");
+    let said: Value = serde_json::from_str(&line).expect("one line of JSON");
+    (sandbox, said["url"].as_str().expect("an address").to_owned())
+}
+
+fn end(sandbox: &mut Child) {
+    sandbox.kill().expect("the sandbox ends");
+    sandbox.wait().expect("the sandbox ended");
+}
+
+fn targets() -> Vec<Target> {
+    vec![
+        ("Deals", "/api/v2/deals", "PATCH", json!({"title": "oops", "value": 1}), json!({"title": "Junk"})),
+        ("Persons", "/api/v2/persons", "PATCH", json!({"name": "Oops"}), json!({"name": "Junk"})),
+        ("Organizations", "/api/v2/organizations", "PATCH", json!({"name": "Oops"}), json!({"name": "Junk"})),
+        ("Products", "/api/v2/products", "PATCH", json!({"name": "Oops", "unit": "box"}), json!({"name": "Junk"})),
+        ("Activities", "/api/v2/activities", "PATCH", json!({"subject": "oops"}), json!({"subject": "junk"})),
+        ("Notes", "/v1/notes", "PUT", json!({"content": "oops"}), Value::Null),
+        ("Leads", "/v1/leads", "PATCH", json!({"title": "oops"}), Value::Null),
+        ("Files", "/v1/files", "PUT", json!({"description": "oops"}), Value::Null),
+    ]
+}
+
+/// Deletes a fifth of the records, edits another, adds a twentieth; says how many of each.
+fn vandalise(url: &str) -> String {
+    let mut orders: Vec<(&str, String, Option<Value>)> = Vec::new();
+    let (mut deleted, mut edited, mut added) = (0, 0, 0);
+    for (kind, path, verb, edit, new) in targets() {
+        let judge = get(url, "GET", &format!("/sandbox/judge?object={kind}"));
+        let alive = |row: &&Value| row["is_deleted"] != json!(true) && row["is_archived"] != json!(true);
+        for (at, row) in judge[kind].as_array().expect("rows").iter().filter(alive).enumerate() {
+            let id = row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned);
+            match at % 5 {
+                0 => orders.push(("DELETE", format!("{path}/{id}"), None)),
+                1 => orders.push((verb, format!("{path}/{id}"), Some(edit.clone()))),
+                _ => {}
+            }
+            (deleted, edited) = (deleted + u32::from(at % 5 == 0), edited + u32::from(at % 5 == 1));
+            if at % 20 == 2 && !new.is_null() {
+                orders.push(("POST", path.to_owned(), Some(new.clone())));
+                added += 1;
+            }
+        }
+    }
+    runtime().block_on(async {
+        let client = client();
+        let all = stream::iter(orders).map(|order| insist(&client, url, order)).buffer_unordered(8);
+        all.for_each(|()| async {}).await;
+    });
+    format!("{deleted} deleted, {edited} edited, {added} added")
+}
+
+/// Sends one request as often as it takes.
+async fn insist(client: &reqwest::Client, url: &str, (verb, path, body): (&str, String, Option<Value>)) {
+    loop {
+        let request = client.request(verb.parse().expect("a method"), format!("{url}{path}"));
+        let request = request.header("x-api-token", TOKEN);
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let status = request.send().await.expect("an answer").status().as_u16();
+        if status != 429 {
+            // What went with its parent is gone already, and a lead without person and organization takes no edit.
+            assert!(status < 300 || matches!(status, 400 | 404 | 410), "{verb} {path}: {status}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Runs this program in a role and reads its figures.
+fn role(arguments: &[&str]) -> Value {
+    let own = std::env::current_exe().expect("this program's path");
+    let output = Command::new(own).arg("role").args(arguments).stderr(Stdio::inherit()).output().expect("it runs");
+    serde_json::from_slice(&output.stdout).expect("figures")
+}
+
+fn report(mut figures: Value) {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("what the kernel counted");
+    let after_name: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks: f64 = [11, 12].iter().map(|at| after_name[*at].parse::<f64>().expect("ticks")).sum();
+    let status = std::fs::read_to_string("/proc/self/status").expect("what the kernel counted");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("peak memory");
+    let peak: f64 = peak.trim().trim_end_matches(" kB").parse().expect("kilobytes");
+    // The kernel counts hundredths of a second on every Linux that pdbak is built for.
+    figures["cpu"] = json!(ticks / 100.0);
+    figures["peak"] = json!(peak / 1024.0);
+    println!("{figures}");
+}
+
+struct NoSecret;
+
+impl Unlock for NoSecret {
+    fn passphrase(&self) -> Result<zeroize::Zeroizing<String>, pdbak::archive::Error> {
+        Ok(zeroize::Zeroizing::new("bench".to_owned()))
+    }
+}
+
+fn archive(root: &Path) -> Archive {
+    if root.exists() {
+        return Archive::open(root, &NoSecret, Clock::System).expect("an archive");
+    }
+    let passphrase = zeroize::Zeroizing::new("bench".to_owned());
+    Archive::create(root, Protection::Encrypted { passphrase, recovery: None }, Clock::System).expect("an archive")
+}
+
+async fn account(url: &str) -> Account {
+    let endpoint = Endpoint::parse(url).expect("an address");
+    let token = Token::new(TOKEN.to_owned());
+    Account::connect(endpoint, token, Allowance::Unlimited, Clock::System).await.expect("an account")
+}
+
+fn capture_once(url: &str, root: &Path) -> Value {
+    let archive = archive(root);
+    let outcome = runtime().block_on(async {
+        let account = account(url).await;
+        let wanted = Wanted::default();
+        capture::capture(&account, &archive, &wanted, Clock::System, &Silent).await.expect("a capture")
+    });
+    let Outcome::Finished(manifest) = outcome else { panic!("the sandbox has no budget") };
+    json!({"requests": manifest.requests, "tokens": manifest.tokens})
+}
+
+/// Plans from the newest snapshot back to the one before it.
+fn plan_once(root: &Path) -> Value {
+    let archive = archive(root);
+    let ids: Vec<_> = archive.snapshots().expect("snapshots").into_iter().map(|manifest| manifest.id).collect();
+    let [.., before, after] = ids.as_slice() else { panic!("two snapshots were taken") };
+    let (goal, seen) = (archive.snapshot(before).expect("the goal"), archive.snapshot(after).expect("the state"));
+    let lineage = restore::lineage(&archive).expect("the journals");
+    let policy = Policy { delete_added: true, ..Policy::default() };
+    let plan = restore::plan(&goal, &seen, &policy, &lineage).expect("a plan");
+    let price = plan.price();
+    let journal = Journal::create(&archive, &plan, Clock::System).expect("a journal");
+    json!({"steps": plan.steps().len(), "name": journal.name(), "tokens": price.tokens(), "requests": price.requests})
+}
+
+/// Knows what had been spent when the last step ended: what comes after is reading back.
+struct Watch<'a> {
+    account: &'a Account,
+    begun: Instant,
+    last: Mutex<(f64, Spent)>,
+}
+
+impl Monitor for Watch<'_> {
+    fn began(&self, _object: &ObjectName, _expected: Option<u64>) {}
+
+    fn advanced(&self, _object: &ObjectName, _records: u64, _tokens: u64) {
+        *self.last.lock().expect("nobody panics") = (self.begun.elapsed().as_secs_f64(), self.account.spent());
+    }
+
+    fn ended(&self, _object: &ObjectName, _outcome: &str) {}
+
+    fn warned(&self, text: &str) {
+        eprintln!("{text}");
+    }
+}
+
+fn replay_once(url: &str, root: &Path, name: &str) -> Value {
+    let archive = archive(root);
+    let (mut journal, plan): (Journal, Plan) = Journal::resume(&archive, name, Clock::System).expect("a journal");
+    runtime().block_on(async {
+        let account = account(url).await;
+        let writer = account.writer(&Consent::given());
+        let site = Site { account: &account, writer: &writer, archive: &archive };
+        let watch = Watch { account: &account, begun: Instant::now(), last: Mutex::default() };
+        let replayed = restore::replay(&plan, &mut journal, &site, &watch).await.expect("a replay");
+        let wall = watch.begun.elapsed().as_secs_f64();
+        let (steps_wall, spent) = *watch.last.lock().expect("nobody panics");
+        let Replayed { report: Some(report), .. } = replayed else { panic!("{:?}", replayed.stopped) };
+        let total = serde_json::to_value(report.total).unwrap_or_default();
+        json!({
+            "wall": wall, "steps_wall": steps_wall, "total": Map::from_iter(total.as_object().cloned().unwrap_or_default()),
+            "back_tokens": account.spent().tokens - spent.tokens,
+            "back_requests": account.spent().requests - spent.requests,
+        })
+    })
+}
+
+fn client() -> reqwest::Client {
+    // Opening an account installs it as well; this may be the first time.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+fn get(url: &str, method: &str, path: &str) -> Value {
+    runtime().block_on(async {
+        let request = client().request(method.parse().expect("a method"), format!("{url}{path}"));
+        request.send().await.expect("an answer").json().await.unwrap_or_default()
+    })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
