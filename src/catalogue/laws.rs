@@ -110,9 +110,10 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     let order: Vec<&str> = in_restore_order().iter().map(|object| object.name).collect();
     assert_eq!(
         order.join(" "),
-        "users pipelines stages activityTypes leadLabels organizations persons products deals leads archivedDeals \
-         archivedLeads activities notes files organizationFollowers personFollowers organizationRelationships \
-         productFollowers productVariations personPictures productImages dealProducts dealDiscounts dealInstallments dealFollowers dealParticipants \
+        "users productFields pipelines stages dealFields personFields organizationFields activityTypes leadLabels \
+         organizations persons products deals leads archivedDeals archivedLeads activities notes files \
+         organizationFollowers personFollowers organizationRelationships productFollowers productVariations \
+         personPictures productImages dealProducts dealDiscounts dealInstallments dealFollowers dealParticipants \
          noteComments filters webhooks"
     );
 }

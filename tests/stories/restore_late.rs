@@ -36,7 +36,7 @@ fn late(requests: u64) -> (Report, Vec<String>, World, Vec<(String, usize)>) {
     let note = ids(&world, "Notes")[0];
     world.call("DELETE", &format!("/v1/notes/{note}"), None);
     let plan = planned(&world, &goal, &Policy::default());
-    assert_eq!(plan.steps.len(), 1);
+    assert_eq!(plan.steps.len(), 1, "{:?}", plan.steps);
     world.order(&[&format!("POST * late={requests}")]);
     let (account, archive, listening) = (world.account(), world.archive(), Listening::default());
     let mut journal = Journal::create(&archive, &plan, clock()).expect("a journal");
