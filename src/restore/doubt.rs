@@ -23,6 +23,7 @@ use crate::account::{Account, Ask, Error, Position};
 use crate::archive::Snapshot;
 use crate::catalogue::{Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
+use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, as_made, identity, is_deleted, shows};
 use crate::restore::state::State;
@@ -41,9 +42,18 @@ pub(super) type Place = (&'static str, Option<Key>);
 pub(super) fn place(request: &Request) -> Option<Place> {
     match &request.verb {
         // Reviving reads before it writes; only making the record anew must not happen twice.
-        Verb::Create { under, .. } | Verb::Revive { under, .. } => Some((request.object.name, under.clone())),
+        Verb::Create { under, .. } | Verb::Revive { under, .. } => {
+            Some((request.object.name, under.clone().or_else(|| named(request))))
+        }
         Verb::Update { .. } | Verb::AddOptions { .. } | Verb::Delete { .. } | Verb::Expel { .. } => None,
     }
+}
+
+/// The first parent that a record names which is listed under each of them.
+fn named(request: &Request) -> Option<Key> {
+    let object = request.object;
+    let mut references = object.references.iter().filter(|_| object.is_shared());
+    references.find_map(|reference| request.body.get(reference.top()).and_then(value_key))
 }
 
 /// What looking has shown.
