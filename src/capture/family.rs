@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::Error;
 use super::heads::{Head, Heads};
 use super::held::Held;
+use super::notes::Failure;
 use super::run::Run;
 use super::sweep::Looked;
 use super::way::{self, Way};
@@ -178,8 +179,12 @@ impl Run<'_> {
         let mut desk = self.desk();
         let mut all = Heads::default();
         let mut complete = true;
+        let mut offered = Vec::new();
         for parent in object.parents() {
             let progress = desk.notes.progress(parent);
+            if !matches!(progress.failure, Some(Failure::NotOffered(_))) {
+                offered.push(ObjectName::known(parent));
+            }
             complete &= progress.way == Some(Way::Walk) && progress.failure.is_none() && progress.bad == 0;
         }
         for heads in desk.notes.heads.get(object.name).into_iter().flat_map(|by_parent| by_parent.values()) {
@@ -188,8 +193,8 @@ impl Run<'_> {
         drop(desk);
         all.settle();
         if !complete && !is_hinted(object) {
-            // Parents that were not listed this time have children all the same.
-            for parent in object.parents().iter().map(|parent| ObjectName::known(parent)) {
+            // Parents that were not listed this time have children all the same, unless they are not offered any more.
+            for parent in offered {
                 let Some(base) = self.base.as_ref().filter(|base| base.contents(&parent).is_some()) else { continue };
                 let mut unlisted = Heads::default();
                 for key in base.keys(&parent)? {

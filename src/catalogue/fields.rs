@@ -117,6 +117,13 @@ pub(super) static PROJECT_FIELDS: Object = Object {
     name: "projectFields",
     path: "/projectFields",
     single: Some(Single { path: "/projectFields/{id}", version: Version::V2, price: 1 }),
+    references: &STAGES,
+    create: Write::json(
+        Call::v2(Method::Post, "/projectFields", 5),
+        &["field_name", "field_type", "options", "ui_visibility", "important_fields", "required_fields"],
+        REQUIRED,
+    ),
+    options: Some(Call::v2(Method::Post, "/projectFields/{id}/options", 5)),
     evidence: "api/objects.md Project fields, api/custom-fields.md, openapi v2, 2026-11-23",
     ..V2
 };

@@ -7,6 +7,7 @@
 //! description, which shares nothing with it.
 
 mod activities;
+mod call;
 mod company;
 mod contacts;
 mod deals;

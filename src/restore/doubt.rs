@@ -43,12 +43,17 @@ pub(super) fn place(request: &Request) -> Option<Place> {
     match &request.verb {
         // Reviving reads before it writes; only making the record anew must not happen twice.
         Verb::Create { under, .. } | Verb::Revive { under, .. } => {
-            // A row that names its parent is listed under the one that was sent.
-            let named = || request.object.parent_field().and_then(|field| value_key(request.body.get(field)?));
-            Some((request.object.name, under.clone().or_else(named)))
+            Some((request.object.name, under.clone().or_else(|| named(request))))
         }
         Verb::Update { .. } | Verb::AddOptions { .. } | Verb::Delete { .. } | Verb::Expel { .. } => None,
     }
+}
+
+/// The first parent that a record names which is listed under each of them.
+fn named(request: &Request) -> Option<Key> {
+    let object = request.object;
+    let mut references = object.references.iter().filter(|_| object.is_shared());
+    references.find_map(|reference| request.body.get(reference.top()).and_then(value_key))
 }
 
 /// What looking has shown.

@@ -32,6 +32,7 @@ mod same;
 mod scope;
 mod stamp;
 mod state;
+mod summary;
 mod translate;
 mod verify;
 
@@ -40,11 +41,12 @@ pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::lineage;
 pub use plan::{
-    Action, AddOptions, ByNature, Counts, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
-    SideEffects, Stamp, Step, StepNumber, Summary, Update, Upload,
+    Action, AddOptions, ByNature, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
+    SideEffects, Stamp, Step, StepNumber, Update, Upload,
 };
 pub use planner::{CannotPlan, plan};
 pub use policy::{Missing, Policy, Scope, StandIn};
 pub use replay::{Error, Replayed, Site, Stop, replay};
 pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};
+pub use summary::{Counts, Summary};

@@ -75,7 +75,7 @@ fn killed_before_and_after_each_of_its_requests_a_restore_makes_no_record_twice_
     // Nothing was waved through: what was written was struck before and after.
     assert_eq!(kills, tap.strikes_so_far());
     assert_eq!(ended.stopped, None);
-    assert!(total(&ended).is_clean());
+    assert!(total(&ended).is_clean(), "{:?}", ended.report);
     assert_eq!(living(&world), living(&plain));
     let after = world.judge();
     for (kind, fields) in COMPARED {

@@ -94,6 +94,7 @@ fn key(kind: &str, row: &Map<String, Value>) -> String {
         "OrganizationFollowers" => text("org_id"),
         "ProductFollowers" => text("product_id"),
         "RoleSettings" | "RolePipelines" => text("role_id"),
+        "ProjectGroups" | "ProjectPlans" => text("project_id"),
         _ => None,
     };
     let own = match kind {
@@ -106,7 +107,6 @@ fn key(kind: &str, row: &Map<String, Value>) -> String {
         "ProductImages" | "PersonPictures" => parent.clone(),
         "NoteComments" => text("uuid"),
         _ if kind.ends_with("Followers") => text("user_id"),
-        "ProjectGroups" | "ProjectPlans" => text("project_id"),
         _ => None,
     };
     let own = own
