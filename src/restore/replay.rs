@@ -24,7 +24,7 @@ use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Plan, Step};
 use crate::restore::readback;
 use crate::restore::report::Report;
-use crate::restore::request::{Request, request};
+use crate::restore::request::{Request, Verb, request};
 
 /// Writes in flight at one time. The service serialises what it must; the burst limit is the client's business.
 const IN_FLIGHT: usize = 8;
@@ -149,7 +149,7 @@ enum Sent {
     Ended(Outcome),
     /// The answer was lost.
     Lost,
-    /// It did not leave, and none will.
+    /// It came to nothing, as far as anybody knows, and no other will leave.
     Stopped(Stop),
 }
 
@@ -231,7 +231,10 @@ impl<'r> Run<'r> {
                 Sent::Ended(outcome) => ended.push(outcome),
                 Sent::Lost => lost.push(request),
                 Sent::Stopped(stop) => {
-                    ended.push(request.ended(Was::Unsent, ""));
+                    // An earlier try of an update may have taken place unanswered: it stays in doubt.
+                    if !matches!((&request.verb, &stop), (Verb::Update { .. }, Stop::Unreachable(_))) {
+                        ended.push(request.ended(Was::Unsent, ""));
+                    }
                     stopped = Some(stop);
                 }
             }

@@ -131,8 +131,9 @@ impl<'r> Run<'r> {
         };
         match self.row(journal, step, &live).await? {
             Some(None) => Ok(Some(request.ended(Was::Conflict, "it was deleted since the plan was made"))),
-            Some(Some(row)) if !seen.holds(request.object, &row) => Ok(Some(request.ended(Was::Conflict, MOVED))),
+            // First: whoever has put it right meanwhile, there is nothing left to overwrite.
             Some(Some(row)) if unlike(&row, &request.body).is_empty() => Ok(Some(request.done(Was::Equal, live, row))),
+            Some(Some(row)) if !seen.holds(request.object, &row) => Ok(Some(request.ended(Was::Conflict, MOVED))),
             Some(row) => {
                 request.before = row;
                 Ok(None)
