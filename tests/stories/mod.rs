@@ -8,6 +8,7 @@ mod capture_increment;
 mod capture_program;
 mod cli;
 mod restore;
+mod restore_company;
 mod restore_files;
 mod restore_killed;
 mod restore_late;
