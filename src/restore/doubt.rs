@@ -19,7 +19,7 @@ use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::account::{Account, Ask, Error, Position};
+use crate::account::{Account, Ask, Error, Walk};
 use crate::archive::Snapshot;
 use crate::catalogue::{Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
@@ -144,18 +144,16 @@ async fn list(
 ) -> Result<Vec<Map<String, Value>>, Error> {
     let parents: Vec<Key> = parent.into_iter().cloned().collect();
     let extra = newest_first(object);
-    let mut position = Position::Start;
+    let mut walk = Walk::default();
     let mut rows = Vec::new();
-    loop {
+    while let Some(position) = walk.position() {
         let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
         let page_rows: Vec<Map<String, Value>> = page.rows.iter().filter_map(|row| fields(row)).collect();
         let sorted_out = !extra.is_empty() && !page_rows.is_empty() && !more(&page_rows);
         rows.extend(page_rows);
-        match page.next {
-            Some(next) if !sorted_out => position = next,
-            _ => return Ok(rows),
-        }
+        walk.turn(page.next.filter(|_| !sorted_out))?;
     }
+    Ok(rows)
 }
 
 /// What turns a list around, where the catalogue says that it can be sorted.
