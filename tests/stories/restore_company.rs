@@ -124,10 +124,14 @@ fn who_takes_part_in_a_deal_does_so_again_and_nobody_else() {
         }
         let goal = world.snapshot();
         assert_eq!(participants(&world, deal), ["\"Deleted\"", "\"Removed\"", "\"Stays\""]);
+        world.advance_seconds(3_600);
         let rows = world.judge()["DealParticipants"].clone();
         let row = rows.as_array().expect("rows").iter().find(|row| row["person_id"] == json!(removed)).expect("a row");
         world.call("DELETE", &format!("{path}/{}", row["id"]), None);
-        world.call("POST", &path, Some(&json!({"person_id": stranger})));
+        // Two, for a deal whose number of participants stays as it was shows nothing to an increment.
+        for one in [stranger, person("Another")] {
+            world.call("POST", &path, Some(&json!({"person_id": one})));
+        }
         world.call("DELETE", &format!("/api/v2/persons/{deleted}"), None);
         back(&world, &goal);
         assert_eq!(participants(&world, deal), ["\"Deleted\"", "\"Removed\"", "\"Stays\""], "{answer}");
