@@ -66,6 +66,8 @@ pub(super) struct Limits {
     pub(super) day: Option<u64>,
     /// Tokens left today.
     pub(super) day_left: Option<u64>,
+    /// POST and PUT requests left today.
+    pub(super) writes_left: Option<u64>,
     /// How long a refused request should wait.
     pub(super) retry_after: Option<Duration>,
     /// What time the service believes it is.
@@ -101,6 +103,10 @@ pub(super) struct Budget {
     gate: Option<Gate>,
     /// Requests without an answer yet, and their tokens.
     open: Spent,
+    /// POST and PUT requests left today, as the newest answer told.
+    writes_left: Option<u64>,
+    /// Those without an answer yet.
+    open_writes: u64,
 }
 
 /// The day's tokens, as the newest answer told.
@@ -123,17 +129,8 @@ impl Budget {
             Allowance::Share(_) | Allowance::Unlimited => None,
         };
         let (day, burst, gate, open) = (None, None, None, Spent::default());
-        Budget {
-            allowance,
-            spent: Spent::default(),
-            purse,
-            day,
-            burst,
-            burst_told: false,
-            sent: VecDeque::new(),
-            gate,
-            open,
-        }
+        let (spent, sent, burst_told) = (Spent::default(), VecDeque::new(), false);
+        Budget { allowance, spent, purse, day, burst, burst_told, sent, gate, open, writes_left: None, open_writes: 0 }
     }
 
     pub(super) fn spent(&self) -> Spent {
@@ -182,6 +179,27 @@ impl Budget {
         Verdict::Go
     }
 
+    /// As [`Budget::ask`], for a request that counts as a write; tell when it is over, too.
+    ///
+    /// A user has 10,000 POST and PUT a day (api/wire.md, Rate limits). UNCONFIRMED: whether v2 PATCH and DELETE count;
+    /// they are let through, and shown in what is left if they do.
+    pub(super) fn ask_write(&mut self, price: u32, now: Moment) -> Verdict {
+        if self.writes_left.is_some_and(|left| self.open_writes >= left) {
+            return Verdict::SpentUntil(next_midnight(now.wall));
+        }
+        let verdict = self.ask(price, now);
+        self.open_writes += u64::from(verdict == Verdict::Go);
+        verdict
+    }
+
+    /// A write came back, with or without an answer; without one it stays counted.
+    pub(super) fn close_write(&mut self, left: Option<u64>) {
+        self.open_writes = self.open_writes.saturating_sub(1);
+        if left.is_none() {
+            self.writes_left = self.writes_left.map(|left| left.saturating_sub(1));
+        }
+    }
+
     /// How long the burst window is closed, if it is.
     fn burst_wait(&mut self, now: Duration) -> Option<Duration> {
         self.sent.retain(|sent| *sent + WINDOW > now);
@@ -208,6 +226,7 @@ impl Budget {
             let left = left.saturating_sub(self.open.requests);
             self.gate = Some(Gate { left, until: now.running + reset });
         }
+        self.writes_left = limits.writes_left.or(self.writes_left);
         let Some(left) = limits.day_left else { return };
         let limit = limits.day.or(self.day.map(|day| day.limit)).unwrap_or(left);
         self.day = Some(Day { left, limit });
@@ -228,7 +247,8 @@ impl Budget {
 
 /// When the day's tokens are believed to come back.
 ///
-/// The service does so at midnight of its server's zone (api/wire.md), which no answer names: UTC is the estimate.
+/// The service does so at midnight of its server's zone (api/wire.md), which no answer names. UNCONFIRMED: that it is
+/// UTC. A run that goes on too early is told 429 again and nothing is lost.
 pub(super) fn next_midnight(now: DateTime<Utc>) -> DateTime<Utc> {
     let tomorrow = now.date_naive().checked_add_days(Days::new(1)).unwrap_or(now.date_naive());
     tomorrow.and_time(NaiveTime::MIN).and_utc()
@@ -373,6 +393,25 @@ mod tests {
         let mut budget = met(Allowance::Unlimited, burst(40, 0));
         assert_eq!(budget.ask(1, at(500)), Verdict::Wait(Duration::from_millis(1_510)));
         assert_eq!(budget.ask(1, at(2_010)), Verdict::Go);
+    }
+
+    #[test]
+    fn the_day_s_last_writes_are_not_overdrawn_by_requests_under_way() {
+        let mut budget = met(Allowance::Unlimited, Limits { writes_left: Some(2), ..burst(20, 19) });
+        assert_eq!(budget.ask_write(5, at(5_000)), Verdict::Go);
+        assert_eq!(budget.ask_write(5, at(5_000)), Verdict::Go);
+        assert_eq!(budget.ask_write(5, at(5_000)), Verdict::SpentUntil(midnight()));
+        // Reading goes on.
+        assert_eq!(budget.ask(5, at(5_000)), Verdict::Go);
+        // One was answered, of the other nothing is known: the service may have counted it.
+        budget.learn(5, &Limits { writes_left: Some(1), ..burst(20, 17) }, at(5_100));
+        budget.close_write(Some(1));
+        budget.close(5);
+        budget.close_write(None);
+        assert_eq!(budget.ask_write(5, at(9_000)), Verdict::SpentUntil(midnight()));
+        // A new day, as the next answer tells.
+        budget.learn(5, &Limits { writes_left: Some(9_999), ..burst(20, 17) }, at(9_100));
+        assert_eq!(budget.ask_write(5, at(12_000)), Verdict::Go);
     }
 
     #[test]

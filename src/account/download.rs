@@ -77,7 +77,7 @@ impl Account {
         let _turn = self.turn().await;
         let mut tried = Tried::default();
         loop {
-            let reserved = self.admit(request.price).await?;
+            let reserved = self.admit(request).await?;
             let begun = self.wire.begin(request, None).await;
             match &begun {
                 Ok(response) => reserved.learn(&exchange::limits(response.headers())),

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 /// Errors of the account, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Today's tokens, or the run's share of them, are spent. The time is when the service is believed to give new
+    /// Today's tokens, the run's share of them, or today's writes are spent. The time is when the service is believed to give new
     /// ones: it does so at midnight of its own zone, which it does not tell, so midnight UTC is the estimate.
     #[error("token budget spent until {0}")]
     BudgetSpent(DateTime<Utc>),

@@ -225,6 +225,7 @@ pub(super) fn limits(headers: &HeaderMap) -> Limits {
         burst_reset: number("x-ratelimit-reset").map(seconds),
         day: number("x-daily-ratelimit-token-limit"),
         day_left: number("x-daily-ratelimit-token-remaining"),
+        writes_left: number("x-daily-requests-left"),
         retry_after: retry_after.map(seconds),
         date,
     }

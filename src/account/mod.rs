@@ -40,7 +40,7 @@ use tokio::sync::Semaphore;
 pub use budget::{Allowance, Spent};
 pub use endpoint::{Endpoint, Token};
 pub use error::Error;
-pub use page::{Ask, Page, Position};
+pub use page::{Ask, Page, Position, Walk};
 pub use pass::Credential;
 pub use probe::Offer;
 pub use write::{Attached, Consent, Writer};
@@ -217,12 +217,11 @@ impl Account {
         let mut rows = Vec::with_capacity(keys.len());
         for batch in keys.chunks(100) {
             let extra = [(parameter, address::joined(batch))];
-            let mut ask = Ask { extra: &extra, ..Ask::first(object) };
-            loop {
-                let page = self.page(&ask).await?;
+            let mut walk = Walk::default();
+            while let Some(position) = walk.position() {
+                let page = self.page(&Ask { extra: &extra, position, ..Ask::first(object) }).await?;
                 rows.extend(page.rows);
-                let Some(next) = page.next else { break };
-                ask.position = next;
+                walk.turn(page.next)?;
             }
         }
         Ok(rows)
@@ -288,7 +287,7 @@ impl Account {
         let _turn = self.turn().await;
         let mut tried = Tried::default();
         loop {
-            let reserved = self.admit(request.price).await?;
+            let reserved = self.admit(request).await?;
             let came = self.wire.send(request).await;
             match &came {
                 Ok(answer) => reserved.learn(&answer.limits),
@@ -380,13 +379,17 @@ impl Account {
         self.turns.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// Waits until the budget lets a request of this price go.
-    async fn admit(&self, price: u32) -> Result<Reserved<'_>, Error> {
+    /// Waits until the budget lets a request go.
+    async fn admit(&self, request: &Request<'_>) -> Result<Reserved<'_>, Error> {
+        let (price, writes) = (request.price, matches!(request.method, Method::POST | Method::PUT));
         loop {
             let now = self.moment();
-            let verdict = self.purses().ask(price, now);
+            let verdict = match writes {
+                true => self.purses().ask_write(price, now),
+                false => self.purses().ask(price, now),
+            };
             match verdict {
-                Verdict::Go => return Ok(Reserved { account: self, price, open: true }),
+                Verdict::Go => return Ok(Reserved { account: self, price, writes, open: true }),
                 Verdict::Wait(pause) => tokio::time::sleep(pause.max(Duration::from_millis(1))).await,
                 Verdict::SpentUntil(until) => return Err(Error::BudgetSpent(until)),
             }
@@ -406,13 +409,20 @@ impl Account {
 struct Reserved<'a> {
     account: &'a Account,
     price: u32,
+    /// Whether it counts against the writes of a day.
+    writes: bool,
     open: bool,
 }
 
 impl Reserved<'_> {
     fn learn(mut self, limits: &Limits) {
         let now = self.account.moment();
-        self.account.purses().learn(self.price, limits, now);
+        let mut purses = self.account.purses();
+        purses.learn(self.price, limits, now);
+        if self.writes {
+            purses.close_write(limits.writes_left);
+        }
+        drop(purses);
         if let Some(date) = limits.date {
             *self.account.told.lock().expect("nothing panics while it holds the time") = Some((date, Instant::now()));
         }
@@ -423,7 +433,11 @@ impl Reserved<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if self.open {
-            self.account.purses().close(self.price);
+            let mut purses = self.account.purses();
+            purses.close(self.price);
+            if self.writes {
+                purses.close_write(None);
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //! of them. What is not said is not guessed: a page that does not tell whether it is
 //! the last one is an error, for a list that ends early looks like deletions.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -50,6 +52,38 @@ pub struct Page {
     pub rows: Vec<Box<RawValue>>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<Position>,
+}
+
+/// A walk along a list, page by page, that comes to an end even if the list does not.
+#[derive(Debug)]
+pub struct Walk {
+    at: Option<Position>,
+    cursors: HashSet<String>,
+}
+
+impl Default for Walk {
+    fn default() -> Walk {
+        Walk { at: Some(Position::Start), cursors: HashSet::new() }
+    }
+}
+
+impl Walk {
+    /// Where the page to be asked for begins; `None` after the last.
+    pub fn position(&self) -> Option<Position> {
+        self.at.clone()
+    }
+
+    /// Goes on to where a page pointed to; [`Error::Garbled`] when the list leads back to where it was before.
+    pub fn turn(&mut self, next: Option<Position>) -> Result<(), Error> {
+        if let Some(Position::Cursor(cursor)) = &next
+            && !self.cursors.insert(cursor.clone())
+        {
+            return Err(Error::Garbled("the list leads back to a page it has shown".to_owned()));
+        }
+        // Offsets grow: `Ask::next` sees to that.
+        self.at = next;
+        Ok(())
+    }
 }
 
 impl Ask<'_> {
@@ -262,6 +296,18 @@ mod tests {
         let deals = ask("deals", Position::Cursor("b".into()));
         let again = page(&deals, r#"{"data":[{"id":1}],"additional_data":{"next_cursor":"b"}}"#);
         assert!(matches!(again, Err(Error::Garbled(_))));
+    }
+
+    #[test]
+    fn a_walk_ends_when_the_list_leads_back() {
+        let mut walk = Walk::default();
+        for cursor in ["a", "b"] {
+            walk.turn(Some(Position::Cursor(cursor.into()))).expect("a new page");
+        }
+        let back = walk.turn(Some(Position::Cursor("a".into()))).expect_err("a circle").to_string();
+        assert_eq!(back, "garbled answer: the list leads back to a page it has shown");
+        walk.turn(None).expect("the end");
+        assert_eq!(walk.position(), None);
     }
 
     #[test]

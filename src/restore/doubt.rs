@@ -19,7 +19,7 @@ use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::account::{Account, Ask, Error, Position};
+use crate::account::{Account, Ask, Error, Walk};
 use crate::archive::Snapshot;
 use crate::catalogue::{Listing, Object, ObjectName, Version};
 use crate::record::{Key, RecordId};
@@ -316,14 +316,11 @@ async fn walk(
     for question in if object.questions.is_empty() { unasked } else { object.questions } {
         let asked = question.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let extra: Vec<(&str, String)> = extra.iter().cloned().chain(asked).collect();
-        let mut position = Position::Start;
-        loop {
+        let mut way = Walk::default();
+        while let Some(position) = way.position() {
             let page = account.page(&Ask { object, parents: &parents, since: None, extra: &extra, position }).await?;
             let wanted = visit(page.rows.iter().filter_map(|row| fields(row)).collect());
-            match page.next {
-                Some(next) if wanted => position = next,
-                _ => break,
-            }
+            way.turn(page.next.filter(|_| wanted))?;
         }
     }
     Ok(())

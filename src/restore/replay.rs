@@ -158,7 +158,7 @@ enum Sent {
     Ended(Outcome),
     /// The answer was lost.
     Lost,
-    /// It did not leave, and none will.
+    /// It came to nothing, as far as anybody knows, and no other will leave.
     Stopped(Stop),
 }
 

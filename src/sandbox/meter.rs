@@ -83,16 +83,20 @@ impl Meter {
 
     /// The headers of an answer.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
-        let limit = if self.daily_tokens == 0 { u64::from(u32::MAX) } else { self.daily_tokens };
         let burst = if self.burst == 0 { 100_000 } else { self.burst as usize };
-        vec![
-            ("x-daily-ratelimit-token-limit", limit.to_string()),
-            ("x-daily-ratelimit-token-remaining", limit.saturating_sub(self.spent).to_string()),
+        let mut headers = vec![
             ("x-ratelimit-limit", burst.to_string()),
             ("x-ratelimit-remaining", burst.saturating_sub(self.recent.len()).to_string()),
             ("x-ratelimit-reset", WINDOW_SECONDS.to_string()),
             ("x-daily-requests-left", WRITES_A_DAY.saturating_sub(self.writes).to_string()),
-        ]
+        ];
+        // Without a limit there is nothing to tell; answers of the service lack these at times, too (api/wire.md).
+        if self.daily_tokens > 0 {
+            let left = self.daily_tokens.saturating_sub(self.spent);
+            headers.push(("x-daily-ratelimit-token-limit", self.daily_tokens.to_string()));
+            headers.push(("x-daily-ratelimit-token-remaining", left.to_string()));
+        }
+        headers
     }
 
     /// What was used, in all and by endpoint.

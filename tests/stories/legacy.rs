@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use pdbak::archive::Coverage;
+use pdbak::capture::Wanted;
 use pdbak::restore::Policy;
 use pdbak::sandbox::Options;
 use serde_json::{Map, Value, json};
 
-use super::restore::{left, planned, replayed, total};
+use super::restore::{left, planned_from, replayed, total};
 use crate::support::{World, assert_holds_the_truth, contents};
 
 const OBJECTS: [&str; 3] = ["subscriptions", "subscriptionPayments", "globalMessages"];

@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use pdbak::account::Consent;
 use pdbak::catalogue::ObjectName;
 use pdbak::monitor::Monitor;
-use pdbak::restore::{self, Journal, Policy, Report, Site, Verdict};
+use pdbak::restore::{self, Journal, Policy, Report, Site, Stop, Verdict};
 use serde_json::{Value, json};
 
 use super::capture::ids;
-use super::restore::{clock, left, living, planned};
+use super::restore::{clock, left, living, planned, replayed};
 use crate::support::World;
 
 /// Keeps what is said.
@@ -81,4 +81,39 @@ fn a_request_that_takes_place_after_it_was_sent_again_is_told_as_a_twin() {
     let newest = rows.filter_map(|row| row["id"].as_u64()).max().expect("a note");
     assert_ne!(made, format!("notes/{newest}"));
     assert!(finding.words[0].starts_with(&format!("notes/{newest} shows the same")), "{finding:?}");
+}
+
+#[test]
+fn an_update_that_took_place_while_none_of_its_tries_was_answered_is_known_again_by_the_next_run() {
+    let world = World::of(200);
+    let goal = world.snapshot();
+    let deal = ids(&world, "Deals")[0];
+    world.call("PATCH", &format!("/api/v2/deals/{deal}"), Some(&json!({"title": "oops"})));
+    let plan = planned(&world, &goal, &Policy::default());
+    assert_eq!(plan.steps.len(), 1);
+    // The first try takes place; the second is told to come back later than anybody waits.
+    world.advance_seconds(60);
+    world.order(&["PATCH * lose-answer", "PATCH * status=503 retry-after=3600"]);
+    let stopped = replayed(&world, &plan).stopped;
+    assert!(matches!(stopped, Some(Stop::Unreachable(_))), "{stopped:?}");
+    world.clear_faults();
+    let again = replayed(&world, &plan);
+    assert_eq!(again.stopped, None);
+    let report = again.report.expect("a report");
+    assert_eq!((report.total.equal, report.total.conflicts), (1, 0), "{:?}", report.findings);
+}
+
+#[test]
+fn a_record_that_somebody_else_has_put_right_since_the_plan_is_no_conflict() {
+    let world = World::of(200);
+    let deal = ids(&world, "Deals")[0];
+    let at = format!("/api/v2/deals/{deal}");
+    let title = world.call("GET", &at, None)["data"]["title"].clone();
+    let goal = world.snapshot();
+    world.call("PATCH", &at, Some(&json!({"title": "oops"})));
+    let plan = planned(&world, &goal, &Policy::default());
+    world.advance_seconds(60);
+    world.call("PATCH", &at, Some(&json!({"title": title})));
+    let report = replayed(&world, &plan).report.expect("a report");
+    assert_eq!((report.total.equal, report.total.conflicts), (1, 0), "{:?}", report.findings);
 }

@@ -43,7 +43,7 @@ fn an_edited_comment_is_found_within_the_days_of_a_sweep_and_until_then_its_age_
 
 #[test]
 fn an_unchanged_second_snapshot_costs_less_than_a_twentieth_of_the_first() {
-    let world = World::of(5_000);
+    let world = World::of(8_000);
     let (first, second) = (world.snapshot(), world.snapshot());
     eprintln!("first {} tokens, unchanged second {}", first.tokens, second.tokens);
     assert!(second.tokens * 20 < first.tokens, "{} of {}", second.tokens, first.tokens);

@@ -209,6 +209,18 @@ async fn a_run_spends_its_share_and_stops() {
 }
 
 #[tokio::test]
+async fn the_day_s_writes_end_the_run_before_the_service_refuses_them() {
+    let last = Reply::good(DEALS).with("x-daily-requests-left", "0");
+    let (service, account) = account([last, Reply::good(DEALS)]).await;
+    let ask = Ask::first(object("deals"));
+    account.page(&ask).await.expect("a page");
+    let (writer, body) = (account.writer(&Consent::given()), Map::new());
+    assert!(matches!(writer.create(object("notes"), None, &body).await, Err(Error::BudgetSpent(_))));
+    assert_eq!(service.left(), 1);
+    account.page(&ask).await.expect("reading goes on");
+}
+
+#[tokio::test]
 async fn the_service_s_clock_counts_and_a_pause_may_be_a_moment_of_it() {
     let date = "Mon, 23 Nov 2026 18:00:00 GMT";
     let busy = Reply::json(429, "{}").with("date", date).with("retry-after", "Mon, 23 Nov 2026 21:00:00 GMT");

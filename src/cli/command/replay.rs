@@ -96,10 +96,11 @@ impl Work<'_> {
         let again = format!("pdbak restore --from-plan {} --yes", short(plan));
         let progress = format!("{done} of {steps} steps are done and stay done");
         Err(match stopped {
-            Some(Stop::BudgetSpent(until)) => {
-                Failure::new(Exit::BudgetSpent, format!("the tokens this run may spend are spent; {progress}"))
-                    .hint(format!("run \"{again}\" after {} UTC, or give it more with --budget", moment(until)))
-            }
+            Some(Stop::BudgetSpent(until)) => Failure::new(
+                Exit::BudgetSpent,
+                format!("the tokens or writes this run may spend are spent; {progress}"),
+            )
+            .hint(format!("run \"{again}\" after {} UTC, or give it more with --budget", moment(until))),
             Some(Stop::Unauthorised(why)) => {
                 Failure::new(Exit::Failed, format!("the account does not accept the token any more; {progress}"))
                     .because(why)

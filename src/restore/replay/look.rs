@@ -148,8 +148,9 @@ impl<'r> Run<'r> {
         let (Verb::Update { live }, Some(seen)) = (request.verb.clone(), &update.seen) else { return Ok(None) };
         Ok(match self.reads.row(Ahead::Changes, step.number, &live).await? {
             Some(None) => Some(request.ended(Was::Conflict, "it was deleted since the plan was made")),
-            Some(Some(row)) if !seen.holds(request.object, &row) => Some(request.ended(Was::Conflict, MOVED)),
+            // First: whoever has put it right meanwhile, there is nothing left to overwrite.
             Some(Some(row)) if unlike(&row, &request.body).is_empty() => Some(request.done(Was::Equal, live, row)),
+            Some(Some(row)) if !seen.holds(request.object, &row) => Some(request.ended(Was::Conflict, MOVED)),
             Some(row) => {
                 request.before = row;
                 None

@@ -22,7 +22,7 @@ use crate::restore::plan::{Step, StepNumber};
 use crate::restore::replay::look::Brief;
 use crate::restore::replay::lost::Lost;
 use crate::restore::replay::{Ready, Run, Sent, Stop, TRIES, stop};
-use crate::restore::request::{Request, missing, plain};
+use crate::restore::request::{Request, Verb, missing, plain};
 
 /// Something under way.
 type Under<'t> = Pin<Box<dyn Future<Output = Event> + 't>>;
@@ -185,7 +185,12 @@ impl<'t, 'r> Turns<'t, 'r> {
                 self.lost.push(Lost { request: *request, settled: journal.now() + doubt::SETTLING });
             }
             Event::Sent(request, Sent::Stopped(stop)) => {
-                self.ended(journal, request.ended(Was::Unsent, ""));
+                // An earlier try of an update may have taken place unanswered: it stays in doubt.
+                if matches!((&request.verb, &stop), (Verb::Update { .. }, Stop::Unreachable(_))) {
+                    self.open.remove(&request.step);
+                } else {
+                    self.ended(journal, request.ended(Was::Unsent, ""));
+                }
                 self.stop(request.step, stop);
             }
         }
