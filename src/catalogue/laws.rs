@@ -111,8 +111,12 @@ fn a_restore_goes_from_people_and_roads_to_deals_to_what_hangs_on_them() {
     let order: Vec<&str> = in_restore_order().iter().map(|object| object.name).collect();
     assert_eq!(
         order.join(" "),
-        "users permissionSetsAssignments productFields roles roleSettings roleAssignments legacyTeams pipelines stages \
-         rolePipelines dealFields"
+        "users permissionSetsAssignments roles roleSettings roleAssignments legacyTeams productFields pipelines stages \
+         dealFields personFields organizationFields projectFields rolePipelines activityTypes leadLabels organizations \
+         persons products deals leads projectBoards archivedDeals archivedLeads projectPhases projects archivedProjects \
+         tasks activities callLogs notes files organizationFollowers personFollowers organizationRelationships \
+         productFollowers productVariations personPictures productImages dealProducts dealDiscounts dealInstallments \
+         dealFollowers dealParticipants noteComments subscriptions filters goals webhooks"
     );
 }
 
