@@ -28,14 +28,16 @@ impl From<Token> for Credential {
 /// A credential in use.
 pub(super) enum Pass {
     Token { token: Token, header: HeaderValue },
-    Grant(oauth::Session),
+    Grant(Box<oauth::Session>),
 }
 
 impl Pass {
     pub(super) fn new(credential: Credential, clock: Clock) -> Result<Pass, Error> {
         Ok(match credential {
             Credential::Token(token) => Pass::Token { header: token.header()?, token },
-            Credential::Grant(application, vault) => Pass::Grant(oauth::Session::open(application, vault, clock)?),
+            Credential::Grant(application, vault) => {
+                Pass::Grant(Box::new(oauth::Session::open(application, vault, clock)?))
+            }
         })
     }
 

@@ -51,9 +51,7 @@ pub(super) fn place(request: &Request) -> Option<Place> {
 
 /// The first parent that a record names which is listed under each of them.
 fn named(request: &Request) -> Option<Key> {
-    let object = request.object;
-    let mut references = object.references.iter().filter(|_| object.is_shared());
-    references.find_map(|reference| request.body.get(reference.top()).and_then(value_key))
+    request.object.parent_field().and_then(|field| value_key(request.body.get(field)?))
 }
 
 /// What looking has shown.

@@ -119,3 +119,31 @@ fn a_relationship_that_moved_to_another_organization_is_not_gone() {
     assert_eq!((relations.changed, relations.deleted), (1, 0));
     assert_eq!(relations.records, contents(&first, "organizationRelationships").records);
 }
+
+#[test]
+fn what_a_restore_made_again_behind_the_sweep_is_not_made_once_more_by_the_next() {
+    let world = World::of(1_000);
+    let run = |arguments: &[&str]| {
+        let ended = world.pdbak(arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.stderr);
+        ended
+    };
+    run(&["init", "--no-encryption"]);
+    let goal = run(&["snapshot", "--json"]).json()["snapshot"].as_str().expect("an id").to_owned();
+    let comments = || {
+        let judge = world.judge();
+        let rows = judge["NoteComments"].as_array().expect("comments");
+        rows.iter().filter(|row| row["active_flag"] != json!(false)).count()
+    };
+    let before = comments();
+    let judge = world.judge();
+    let comment = judge["NoteComments"].as_array().expect("comments").last().expect("a comment").clone();
+    let path = format!("/v1/notes/{}/comments/{}", comment["note_id"], comment["uuid"].as_str().expect("a text"));
+    world.call("DELETE", &path, None);
+    run(&["snapshot", "--full"]);
+    run(&["restore", &goal, "--yes"]);
+    assert_eq!(comments(), before);
+    // The comment's note did not change, and the sweep has not come by again.
+    run(&["restore", &goal, "--yes"]);
+    assert_eq!(comments(), before, "made twice");
+}

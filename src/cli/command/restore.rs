@@ -4,12 +4,15 @@
 //! states; the plan is kept in the archive before anybody is asked, so that going
 //! on later replays exactly what was shown.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::account::Allowance;
+use crate::archive::{Manifest, SnapshotId};
+use crate::capture;
 use crate::catalogue::{self, Object, ObjectName};
 use crate::cli::command::get::record_id;
 use crate::cli::command::live::Looking;
@@ -110,7 +113,21 @@ impl Restore {
         // Before the account is read: afterwards `latest` would mean the state to get away from.
         let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
         let seen = live::capture_from(work.session, work.archive, work.account, self.looking()).await?;
-        let (goal, seen) = (work.archive.snapshot(&goal)?, work.archive.snapshot(&seen.id)?);
+        let plan = self.between(work, &goal, &seen.id)?;
+        let unsure = carried_over(&plan, &seen);
+        if unsure.is_empty() {
+            return Ok(plan);
+        }
+        // What the sweep carried over may be there again, by another restore or by hand: it would be made twice.
+        let mut looking = self.looking();
+        looking.anew.extend(unsure);
+        let seen = live::capture_from(work.session, work.archive, work.account, looking).await?;
+        self.between(work, &goal, &seen.id)
+    }
+
+    /// Plans the way from the account as it was seen back to the goal, and has the plan checked.
+    fn between(&self, work: &Work<'_>, goal: &SnapshotId, seen: &SnapshotId) -> Result<Plan, Failure> {
+        let (goal, seen) = (work.archive.snapshot(goal)?, work.archive.snapshot(seen)?);
         let plan = restore::plan(
             &goal,
             &seen,
@@ -167,6 +184,13 @@ impl Restore {
         let consent = consent::ask(plan, self.yes || plan.is_empty())?;
         work.replay(plan, &mut journal, &consent).await
     }
+}
+
+/// The objects that a plan would write without anybody having looked at all of their records just now.
+fn carried_over(plan: &Plan, seen: &Manifest) -> Vec<&'static Object> {
+    let written: BTreeSet<&ObjectName> = plan.steps().iter().map(|step| &step.record().object).collect();
+    let carried = written.into_iter().filter(|object| capture::carried(seen, object).is_some());
+    carried.filter_map(catalogue::find).collect()
 }
 
 /// The user a person means.
