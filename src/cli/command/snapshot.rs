@@ -88,7 +88,7 @@ pub(crate) fn greeting(account: &Account, archive: &Archive, wanted: &Wanted) ->
     let rank = if who.is_admin { "admin" } else { "not an admin: only what this user may see can be captured" };
     let mut text = format!("{} (company {}) as {}, {rank}", who.company_name, who.company_id, who.user_name);
     if let Some(forecast) = capture::forecast(archive, wanted)? {
-        text.push_str(&format!("  ·  forecast {}", count(forecast.tokens, "token", "tokens")));
+        text.push_str(&format!("  ·  forecast at least {}", count(forecast.tokens, "token", "tokens")));
     }
     if let Some((left, _)) = account.tokens_today() {
         text.push_str(&format!("  ·  {} left today", number(left)));
