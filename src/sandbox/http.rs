@@ -24,7 +24,7 @@ use crate::sandbox::meter::{Meter, Verdict};
 use crate::sandbox::{admin, oauth, serve, signed};
 
 /// Longest log of requests.
-const LOG_LINES: usize = 10_000;
+const LOG_LINES: usize = 100_000;
 /// Largest body that is read.
 const LARGEST_BODY: usize = 64 << 20;
 

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `GET /sandbox/judge[?object=Deals]` | the whole truth: object name → array of rows in store shape; deleted ones carry `"is_deleted":true`, files `content_blake3`. Archived deals and leads are among the others, marked `is_archived` |
 //! | `GET /sandbox/meter`, `DELETE` | requests and tokens, in all and by endpoint; `DELETE` resets, budget included |
-//! | `GET /sandbox/log`, `DELETE` | the last 10,000 requests: method, path, query, status (0: connection dropped); no secrets |
+//! | `GET /sandbox/log`, `DELETE` | the last 100,000 requests: method, path, query, status (0: connection dropped); no secrets |
 //! | `POST /sandbox/faults` | orders faults: `{"method","path","after","times","fault":"status=503"}`, the text form of [`FaultOrder`] as a string, or an array of either |
 //! | `GET /sandbox/faults`, `DELETE` | what is left of them; `DELETE` clears |
 //! | `POST /sandbox/mail` | `{"count":N}` delivers so many new threads to the mailbox of the token's user, `{"thread_id":N}` one more message |

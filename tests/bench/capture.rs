@@ -1,8 +1,8 @@
 //! What a capture costs the client beside merely downloading and parsing the same pages.
 //!
-//! `cargo bench --bench capture [-- RECORDS [all]]` starts a sandbox in another
-//! process, captures its lists in a second one (with `all`: also what hangs under
-//! single parents, and contents), and lets a third ask for exactly the same pages
+//! `cargo bench --bench capture [-- RECORDS [pages|all]]` starts a sandbox in another
+//! process, captures its lists in a second one (with `pages`: also what hangs under
+//! single parents; with `all`: contents, too), and lets a third ask for exactly the same pages
 //! and parse them. Printed are the processes' own figures: CPU time and peak
 //! memory as the kernel counted them, beside what they must be. Nothing here is
 //! a test: the figures depend on the machine and on who else uses it.
@@ -34,22 +34,21 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["role", "capture", url, root, scope] => report(capture_once(url, Path::new(root), *scope == "all")),
+        ["role", "capture", url, root, scope] => report(capture_once(url, Path::new(root), scope)),
         ["role", "replay", url, pages] => report(replay(url, Path::new(pages))),
-        [] => measure(100_000, false),
-        [records] => measure(records.parse().expect("a number of records"), false),
-        [records, _] => measure(records.parse().expect("a number of records"), true),
+        [] => measure(100_000, "lists"),
+        [records] => measure(records.parse().expect("a number of records"), "lists"),
+        [records, scope] => measure(records.parse().expect("a number of records"), scope),
         other => panic!("cannot make sense of {other:?}"),
     }
 }
 
 /// Runs the three processes and prints what they cost.
-fn measure(records: u64, all: bool) {
+fn measure(records: u64, scope: &str) {
     let (mut sandbox, url) = start_sandbox(records);
     let home = tempfile::tempdir().expect("a folder");
     let root = home.path().join("archive");
     let root = root.to_str().expect("a path in UTF-8");
-    let scope = if all { "all" } else { "lists" };
     get(&url, "DELETE", "/sandbox/log");
     let first = role(&["capture", &url, root, scope]);
     let log = get(&url, "GET", "/sandbox/log");
@@ -128,7 +127,7 @@ impl Unlock for NoSecret {
     }
 }
 
-fn capture_once(url: &str, root: &Path, all: bool) -> Value {
+fn capture_once(url: &str, root: &Path, scope: &str) -> Value {
     let begun = std::time::Instant::now();
     let archive = if root.exists() {
         Archive::open(root, &NoSecret, Clock::System).expect("an archive")
@@ -137,8 +136,8 @@ fn capture_once(url: &str, root: &Path, all: bool) -> Value {
         Archive::create(root, Protection::Encrypted { passphrase, recovery: None }, Clock::System).expect("an archive")
     };
     let lists = |object: &&'static catalogue::Object| matches!(object.listing, Listing::Flat(_) | Listing::Bulk { .. });
-    let objects = if all { Vec::new() } else { catalogue::ALL.iter().copied().filter(lists).collect() };
-    let wanted = Wanted { objects, contents: all, ..Wanted::default() };
+    let objects = if scope == "lists" { catalogue::ALL.iter().copied().filter(lists).collect() } else { Vec::new() };
+    let wanted = Wanted { objects, contents: scope == "all", ..Wanted::default() };
     let endpoint = Endpoint::parse(url).expect("an address");
     let outcome = runtime().block_on(async {
         let token = Token::new(TOKEN.to_owned());
