@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, Target};
+use crate::catalogue::{Object, Target, Version};
 use crate::record::Key;
 use crate::restore::conditions::{self, Meaning};
 use crate::restore::definitions::Definitions;
@@ -66,6 +66,7 @@ impl Translator<'_, '_> {
             .collect();
         let below: Vec<Below<'_>> = paths.iter().map(|(path, to)| (path.as_slice(), *to)).collect();
         let mut lost = Vec::new();
+        let value = if object.version == Version::V2 { &told(value) } else { value };
         let fill = self.fill(value, &below, &mut lost);
         // Owning can be taken over; following, taking part or having a role cannot.
         match self.stand_in.filter(|_| name == "owner_id" && fill.is_none() && !lost.is_empty()) {
@@ -299,6 +300,23 @@ impl Translator<'_, '_> {
                 None
             }
         }
+    }
+}
+
+/// A value of v2 without the empty parts inside it: what is left out becomes null there (api/objects.md Organizations), and of
+/// no part the description says that it takes null.
+fn told(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => list.iter().map(told).collect(),
+        Value::Object(parts) => {
+            let parts: Map<String, Value> = parts
+                .iter()
+                .filter(|(_, part)| !part.is_null())
+                .map(|(name, part)| (name.clone(), told(part)))
+                .collect();
+            if parts.is_empty() { Value::Null } else { Value::Object(parts) }
+        }
+        other => other.clone(),
     }
 }
 

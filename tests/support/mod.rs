@@ -7,6 +7,9 @@
 
 mod killer;
 mod mail;
+mod novelty;
+mod operations;
+mod recorder;
 mod tap;
 mod truth;
 
@@ -24,6 +27,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 pub(crate) use killer::Killer;
+use recorder::Recorder;
 pub(crate) use tap::Tap;
 pub(crate) use truth::assert_holds_the_truth;
 
@@ -57,6 +61,7 @@ impl Unlock for NoSecret {
 pub(crate) struct World {
     home: tempfile::TempDir,
     sandbox: Option<Running>,
+    recorder: Option<Recorder>,
     client: reqwest::Client,
     runtime: Runtime,
 }
@@ -73,9 +78,13 @@ impl World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = threads.expect("a runtime");
+        let spoiled = !options.faults.is_empty();
+        // Whoever allows an application is told the account's own address, so that nothing may stand before it.
+        let is_met_directly = options.oauth.is_some();
         let sandbox = runtime.block_on(Sandbox::start(options)).expect("a sandbox");
+        let recorder = runtime.block_on(Recorder::before(sandbox.url(), spoiled)).filter(|_| !is_met_directly);
         let home = tempfile::tempdir().expect("a folder");
-        World { home, sandbox: Some(sandbox), client: reqwest::Client::new(), runtime }
+        World { home, sandbox: Some(sandbox), recorder, client: reqwest::Client::new(), runtime }
     }
 
     /// A path in the world's folder.
@@ -83,9 +92,10 @@ impl World {
         self.home.path().join(name)
     }
 
-    /// Where the sandbox answers.
+    /// Where the account answers: the sandbox, or the wire before it that keeps a record.
     pub(crate) fn url(&self) -> String {
-        self.sandbox.as_ref().expect("it runs as long as the world").url()
+        let sandbox = || self.sandbox.as_ref().expect("it runs as long as the world").url();
+        self.recorder.as_ref().map_or_else(sandbox, Recorder::url)
     }
 
     /// Runs a future to its end.
