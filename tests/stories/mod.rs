@@ -16,6 +16,7 @@ mod mail;
 mod projects;
 mod restore;
 mod restore_company;
+mod restore_edited;
 mod restore_files;
 mod restore_killed;
 mod restore_late;
