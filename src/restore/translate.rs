@@ -308,12 +308,9 @@ impl Translator<'_, '_> {
 fn told(value: &Value) -> Value {
     match value {
         Value::Array(list) => list.iter().map(told).collect(),
-        Value::Object(parts) => {
-            let parts: Map<String, Value> = parts
-                .iter()
-                .filter(|(_, part)| !part.is_null())
-                .map(|(name, part)| (name.clone(), told(part)))
-                .collect();
+        Value::Object(parts) if !parts.is_empty() => {
+            let parts = parts.iter().map(|(name, part)| (name.clone(), told(part)));
+            let parts: Map<String, Value> = parts.filter(|(_, part)| !part.is_null()).collect();
             if parts.is_empty() { Value::Null } else { Value::Object(parts) }
         }
         other => other.clone(),

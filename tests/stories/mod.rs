@@ -3,6 +3,7 @@
 mod account;
 mod assumptions;
 mod capture;
+mod capture_complete;
 mod capture_faults;
 mod capture_increment;
 mod capture_program;

@@ -29,7 +29,7 @@ use tokio::runtime::Runtime;
 pub(crate) use killer::Killer;
 use recorder::Recorder;
 pub(crate) use tap::Tap;
-pub(crate) use truth::assert_holds_the_truth;
+pub(crate) use truth::{assert_holds_the_truth, held};
 
 /// What the program answered.
 pub(crate) struct Output {
