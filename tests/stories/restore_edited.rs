@@ -91,9 +91,9 @@ fn looked_at(world: &World) -> BTreeMap<String, Value> {
             Some("organization") => "OrganizationFields",
             _ => "ProductFields",
         };
-        let number = condition["field_id"].as_str().expect("a number").to_owned();
+        let number: u64 = condition["field_id"].as_str().and_then(|text| text.parse().ok()).expect("a number");
         let mut fields = rows(&judge, list);
-        fields.find(|field| field["id"].to_string() == number).map_or(Value::Null, |field| field["field_name"].clone())
+        fields.find(|field| field["id"] == number).map_or(Value::Null, |field| field["field_name"].clone())
     };
     made.map(|filter| (filter["name"].to_string(), code(filter))).collect()
 }

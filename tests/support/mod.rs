@@ -10,6 +10,7 @@ mod mail;
 mod novelty;
 mod operations;
 mod recorder;
+mod relay;
 mod tap;
 mod truth;
 

@@ -1,8 +1,8 @@
-//! A wire between client and sandbox that writes down what passes, for the check against the published description.
+//! Writes down what passes between client and sandbox, for the check against the published description.
 //!
-//! It stands there only when `PDBAK_RECORD` names a folder (`tests/contract/run.sh` does), so that other runs go straight to the sandbox.
-//! What is dropped, cut or late on one side is so on the other. The stories exchange far more than anybody wants to check: an exchange is
-//! written down when something about it is new for its operation (`novelty.rs`), and of a long list only the rows that have something new.
+//! Only when `PDBAK_RECORD` names a folder (`tests/contract/run.sh` does); other runs go straight to the sandbox. The stories exchange far
+//! more than anybody wants to check: an exchange is written down when something about it is new for its operation (`novelty.rs`), and of
+//! a long list only the rows that have something new.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,34 +11,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::{HeaderMap, Method};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::novelty::Novelty;
 use super::operations;
-
-type Reply = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
-
-/// What concerns one connection only, and what each side writes itself.
-const OF_THE_CONNECTION: [&str; 4] = ["host", "connection", "transfer-encoding", "expect"];
+use super::relay::{self, Answer, Asked, Hands};
 
 /// The wire of one world.
 pub(crate) struct Recorder {
     url: String,
-    wire: Arc<Wire>,
+    notes: Arc<Notes>,
 }
 
-struct Wire {
-    sandbox: String,
-    client: reqwest::Client,
+struct Notes {
     story: String,
     /// Whether faults were ordered: an answer may then be anything.
     spoiled: AtomicBool,
@@ -49,15 +35,6 @@ struct Wire {
 struct Book {
     file: File,
     novelty: Novelty,
-}
-
-/// What was asked, kept until it is answered.
-struct Asked {
-    method: Method,
-    path: String,
-    query: String,
-    headers: HeaderMap,
-    body: Bytes,
 }
 
 fn book() -> Option<&'static Mutex<Book>> {
@@ -76,29 +53,13 @@ impl Recorder {
     /// A wire to a sandbox, if anybody wants a record; to be called within a runtime.
     pub(crate) async fn before(sandbox: String, spoiled: bool) -> Option<Recorder> {
         book()?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        let wire = Arc::new(Wire {
-            sandbox,
-            client: client.expect("a client"),
-            story: std::thread::current().name().unwrap_or_default().to_owned(),
+        let notes = Arc::new(Notes {
+            story: std::thread::current().name().unwrap_or("a thread of a story").to_owned(),
             spoiled: AtomicBool::new(spoiled),
             passed: AtomicU64::new(0),
         });
-        let shared = Arc::clone(&wire);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let wire = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| pass(Arc::clone(&wire), request));
-                    let mut server = http1::Builder::new();
-                    // An error is a client that went away, or a connection that was ordered to end.
-                    let _ended = server.auto_date_header(false).serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Some(Recorder { url, wire })
+        let url = relay::before(sandbox, Arc::<Notes>::clone(&notes)).await;
+        Some(Recorder { url, notes })
     }
 
     /// Where clients find the account.
@@ -110,83 +71,14 @@ impl Recorder {
 impl Drop for Recorder {
     /// The tally, by which the check knows how much it stands for.
     fn drop(&mut self) {
-        let passed = self.wire.passed.load(Ordering::Relaxed);
-        write(|_| Some(json!({"story": self.wire.story, "passed": passed})));
+        let passed = self.notes.passed.load(Ordering::Relaxed);
+        write(|_| Some(json!({"story": self.notes.story, "passed": passed})));
     }
 }
 
-async fn pass(wire: Arc<Wire>, request: Request<Incoming>) -> Result<Reply, std::io::Error> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    let asked = Asked {
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        method: head.method,
-        headers: head.headers,
-        body,
-    };
-    // A request that arrived takes place, whoever waits for its answer.
-    let forwarded = tokio::spawn(async move {
-        let answer = wire.forward(&asked).await?;
-        wire.note(&asked, &answer);
-        Ok(answer)
-    });
-    let answer = forwarded.await.expect("nothing panics on the wire").map_err(|error: reqwest::Error| {
-        // The sandbox dropped the connection, and so does the wire.
-        std::io::Error::other(error)
-    })?;
-    Ok(answer.into_reply())
-}
-
-/// An answer, as far as it came.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Bytes,
-    is_cut: bool,
-}
-
-impl Answer {
-    fn into_reply(self) -> Reply {
-        let mut builder = Response::builder().status(self.status);
-        for (name, value) in self.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&name.as_str())) {
-            builder = builder.header(name, value);
-        }
-        let body = if self.is_cut {
-            let pieces = [Ok(Frame::data(self.body)), Err(std::io::Error::other("cut where the sandbox cut it"))];
-            StreamBody::new(futures_util::stream::iter(pieces)).boxed_unsync()
-        } else {
-            Full::new(self.body).map_err(|never| match never {}).boxed_unsync()
-        };
-        builder.body(body).expect("an answer like the sandbox's")
-    }
-}
-
-impl Wire {
-    async fn forward(&self, asked: &Asked) -> Result<Answer, reqwest::Error> {
-        let address = if asked.query.is_empty() {
-            format!("{}{}", self.sandbox, asked.path)
-        } else {
-            format!("{}{}?{}", self.sandbox, asked.path, asked.query)
-        };
-        let mut headers = asked.headers.clone();
-        OF_THE_CONNECTION.iter().for_each(|name| drop(headers.remove(*name)));
-        let request = self.client.request(asked.method.clone(), address).headers(headers).body(asked.body.clone());
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let (mut body, mut is_cut) = (Vec::new(), false);
-        let mut pieces = answer.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            match piece {
-                Ok(piece) => body.extend_from_slice(&piece),
-                Err(_) => is_cut = true,
-            }
-        }
-        Ok(Answer { status, headers, body: body.into(), is_cut })
-    }
-
+impl Hands for Notes {
     /// Writes the exchange down if it is one of the API and has something new.
-    fn note(&self, asked: &Asked, answer: &Answer) {
+    fn pass(&self, asked: &Asked, answer: &mut Answer) {
         if asked.path == "/sandbox/faults" {
             self.spoiled.store(asked.method == Method::POST, Ordering::SeqCst);
         }

@@ -57,7 +57,7 @@ pub(crate) fn held(world: &World, manifest: &Manifest) -> BTreeMap<String, Held>
             let found = stored(snapshot, &object);
             let mut lacking: BTreeMap<String, usize> = BTreeMap::new();
             for (key, row) in &truth {
-                let fields = found.get(key).map(|record| fields(record)).unwrap_or_default();
+                let fields = found.get(key).map(fields).unwrap_or_default();
                 for field in self::fields(row).difference(&fields) {
                     *lacking.entry(field.clone()).or_default() += 1;
                 }
