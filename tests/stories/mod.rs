@@ -2,6 +2,7 @@
 
 mod account;
 mod assumptions;
+mod bad_input;
 mod capture;
 mod capture_complete;
 mod capture_faults;

@@ -5,6 +5,7 @@
 //! compares with the truth as the sandbox tells it (`judge`). Nothing sleeps and
 //! nothing is left to chance: the company follows from its seed.
 
+mod forger;
 mod killer;
 mod mail;
 mod novelty;
@@ -27,6 +28,7 @@ use pdbak::sandbox::{Options, Running, Sandbox};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+pub(crate) use forger::Forged;
 pub(crate) use killer::Killer;
 use recorder::Recorder;
 pub(crate) use tap::Tap;
@@ -97,6 +99,11 @@ impl World {
     pub(crate) fn url(&self) -> String {
         let sandbox = || self.sandbox.as_ref().expect("it runs as long as the world").url();
         self.recorder.as_ref().map_or_else(sandbox, Recorder::url)
+    }
+
+    /// A wire to the account on which answers are forged: where the program finds it.
+    pub(crate) fn forged(&self, forge: impl Fn(&str, &str) -> Option<Forged> + Send + Sync + 'static) -> String {
+        self.run(forger::before(self.url(), Box::new(forge)))
     }
 
     /// Runs a future to its end.
@@ -246,6 +253,13 @@ impl World {
     /// Runs the program on this world's account and archive.
     pub(crate) fn pdbak(&self, arguments: &[&str]) -> Output {
         self.pdbak_command(arguments).run()
+    }
+
+    /// Runs the program on the account as it is met at some address.
+    pub(crate) fn pdbak_at(&self, url: &str, arguments: &[&str]) -> Output {
+        let mut program = self.pdbak_command(arguments);
+        program.0.env("PDBAK_BASE_URL", url);
+        program.run()
     }
 
     /// The program, ready to run on this world's account and archive.

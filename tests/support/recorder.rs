@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::novelty::Novelty;
 use super::operations;
-use super::relay::{self, Answer, Asked, Hands};
+use super::relay::{self, Answer, Asked, Errand, Hands};
 
 /// The wire of one world.
 pub(crate) struct Recorder {
@@ -78,12 +78,12 @@ impl Drop for Recorder {
 
 impl Hands for Notes {
     /// Writes the exchange down if it is one of the API and has something new.
-    fn pass(&self, asked: &Asked, answer: &mut Answer) {
+    fn pass(&self, asked: &Asked, answer: &mut Answer) -> Option<Errand> {
         if asked.path == "/sandbox/faults" {
             self.spoiled.store(asked.method == Method::POST, Ordering::SeqCst);
         }
         if !["/v1/", "/api/"].iter().any(|base| asked.path.starts_with(base)) {
-            return;
+            return None;
         }
         self.passed.fetch_add(1, Ordering::Relaxed);
         let text = |headers: &HeaderMap, name: &str| {
@@ -105,6 +105,7 @@ impl Hands for Notes {
             "answer": serde_json::from_slice::<Value>(&answer.body).ok(),
         });
         write(|novelty| novelty.of(exchange));
+        None
     }
 }
 

@@ -22,8 +22,14 @@ const OF_THE_CONNECTION: [&str; 4] = ["host", "connection", "transfer-encoding",
 
 /// Whoever sees the exchanges.
 pub(super) trait Hands: Send + Sync + 'static {
-    /// An exchange took place; the answer goes on as it is left.
-    fn pass(&self, asked: &Asked, answer: &mut Answer);
+    /// An exchange took place; the answer goes on as it is left, after the errand.
+    fn pass(&self, asked: &Asked, answer: &mut Answer) -> Option<Errand>;
+}
+
+/// A request that somebody else sends meanwhile, with the same right.
+pub(super) struct Errand {
+    pub(super) method: Method,
+    pub(super) path: String,
 }
 
 /// What was asked, kept until it is answered.
@@ -82,7 +88,11 @@ async fn pass(relay: Arc<Relay>, request: Request<Incoming>) -> Result<Reply, st
     // A request that arrived takes place, whoever waits for its answer.
     let forwarded = tokio::spawn(async move {
         let mut answer = relay.forward(&asked).await?;
-        relay.hands.pass(&asked, &mut answer);
+        if let Some(Errand { method, path }) = relay.hands.pass(&asked, &mut answer) {
+            let errand = Asked { method, path, query: String::new(), body: Bytes::new(), headers: asked.headers };
+            let done = relay.forward(&errand).await?.status;
+            assert!((200..300).contains(&done), "{}: {done}", errand.path);
+        }
         Ok(answer)
     });
     // An error is a connection that the sandbox dropped, and so does the wire.
