@@ -351,3 +351,20 @@ pub(super) fn without_derived(parts: &Map<String, Value>) -> Map<String, Value> 
     let derived = ["timezone_id", "formatted_address"];
     parts.iter().filter(|(name, _)| !derived.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::told;
+
+    #[test]
+    fn empty_parts_are_left_out_and_empty_objects_stay() {
+        let address = json!({"value": "Tartu mnt 1", "subpremise": null, "route": ""});
+        assert_eq!(told(&address), json!({"value": "Tartu mnt 1", "route": ""}));
+        assert_eq!(told(&json!({"value": null, "route": null})), json!(null));
+        let settings = json!({"enabled": false, "statuses": {}, "stage_ids": [], "order": {"at": null}});
+        assert_eq!(told(&settings), json!({"enabled": false, "statuses": {}, "stage_ids": []}));
+        assert_eq!(told(&json!([{"email": "a@b", "user_id": null}])), json!([{"email": "a@b"}]));
+    }
+}
