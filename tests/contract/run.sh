@@ -4,6 +4,7 @@
 # With PDBAK_RECORD=FOLDER the record stays there; an exchanges.ndjson that lies there already is not made again.
 set -eu
 [ $# -eq 1 ] || { echo "usage: $0 DESCRIPTION" >&2; exit 2; }
+[ -f "$1" ] || { echo "error: there is no $1 to check against" >&2; exit 1; }
 description=$(realpath "$1")
 cd "$(dirname "$0")"
 scratch=
