@@ -45,6 +45,7 @@ impl<S: State> Planner<'_, S> {
         }
         let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
         self.lose(goal.id(), lost);
+        let closed_at = body.remove("close_time").and_then(|_| rules::closed_at(home.name, &then));
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
         let moves = is_archive(object) != is_archive(there);
@@ -54,16 +55,21 @@ impl<S: State> Planner<'_, S> {
             let why = "it was archived since, and no call takes it out of the archive";
             self.said.left_out.push(LeftOut::field(goal.id(), "archive_time", why));
         }
-        if is_archive(there) && !stays && (moves || !body.is_empty()) {
+        let writes = !body.is_empty() || closed_at.is_some();
+        if is_archive(there) && !stays && (moves || writes) {
             self.draft_open(home, goal.id(), live, &body);
         }
         if home.name == "deals" && self.facts.freed.contains(&goal.id().key) && body.contains_key("value") {
             phase = Phase::Settle;
         }
-        let closes = is_archive(object) && !stays && (moves || !body.is_empty());
+        let closes = is_archive(object) && !stays && (moves || writes);
         if !body.is_empty() {
             let fields = body.keys().flat_map(|name| named(name, &body)).collect();
             self.draft_update(home, (goal.id(), live), body, (Reason::Edited(fields), notes), phase);
+        }
+        if let Some(time) = closed_at {
+            let body = Body::from([("close_time".to_owned(), Fill::Is(time))]);
+            self.draft_update(home, (goal.id(), live), body, (Reason::Completes, Vec::new()), Phase::Circle);
         }
         if closes {
             self.draft_close(home, goal.id(), Some(live), &then);
@@ -253,6 +259,10 @@ impl<S: State> Planner<'_, S> {
     }
 
     fn read_only(&mut self, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>, home: &'static Object) {
+        // What stands for it in another company was never the same record.
+        if self.mapping.is_some() {
+            return;
+        }
         let ignored = |name: &str| name.ends_with("_time") || home.volatile.contains(&name);
         let changed: Vec<&str> = then
             .iter()
