@@ -9,6 +9,8 @@ mod capture_program;
 mod cli;
 mod custom_fields;
 mod custom_values;
+mod drill;
+mod elsewhere;
 mod history;
 mod legacy;
 mod login;
