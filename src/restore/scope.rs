@@ -13,7 +13,7 @@ use crate::archive;
 use crate::catalogue::{self, ObjectName, Target};
 use crate::record::RecordId;
 use crate::restore::CannotPlan;
-use crate::restore::cases::{Case, Cases, object_of, parent_key, places};
+use crate::restore::cases::{Case, Cases, object_of, places};
 use crate::restore::definitions::Definitions;
 use crate::restore::links::{candidates, pointers};
 use crate::restore::policy::Policy;
@@ -103,7 +103,7 @@ fn is_part(id: &RecordId) -> bool {
 /// Whether a row belongs to this record, and not only names it: who takes part in a deal is the deal's, not the person's.
 fn is_part_of(child: &RecordId, id: &RecordId) -> bool {
     let Some(object) = object_of(child).filter(|_| is_part(child)) else { return false };
-    let listed = match parent_key(child) {
+    let listed = match child.key.parent() {
         Some(parent) => parent == id.key,
         None => true,
     };
