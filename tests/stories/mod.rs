@@ -21,6 +21,7 @@ mod restore_company;
 mod restore_files;
 mod restore_killed;
 mod restore_late;
+mod restore_links;
 mod restore_parts;
 mod restore_people;
 mod restore_settings;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, ObjectName, Restore};
+use crate::catalogue::{Object, ObjectName, Restore, Write};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
+use crate::restore::links::{Link, pointers};
 use crate::restore::plan::{Action, Create, Kept, LeftOut, LiveId, Look, Reason, Stamp, Update};
 use crate::restore::planner::bodies::writable;
 use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, is_last, order_of, place};
@@ -44,6 +45,7 @@ impl<S: State> Planner<'_, S> {
             return self.replace(home, goal, &then, live, &now);
         }
         let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
+        self.say_unwritable_links(home, goal.id(), (&then, &now));
         self.lose(goal.id(), lost);
         let closed_at = body.remove("close_time").and_then(|_| rules::closed_at(home.name, &then));
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
@@ -74,6 +76,25 @@ impl<S: State> Planner<'_, S> {
         if closes {
             self.draft_close(home, goal.id(), Some(live), &then);
         }
+    }
+
+    /// Links to records that are made again and that no call writes to a record which is there: where a file belongs.
+    fn say_unwritable_links(
+        &mut self,
+        home: &'static Object,
+        id: &RecordId,
+        (then, now): (&Map<String, Value>, &Map<String, Value>),
+    ) {
+        let takes = |write: Option<Write>, field: &str| write.is_some_and(|write| write.fields.contains(&field));
+        let lost: BTreeSet<String> = pointers(home, id, then, &self.then)
+            .into_iter()
+            .filter(|pointer| takes(home.create, &pointer.field) && !takes(home.update, &pointer.field))
+            .filter(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)))
+            .map(|pointer| pointer.field)
+            .filter(|field| self.is_lost((home, id), field, now))
+            .collect();
+        let why = "its link to a record that comes back cannot be written again";
+        self.said.left_out.extend(lost.iter().map(|field| LeftOut::field(id, field, why)));
     }
 
     /// Object rules over the body of an update: what to say about the step, and what stays different.
