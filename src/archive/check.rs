@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::blob::BLOBS;
+use super::drills::DRILLS;
 use super::error::Error;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::{INDEX, Row};
@@ -419,11 +420,13 @@ impl Check<'_> {
         if !self.inner.reads_data() {
             return Ok(());
         }
-        for name in self.inner.store.list(LOGS)? {
-            let file = format!("{LOGS}/{name}");
-            let read = self.inner.read_log(&name);
-            if self.damage(&file, read, &[])?.is_some_and(|(read, _)| read.torn) {
-                self.found(Some(&file), "its last entry is torn".to_owned(), Vec::new());
+        for folder in [LOGS, DRILLS] {
+            for name in self.inner.store.list(folder)? {
+                let file = format!("{folder}/{name}");
+                let read = self.inner.read_in(folder, &name);
+                if self.damage(&file, read, &[])?.is_some_and(|(read, _)| read.torn) {
+                    self.found(Some(&file), "its last entry is torn".to_owned(), Vec::new());
+                }
             }
         }
         Ok(())
@@ -431,7 +434,7 @@ impl Check<'_> {
 
     /// Files that no archive has.
     fn strangers(&mut self) -> Result<(), Error> {
-        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, "runs", "tmp"];
+        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, DRILLS, "runs", "tmp"];
         for name in self.inner.store.list("")? {
             if !own.contains(&name.as_str()) && !name.starts_with(INDEX) {
                 self.found(Some(&name), "does not belong to an archive".to_owned(), Vec::new());

@@ -102,8 +102,18 @@ pub struct Source {
     pub user_name: String,
     /// Whether the token sees everything.
     pub is_admin: bool,
-    /// `api` or `import`.
+    /// `api`, `import`, or `target`: read only to restore another company's snapshot into it.
     pub kind: String,
+}
+
+impl Source {
+    /// What [`Source::kind`] says of an account that was read only to restore into it.
+    pub const TARGET: &'static str = "target";
+
+    /// Whether the account was read only to restore another company's snapshot into it.
+    pub fn is_aside(&self) -> bool {
+        self.kind == Source::TARGET
+    }
 }
 
 /// Names of objects as plain words.

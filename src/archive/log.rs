@@ -22,6 +22,7 @@ const PREFIX: usize = 15 + 1 + 64 + 1;
 /// A log, open for appending.
 pub struct Log {
     inner: std::sync::Arc<Inner>,
+    folder: &'static str,
     name: String,
     output: Box<dyn Output>,
     entries: u64,
@@ -50,13 +51,13 @@ struct Entry {
 impl Log {
     /// Appends an entry; it is on disk when this returns.
     pub fn append(&mut self, entry: &Value) -> Result<(), Error> {
-        let path = self.inner.store.path(&file_of(&self.name));
+        let path = self.inner.store.path(&file_of(self.folder, &self.name));
         if self.broken {
             return Err(Error::Log { doing: "append to", name: self.name.clone(), fact: "an earlier append failed" });
         }
         let entry = Entry {
             archive: self.inner.header.archive.clone(),
-            log: self.name.clone(),
+            log: bound(self.folder, &self.name),
             number: self.entries,
             entry: entry.clone(),
         };
@@ -78,13 +79,19 @@ impl Log {
 impl Archive {
     /// Creates an append-only, sealed log under `restores/`.
     pub fn create_log(&self, name: &str) -> Result<Log, Error> {
-        let file = checked(name, "create")?;
+        self.create_in(LOGS, name)
+    }
+
+    /// Creates a log in one of the folders that hold some.
+    pub(super) fn create_in(&self, folder: &'static str, name: &str) -> Result<Log, Error> {
+        let file = checked(folder, name, "create")?;
         if self.inner.store.exists(&file) {
             return Err(Error::Log { doing: "create", name: name.to_owned(), fact: "it exists" });
         }
         self.inner.store.create_log_file(&file)?;
         Ok(Log {
             inner: self.inner.clone(),
+            folder,
             name: name.to_owned(),
             output: self.inner.store.append(&file)?,
             entries: 0,
@@ -94,14 +101,15 @@ impl Archive {
 
     /// Opens a log for more entries; a torn end is cut off first.
     pub fn open_log(&self, name: &str) -> Result<Log, Error> {
-        let file = checked(name, "open")?;
-        let (read, whole) = self.inner.read_log(name)?;
+        let file = checked(LOGS, name, "open")?;
+        let (read, whole) = self.inner.read_in(LOGS, name)?;
         if read.torn {
             self.inner.store.truncate(&file, whole)?;
         }
         let output = self.inner.store.append(&file)?;
         Ok(Log {
             inner: self.inner.clone(),
+            folder: LOGS,
             name: name.to_owned(),
             output,
             entries: read.entries.len() as u64,
@@ -111,8 +119,8 @@ impl Archive {
 
     /// All entries; a torn last entry (crash while appending) is left out and told.
     pub fn read_log(&self, name: &str) -> Result<LogEntries, Error> {
-        checked(name, "read")?;
-        Ok(self.inner.read_log(name)?.0)
+        checked(LOGS, name, "read")?;
+        Ok(self.inner.read_in(LOGS, name)?.0)
     }
 
     /// The names of all logs.
@@ -123,12 +131,12 @@ impl Archive {
 
 impl Inner {
     /// Entries, and how many bytes they fill.
-    pub(super) fn read_log(&self, name: &str) -> Result<(LogEntries, u64), Error> {
-        let path = self.store.path(&file_of(name));
+    pub(super) fn read_in(&self, folder: &'static str, name: &str) -> Result<(LogEntries, u64), Error> {
+        let (path, log) = (self.store.path(&file_of(folder, name)), bound(folder, name));
         if self.data_recipient.is_some() && self.secrets.data.is_none() {
             return Err(Error::NeedsKey { doing: "read logs", role: self.secrets.role.as_str() });
         }
-        let bytes = self.store.read(&file_of(name))?;
+        let bytes = self.store.read(&file_of(folder, name))?;
         let (mut rest, mut entries) = (&bytes[..], Vec::new());
         while !rest.is_empty() {
             let Some((sealed, hash, after)) = cut(rest) else {
@@ -147,7 +155,7 @@ impl Inner {
             let text = seal::open(self.secrets.data.as_ref(), sealed.to_vec()).map_err(Error::file("read", &path))?;
             let entry: Entry =
                 serde_json::from_slice(&text).map_err(|error| Error::damaged(&path, error.to_string()))?;
-            if entry.archive != self.header.archive || entry.log != name || entry.number != entries.len() as u64 {
+            if entry.archive != self.header.archive || entry.log != log || entry.number != entries.len() as u64 {
                 return Err(Error::damaged(
                     &path,
                     format!("entry {} of log \"{}\" in place of entry {}", entry.number, entry.log, entries.len()),
@@ -182,17 +190,22 @@ fn torn(bytes: &[u8], sealed: bool) -> bool {
     prefix.iter().enumerate().all(fits) && bytes.windows(mark.len()).filter(|window| *window == mark).count() <= 1
 }
 
-fn file_of(name: &str) -> String {
-    format!("{LOGS}/{name}")
+fn file_of(folder: &str, name: &str) -> String {
+    format!("{folder}/{name}")
+}
+
+/// What an entry says it belongs to: a journal says its name, another log its folder as well.
+fn bound(folder: &str, name: &str) -> String {
+    if folder == LOGS { name.to_owned() } else { file_of(folder, name) }
 }
 
 /// A name that is one plain file name.
-fn checked(name: &str, doing: &'static str) -> Result<String, Error> {
+fn checked(folder: &str, name: &str, doing: &'static str) -> Result<String, Error> {
     let plain = !name.is_empty()
         && !name.starts_with('.')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if plain {
-        Ok(file_of(name))
+        Ok(file_of(folder, name))
     } else {
         Err(Error::Log { doing, name: name.to_owned(), fact: "a name may have letters, digits, '-', '_' and '.'" })
     }

@@ -18,6 +18,7 @@ mod blob;
 mod check;
 mod contents;
 mod disk;
+mod drills;
 mod error;
 mod header;
 mod import;

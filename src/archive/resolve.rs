@@ -7,15 +7,18 @@ use super::{Archive, Manifest, SnapshotId};
 
 impl Archive {
     /// `latest`, `latest~2`, an id prefix, a date (`2026-11-02`, `2026-11-02T10:00`: the newest not after it).
+    ///
+    /// What was read only to restore into it has an id and no other name: it is no state of the archive's own company.
     pub fn resolve(&self, name: &str) -> Result<SnapshotId, Error> {
         let manifests = self.snapshots()?;
         let none = || Error::NoSnapshot(name.to_owned());
+        let own: Vec<&Manifest> = manifests.iter().filter(|manifest| !manifest.source.is_aside()).collect();
         if let Some(back) = generations_back(name) {
-            let at = manifests.len().checked_sub(1).and_then(|last| last.checked_sub(back));
-            return at.map(|at| manifests[at].id.clone()).ok_or_else(none);
+            let at = own.len().checked_sub(1).and_then(|last| last.checked_sub(back));
+            return at.map(|at| own[at].id.clone()).ok_or_else(none);
         }
         if let Some(until) = end_of(name) {
-            return manifests
+            return own
                 .iter()
                 .rev()
                 .find(|manifest| manifest.finished <= until)

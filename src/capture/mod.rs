@@ -72,12 +72,24 @@ pub struct Wanted {
     pub extended: bool,
     /// The contents of files, too.
     pub contents: bool,
+    /// It is read only to restore into it: the snapshot is kept apart from those of the archive's own company.
+    pub aside: bool,
 }
 
 impl Default for Wanted {
     fn default() -> Wanted {
         let (objects, anew, also) = (Vec::new(), Vec::new(), Vec::new());
-        Wanted { objects, anew, also, full: false, sweep: SWEEP, custom_fields: true, extended: true, contents: true }
+        Wanted {
+            objects,
+            anew,
+            also,
+            full: false,
+            sweep: SWEEP,
+            custom_fields: true,
+            extended: true,
+            contents: true,
+            aside: false,
+        }
     }
 }
 

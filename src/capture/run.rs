@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
         clock: Clock,
         monitor: &'a dyn Monitor,
     ) -> Result<Run<'a>, Error> {
-        let mut writer = archive.begin(source(account))?;
+        let mut writer = archive.begin(source(account, wanted))?;
         let base = writer.parent().map(|parent| parent.manifest().id.clone());
         let base = base.map(|id| archive.snapshot(&id)).transpose()?;
         let now = account.now();
@@ -320,7 +320,7 @@ pub(super) fn follows_twin(object: &Object) -> bool {
     object.twin.is_some_and(|twin| place(twin) < place(object.name))
 }
 
-fn source(account: &Account) -> Source {
+fn source(account: &Account, wanted: &Wanted) -> Source {
     let who = account.identity();
     Source {
         company_id: who.company_id,
@@ -329,7 +329,7 @@ fn source(account: &Account) -> Source {
         user_id: who.user_id,
         user_name: who.user_name.clone(),
         is_admin: who.is_admin,
-        kind: "api".into(),
+        kind: if wanted.aside { Source::TARGET } else { "api" }.into(),
     }
 }
 

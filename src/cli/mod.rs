@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    check, completions, demo, diff, doctor, get, import, init, login, ls, man, objects, reindex, restore, sandbox,
-    show as show_command, snapshot, snapshots,
+    check, completions, demo, diff, doctor, drill, get, import, init, login, ls, man, objects, reindex, restore,
+    sandbox, show as show_command, snapshot, snapshots,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -90,6 +90,9 @@ enum Command {
     /// Bring data back: plan, show, ask, write, verify
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
+    /// Restore a snapshot into an empty account on this machine, and score what came back
+    #[command(after_help = drill::EXAMPLES)]
+    Drill(drill::Drill),
     /// Check that the archive is what was written
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
@@ -125,6 +128,7 @@ impl Command {
             Command::Get(command) => command.run(session),
             Command::Diff(command) => command.run(session),
             Command::Restore(command) => command.run(session),
+            Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
             Command::Reindex(command) => command.run(session),
             Command::Objects(command) => command.run(session),

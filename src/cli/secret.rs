@@ -43,6 +43,17 @@ impl Source {
         }
     }
 
+    /// The token of an account to restore another company's snapshot into.
+    pub(crate) fn token_elsewhere(profile: &Profile) -> Source {
+        Source {
+            what: "API token of the other company",
+            variable: "PDBAK_TO_API_TOKEN",
+            flag: None,
+            file: profile.api_token_file.clone(),
+            command: profile.api_token_command.clone(),
+        }
+    }
+
     /// The secret of the OAuth application.
     pub(crate) fn client_secret(profile: &Profile) -> Source {
         Source {

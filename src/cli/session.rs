@@ -29,13 +29,22 @@ pub(crate) struct Session {
     flags: Flags,
     profile: Profile,
     clock: Clock,
+    /// The account is that of another profile than the archive's.
+    elsewhere: bool,
 }
 
 impl Session {
     /// Reads the configuration.
     pub(crate) fn new(flags: Flags) -> Result<Session, Failure> {
         let profile = config::profile(&flags)?;
-        Ok(Session { flags, profile, clock: Clock::System })
+        Ok(Session { flags, profile, clock: Clock::System, elsewhere: false })
+    }
+
+    /// The same settings with the account of another profile: what names the first account does not count there.
+    pub(crate) fn elsewhere(&self, profile: &str) -> Result<Session, Failure> {
+        let flags =
+            Flags { profile: Some(profile.to_owned()), base_url: None, api_token_file: None, ..self.flags.clone() };
+        Ok(Session { elsewhere: true, ..Session::new(flags)? })
     }
 
     /// What time it is.
@@ -112,7 +121,10 @@ impl Session {
 
     /// Where the API token comes from.
     pub(crate) fn token(&self) -> Source {
-        Source::token(&self.flags, &self.profile)
+        match self.elsewhere {
+            true => Source::token_elsewhere(&self.profile),
+            false => Source::token(&self.flags, &self.profile),
+        }
     }
 
     /// Where the secret of the OAuth application comes from, and the application's id.

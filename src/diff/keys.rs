@@ -18,10 +18,10 @@ use crate::record::{Key, RecordId};
 const CUSTOM: &str = "custom_fields";
 
 /// One field of a snapshot.
-struct Field {
-    kind: String,
+pub(super) struct Field {
+    pub(super) kind: String,
     /// Number as text, label.
-    options: Vec<(String, String)>,
+    pub(super) options: Vec<(String, String)>,
 }
 
 /// Keys and options of custom fields that are others in the later snapshot.
@@ -108,7 +108,7 @@ fn linked(kind: &str) -> Option<&'static [&'static str]> {
 }
 
 /// Every field that the snapshot defines, by key.
-fn definitions(snapshot: &Snapshot<'_>, fields: &ObjectName) -> Result<BTreeMap<String, Field>, Error> {
+pub(super) fn definitions(snapshot: &Snapshot<'_>, fields: &ObjectName) -> Result<BTreeMap<String, Field>, Error> {
     let mut found = BTreeMap::new();
     if snapshot.contents(fields).is_none() {
         return Ok(found);

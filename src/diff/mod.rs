@@ -9,11 +9,13 @@ mod fields;
 mod keys;
 mod lineage;
 mod names;
+mod remade;
 mod views;
 
 pub use self::fields::FieldChange;
 pub use self::lineage::Lineage;
 pub use self::names::Names;
+pub use self::remade::{Off, Pairs, Remade, Remaking};
 pub use self::views::view;
 
 use crate::archive::{Contents, Coverage, Difference, Error, Snapshot};

@@ -120,7 +120,7 @@ impl Cases {
         live.filter(is_there)
     }
 
-    fn add(&mut self, case: Case) {
+    pub(super) fn add(&mut self, case: Case) {
         self.all.insert(case.id().clone(), case);
     }
 
@@ -168,7 +168,7 @@ impl Case {
 }
 
 /// Whether a row stands for a record that is there.
-fn is_there(record: &Record) -> bool {
+pub(super) fn is_there(record: &Record) -> bool {
     !object_of(record.id()).is_some_and(|object| is_deleted(object, &record.fields()))
 }
 

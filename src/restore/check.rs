@@ -42,7 +42,7 @@ pub fn check(plan: &Plan) -> Vec<Objection> {
 pub fn check_against<S: State>(plan: &Plan, goal: &S, seen: &S) -> Result<Vec<Objection>, archive::Error> {
     let mut checker = Checker { objections: check(plan), ..Checker::default() };
     for step in &plan.steps {
-        checker.states(step, goal, seen)?;
+        checker.states((plan, step), goal, seen)?;
     }
     Ok(checker.objections)
 }
@@ -88,6 +88,9 @@ impl Checker {
                 self.create(step, object, create);
             }
             Action::Revive { create, mend } => {
+                if plan.from.is_some() {
+                    self.object(step, "a number of the snapshot's company means another record in this one");
+                }
                 if object.undelete.is_empty() {
                     self.object(step, "no form is known that brings such a record back");
                 }
@@ -265,13 +268,14 @@ impl Checker {
         }
     }
 
-    fn states<S: State>(&mut self, step: &Step, goal: &S, seen: &S) -> Result<(), archive::Error> {
+    fn states<S: State>(&mut self, (plan, step): (&Plan, &Step), goal: &S, seen: &S) -> Result<(), archive::Error> {
         match &step.action {
             Action::Create(create) | Action::Revive { create, .. } => {
                 if goal.find(&create.record)?.is_none() {
                     self.object(step, "the snapshot does not have it");
                 }
                 if step.reason == Reason::Deleted
+                    && plan.from.is_none()
                     && seen.find(&create.record)?.is_some_and(|record| is_there(&record))
                     && !is_orphan(seen, &create.record)?
                 {

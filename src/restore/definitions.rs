@@ -159,9 +159,11 @@ impl Definition {
         self.options.iter().map(|(_, label)| label.as_str())
     }
 
-    /// The labels of options that another version of the field has neither under their id nor under their label.
-    pub(super) fn missing_in<'d>(&'d self, other: &'d Definition) -> impl Iterator<Item = &'d str> {
-        let missing = self.options.iter().filter(|(id, label)| !other.has(id) && other.labelled(label).is_none());
+    /// The labels of options that another version of the field has neither under their id nor under their label; in
+    /// another company an id says nothing.
+    pub(super) fn missing_in<'d>(&'d self, other: &'d Definition, foreign: bool) -> impl Iterator<Item = &'d str> {
+        let known = move |id: &Value| !foreign && other.has(id);
+        let missing = self.options.iter().filter(move |(id, label)| !known(id) && other.labelled(label).is_none());
         missing.map(|(_, label)| label.as_str())
     }
 

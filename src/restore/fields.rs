@@ -32,6 +32,8 @@ pub(super) struct Fields {
     making: BTreeSet<RecordId>,
     /// Labels that steps add to fields of the account, by the field as the goal names it.
     adding: BTreeMap<RecordId, Vec<String>>,
+    /// The account is another company's: a code or the number of an option means nothing there by itself.
+    strict: bool,
 }
 
 /// The field that an object defines under a code.
@@ -69,6 +71,16 @@ impl Fields {
         Fields { keys, ..Fields::default() }
     }
 
+    /// Fields of another company, of which only these are known.
+    pub(super) fn strict(keys: BTreeMap<RecordId, String>) -> Fields {
+        Fields { keys, strict: true, ..Fields::default() }
+    }
+
+    /// Whether codes and numbers mean nothing in the account by themselves.
+    pub(super) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
     /// Where a field is.
     pub(super) fn place(&self, now: &Definitions, fields: &str, code: &str) -> Place {
         let id = field_id(fields, code);
@@ -78,7 +90,8 @@ impl Fields {
         match self.keys.get(&id) {
             Some(today) => Place::Live(today.clone()),
             // What the service has itself is always there, and nothing is known of fields that were not read.
-            None if now.find(fields, code).is_some() || !now.know(fields) || !is_custom(code) => {
+            None if !is_custom(code) => Place::Live(code.to_owned()),
+            None if !self.strict && (now.find(fields, code).is_some() || !now.know(fields)) => {
                 Place::Live(code.to_owned())
             }
             None => Place::Gone,
@@ -121,7 +134,7 @@ impl Fields {
             return;
         };
         let Some(new) = now.find(fields, &today).filter(|_| can) else { return };
-        let missing: Vec<String> = old.missing_in(new).map(str::to_owned).collect();
+        let missing: Vec<String> = old.missing_in(new, self.strict).map(str::to_owned).collect();
         if !missing.is_empty() {
             self.adding.insert(id.clone(), missing);
         }

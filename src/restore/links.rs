@@ -170,14 +170,16 @@ pub(super) enum Link {
 type Name = (&'static str, &'static str, String);
 
 /// Knows where the records are that others point to.
+#[derive(Default)]
 pub(super) struct Links<'a> {
-    lineage: &'a Lineage,
+    /// What earlier restores made again in the same company.
+    lineage: Option<&'a Lineage>,
     /// Records that steps make, as the goal names them.
     making: HashSet<RecordId>,
     /// Names of records that steps make, for references by name.
     named: HashMap<Name, RecordId>,
     /// Names that records have now which an earlier restore made again.
-    renamed: HashMap<Name, Value>,
+    pub(super) renamed: HashMap<Name, Value>,
     /// Records that somebody has looked for; of others only what differs is known.
     asked: BTreeMap<ObjectName, BTreeSet<Key>>,
     /// Records that were deleted since the goal.
@@ -185,14 +187,23 @@ pub(super) struct Links<'a> {
     /// Which of the records asked about are in the account.
     live: BTreeMap<ObjectName, BTreeSet<Key>>,
     /// Records that are not made but have a counterpart with the same mark (users by e-mail).
-    matched: HashMap<RecordId, Key>,
+    pub(super) matched: HashMap<RecordId, Key>,
     /// Whole keys of rows under a parent that others know by their own id alone.
-    whole: HashMap<(ObjectName, Key), Key>,
+    pub(super) whole: HashMap<(ObjectName, Key), Key>,
     /// Objects whose records cannot be called missing.
     blind: HashSet<ObjectName>,
+    /// The account is another company's: what is neither made nor matched is missing, whatever has its number.
+    strict: bool,
+    /// Objects that others know by this field, of which another company has only what is renamed.
+    pub(super) words: HashSet<(&'static str, &'static str)>,
 }
 
 impl<'a> Links<'a> {
+    /// Knows of nothing in another company.
+    pub(super) fn strict() -> Links<'a> {
+        Links { strict: true, ..Links::default() }
+    }
+
     /// Looks up everything that the pointers point to: one walk over the keys of each object.
     pub(super) fn to<S: State>(
         pointers: impl Iterator<Item = Pointer>,
@@ -226,7 +237,23 @@ impl<'a> Links<'a> {
         let deleted = cases.deleted().map(|record| record.id().clone()).collect();
         let (making, named) = (HashSet::new(), HashMap::new());
         let renamed = renamed(goal, seen, lineage)?;
-        Ok(Links { lineage, making, named, renamed, asked: wanted, deleted, live, matched, whole, blind })
+        let lineage = Some(lineage);
+        let words = HashSet::new();
+        let strict = false;
+        Ok(Links {
+            lineage,
+            making,
+            named,
+            renamed,
+            asked: wanted,
+            deleted,
+            live,
+            matched,
+            whole,
+            blind,
+            strict,
+            words,
+        })
     }
 
     /// A step makes this record.
@@ -262,13 +289,18 @@ impl<'a> Links<'a> {
         if let Some(id) = candidates.iter().find(|id| self.making.contains(id)) {
             return Link::Made(id.clone());
         }
+        if self.strict {
+            let matched = candidates.iter().find_map(|id| self.matched.get(id));
+            return matched.map_or(Link::Missing, |key| Link::Live(key.clone()));
+        }
         let is_live = |id: &RecordId| self.live.get(&id.object).is_some_and(|keys| keys.contains(&id.key));
         if candidates.iter().any(is_live) {
             return Link::Live(key.clone());
         }
         for id in &candidates {
             // Made again, it may stand in the twin's list by now: an archived lead is made as a lead.
-            if let Some(now) = self.lineage.after(id).filter(|now| places(now).iter().any(is_live)).last() {
+            let heirs = self.lineage.into_iter().flat_map(|lineage| lineage.after(id));
+            if let Some(now) = heirs.filter(|now| places(now).iter().any(is_live)).last() {
                 return Link::Live(now.key.clone());
             }
             if let Some(key) = self.matched.get(id) {
@@ -294,13 +326,19 @@ impl<'a> Links<'a> {
         self.named.keys().map(|(_, _, name)| name.as_str())
     }
 
+    /// Whether no record of another company goes by this word.
+    pub(super) fn is_unknown(&self, object: &'static str, by: &'static str, name: &str) -> bool {
+        let known = || self.named(object, by, name).is_some() || self.renamed(object, by, name).is_some();
+        self.words.contains(&(object, by)) && !known()
+    }
+
     /// The name that the record has today, if an earlier restore made it again under another one.
     pub(super) fn renamed(&self, object: &'static str, by: &'static str, name: &str) -> Option<&Value> {
         self.renamed.get(&(object, by, name.to_owned()))
     }
 }
 
-fn note_whole(whole: &mut HashMap<(ObjectName, Key), Key>, objects: &[&'static str], key: &Key) {
+pub(super) fn note_whole(whole: &mut HashMap<(ObjectName, Key), Key>, objects: &[&'static str], key: &Key) {
     if let (Some(object), Key::Pair(_, own)) = (objects.first(), key) {
         whole.insert((ObjectName::known(object), Key::Number(*own)), key.clone());
     }

@@ -15,6 +15,7 @@ mod check;
 mod conditions;
 mod definitions;
 mod doubt;
+mod elsewhere;
 mod fields;
 mod fill;
 mod journal;
@@ -37,16 +38,17 @@ mod translate;
 mod verify;
 
 pub use check::{Objection, check, check_against};
+pub use elsewhere::{Entry, Fate, Mapping, NotAMapping, propose};
 pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
-pub use lineage::lineage;
+pub use lineage::{Carried, carried, lineage};
 pub use plan::{
     Action, AddOptions, ByNature, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
     SideEffects, Stamp, Step, StepNumber, Update, Upload,
 };
-pub use planner::{CannotPlan, plan};
+pub use planner::{CannotPlan, plan, plan_elsewhere};
 pub use policy::{Missing, Policy, Scope, StandIn};
-pub use replay::{Error, Replayed, Site, Stop, replay};
+pub use replay::{Error, Replayed, Site, Stop, replay, replay_between};
 pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};
 pub use summary::{Counts, Summary};

@@ -42,8 +42,11 @@ pub struct Plan {
     pub goal: SnapshotId,
     /// The state of the account that the plan was made from.
     pub seen: SnapshotId,
-    /// The company both belong to.
+    /// The company that is written to, and to which both belong unless the next line says otherwise.
     pub company: u64,
+    /// The company of the goal, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
     /// What was asked.
     pub policy: Policy,
     /// The writes, in the order in which they are sent.

@@ -28,6 +28,12 @@ pub struct Policy {
     /// Who owns what belonged to a user who is not there and is not invited; nobody in particular when none.
     #[serde(default)]
     pub owner_fallback: Option<StandIn>,
+    /// In another company: also change what was matched, where it differs from the snapshot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub change_matched: bool,
+    /// In another company: also make webhooks, which call the receivers of the first one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_webhooks: bool,
 }
 
 /// A user of the account who takes over records.

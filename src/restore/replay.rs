@@ -100,33 +100,37 @@ pub async fn replay(
     site: &Site<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Replayed, Error> {
-    let Site { account, archive, .. } = *site;
+    let (goal, seen) = (site.archive.snapshot(&plan.goal)?, site.archive.snapshot(&plan.seen)?);
+    replay_between(plan, journal, site, [&goal, &seen], monitor).await
+}
+
+/// The same with the two states at hand: the one that the account was seen in may lie in an archive of its own.
+pub async fn replay_between(
+    plan: &Plan,
+    journal: &mut Journal,
+    site: &Site<'_>,
+    [goal, seen]: [&Snapshot<'_>; 2],
+    monitor: &dyn Monitor,
+) -> Result<Replayed, Error> {
+    let account = site.account;
     if journal.plan() != plan.digest() {
         return Err(Error::OtherPlan { journal: journal.name().to_owned() });
     }
     if account.identity().company_id != plan.company {
         return Err(Error::OtherAccount { plan: plan.company, account: account.identity().company_id });
     }
-    let (goal, seen) = (archive.snapshot(&plan.goal)?, archive.snapshot(&plan.seen)?);
-    let run = Run {
-        plan,
-        site,
-        monitor,
-        seen: &seen,
-        reads: Reads::new(account),
-        before: (journal.spent(), account.spent()),
-    };
+    let run = Run { plan, site, monitor, seen, reads: Reads::new(account), before: (journal.spent(), account.spent()) };
     let mut stopped = run.settle_doubts(journal).await?;
     if stopped.is_none() {
         stopped = Turns::new(&run).perform(journal).await?;
     }
     let mut report = journal.report().cloned();
     if stopped.is_none() && report.is_none() {
-        let read = async { Ok((run.read_back(journal, &goal).await?, run.twins(journal).await?)) };
+        let read = async { Ok((run.read_back(journal, goal).await?, run.twins(journal).await?)) };
         match read.await {
             Ok((rows, twins)) => {
                 run.spend(journal);
-                let made = readback::report(plan, journal, &goal, &rows, &twins)?;
+                let made = readback::report(plan, journal, goal, &rows, &twins)?;
                 journal.seal(&made)?;
                 report = Some(made);
             }

@@ -100,6 +100,17 @@ fn is_part(id: &RecordId) -> bool {
     object_of(id).is_some_and(|object| !object.parents().is_empty())
 }
 
+/// Whether a row belongs to this record, and not only names it: who takes part in a deal is the deal's, not the person's.
+fn is_part_of(child: &RecordId, id: &RecordId) -> bool {
+    let Some(object) = object_of(child).filter(|_| is_part(child)) else { return false };
+    let listed = match child.key.parent() {
+        Some(parent) => parent == id.key,
+        None => true,
+    };
+    let parents = places(id);
+    listed && parents.iter().any(|place| object.parents().contains(&place.object.as_str()))
+}
+
 /// What points to a record: missing records, and parts whatever happened to them.
 struct Below {
     of: HashMap<RecordId, Vec<RecordId>>,
@@ -142,7 +153,7 @@ impl Below {
         let mut waiting: VecDeque<(RecordId, bool)> = asked.into_iter().map(|id| (id, true)).collect();
         while let Some((id, asked)) = waiting.pop_front() {
             for child in self.of.get(&id).into_iter().flatten() {
-                let belongs = asked || is_part(child) || ATTACHED.contains(&child.object.as_str());
+                let belongs = asked || is_part_of(child, &id) || ATTACHED.contains(&child.object.as_str());
                 if belongs && records.insert(child.clone()) {
                     waiting.push_back((child.clone(), asked));
                 }

@@ -113,6 +113,12 @@ impl Translator<'_, '_> {
             Target::Named { object, by } => {
                 let Some(name) = value.as_str() else { return Some(Fill::Is(value.clone())) };
                 let today = || Fill::Is(self.links.renamed(object, by, name).unwrap_or(value).clone());
+                if self.links.is_unknown(object, by, name) {
+                    lost.push(Lost::Record(format!(
+                        "{object} \"{name}\" is not in the account and does not come back"
+                    )));
+                    return None;
+                }
                 let made = self.links.named(object, by, name);
                 Some(made.map_or_else(today, |made| Fill::FieldOf(made.clone(), by.to_owned())))
             }
@@ -164,7 +170,7 @@ impl Translator<'_, '_> {
         let Some(now) = self.now.find(fields, &today).filter(|now| now.has_options()) else {
             return Some(Fill::Is(value.clone()));
         };
-        if today == code && now.has(value) {
+        if today == code && now.has(value) && !self.fields.is_strict() {
             return Some(Fill::Is(number(value)));
         }
         // Some built-in fields answer the label itself; a number is always an id.
@@ -262,6 +268,17 @@ impl Translator<'_, '_> {
             parts.insert("field_id".to_owned(), number);
         }
         let value = condition.get("value").filter(|value| !value.is_null());
+        if let (Meaning::Id(objects), Some(value), true) =
+            (conditions::meaning(condition, self.then), value, self.fields.is_strict())
+        {
+            // In another company the old number may be somebody else's.
+            let fill = conditions::key(Some(value)).map(|key| (self.links.find(objects, &key), key));
+            if let Some((Link::Missing, key)) = fill {
+                let object = objects.first().copied().unwrap_or("record");
+                lost.push(Lost::Record(format!("it looks for {object}/{key}, which is not in the account")));
+                return None;
+            }
+        }
         let fill = match (conditions::meaning(condition, self.then), value) {
             (Meaning::Id(objects), Some(value)) => {
                 conditions::key(Some(value)).and_then(|key| match self.links.find(objects, &key) {
@@ -282,7 +299,7 @@ impl Translator<'_, '_> {
         let Some((fields, code)) = conditions::field(condition) else { return Some(None) };
         let name = self.then.find(fields, code).map_or(code, |field| field.name.as_str());
         match self.fields.place(self.now, fields, code) {
-            Place::Live(today) if today == code => Some(None),
+            Place::Live(today) if today == code && !self.fields.is_strict() => Some(None),
             Place::Live(today) => match self.now.find(fields, &today).and_then(|field| field.number.clone()) {
                 Some(number) => Some(Some(Fill::Is(Value::String(number)))),
                 None => {

@@ -159,10 +159,10 @@ fn difference(
     Some(Difference { field: field.to_owned(), wanted, found, by_nature })
 }
 
-/// Fields that follow from others and are never sent: closing times beside the status, the person beside the participants.
+/// Fields that follow from others, whatever is sent.
 fn follows(object: &str, field: &str) -> bool {
     match object {
-        "deals" => matches!(field, "close_time" | "archive_time"),
+        "deals" => field == "archive_time",
         _ => false,
     }
 }

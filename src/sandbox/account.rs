@@ -29,6 +29,8 @@ pub(super) struct Account {
     pub(super) tolerant: bool,
     /// Answers the calls that were taken away.
     pub(super) legacy: bool,
+    /// The number of the company.
+    pub(super) company: u64,
     /// The user whom the token belongs to.
     pub(super) me: u64,
     /// Call logs that were deleted: they answer 410.
@@ -53,6 +55,7 @@ impl Account {
             assume,
             tolerant: false,
             legacy: false,
+            company: 0,
             me: 0,
             gone_calls: BTreeSet::new(),
             url: String::new(),

@@ -77,7 +77,7 @@ fn create(account: &mut Account, call: &Call<'_>) -> Outcome {
         "id": id, "activity_id": activity, "person_id": part("person_id"), "org_id": part("org_id"), "deal_id": part("deal_id"),
         "lead_id": part("lead_id"), "subject": part("subject"), "duration": part("duration"), "outcome": part("outcome"),
         "from_phone_number": part("from_phone_number"), "to_phone_number": part("to_phone_number"), "has_recording": false,
-        "start_time": part("start_time"), "end_time": part("end_time"), "user_id": user, "company_id": 54_235_233,
+        "start_time": part("start_time"), "end_time": part("end_time"), "user_id": user, "company_id": account.company,
         "note": part("note"),
     });
     let row = row.as_object().cloned().unwrap_or_default();

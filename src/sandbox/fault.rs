@@ -28,6 +28,10 @@ pub enum Fault {
     Late(u64),
     /// `drop`: the connection ends and nothing took place.
     Drop,
+    /// `lose-field=NAME`: the write takes place without this field, and is answered as if nothing were wrong.
+    LoseField(String),
+    /// `forget`: what the request made is answered, and gone with the next one.
+    Forget,
     /// `slow=MILLISECONDS`: the answer waits.
     Slow(u64),
     /// `html`: the block page of the gateway, 403.
@@ -129,6 +133,8 @@ impl FromStr for FaultOrder {
                 "late" => fault = Some(Fault::Late(number()?)),
                 "lose-answer" => fault = Some(Fault::LoseAnswer),
                 "drop" => fault = Some(Fault::Drop),
+                "forget" => fault = Some(Fault::Forget),
+                "lose-field" if !value.is_empty() => fault = Some(Fault::LoseField(value.to_owned())),
                 "html" => fault = Some(Fault::Html),
                 "malformed" => fault = Some(Fault::Malformed),
                 "repeat-page" => fault = Some(Fault::RepeatPage),
@@ -155,6 +161,8 @@ impl fmt::Display for Fault {
             Self::Late(requests) => write!(f, "late={requests}"),
             Self::LoseAnswer => f.write_str("lose-answer"),
             Self::Drop => f.write_str("drop"),
+            Self::Forget => f.write_str("forget"),
+            Self::LoseField(name) => write!(f, "lose-field={name}"),
             Self::Html => f.write_str("html"),
             Self::Malformed => f.write_str("malformed"),
             Self::RepeatPage => f.write_str("repeat-page"),
@@ -207,6 +215,19 @@ pub(super) fn in_place(fault: &Fault) -> Option<Answer> {
         Fault::Html => Some(answer::block_page()),
         _ => None,
     }
+}
+
+/// The body without a field.
+pub(super) fn without(name: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let mut body: Value = serde_json::from_slice(body).ok()?;
+    body.as_object_mut()?.remove(name)?;
+    Some(body.to_string().into_bytes())
+}
+
+/// The number of what a request made.
+pub(super) fn made(answer: &Answer) -> Option<String> {
+    let id = answer.value().get("data")?.get("id")?.clone();
+    id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string()))
 }
 
 /// Spoils an answer of the account.

@@ -75,7 +75,7 @@ pub(super) async fn reply(shared: Arc<Shared>, request: Request<Incoming>) -> Re
 }
 
 async fn undated(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, Dropped> {
-    let asked = match read(request).await {
+    let mut asked = match read(request).await {
         Ok(asked) => asked,
         Err(answer) => return Ok(written(answer, None)),
     };
@@ -91,6 +91,11 @@ async fn undated(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Repl
             log(&shared, &asked, 0);
             return Err(Dropped);
         }
+        if let Fault::LoseField(name) = fault
+            && let Some(body) = fault::without(name, &asked.body)
+        {
+            asked.body = body.into();
+        }
         if let Fault::Late(requests) = fault {
             log(&shared, &asked, 0);
             locked(&shared.late).push((*requests, asked));
@@ -102,12 +107,25 @@ async fn undated(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Repl
         None => answer(&shared, &asked).await,
     };
     log(&shared, &asked, answer.status);
+    if struck == Some(Fault::Forget) {
+        forget(&shared, &mut asked, &answer).await;
+    }
     arrive_late(&shared).await;
     match struck {
         Some(Fault::LoseAnswer) => Err(Dropped),
         Some(Fault::Cut(bytes)) => Ok(written(answer, Some(bytes))),
         Some(fault) => Ok(written(fault::spoil(&fault, answer), None)),
         None => Ok(written(answer, None)),
+    }
+}
+
+/// Deletes what a request has just made; nobody is told.
+async fn forget(shared: &Shared, asked: &mut Asked, made: &Answer) {
+    if let Some(id) = fault::made(made) {
+        asked.method = Method::DELETE;
+        asked.path = format!("{}/{id}", asked.path);
+        asked.body = Bytes::new();
+        answer(shared, asked).await;
     }
 }
 

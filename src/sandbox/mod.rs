@@ -105,6 +105,9 @@ pub use fault::{Fault, FaultError, FaultOrder};
 
 use company::{fill, made_bytes};
 
+/// The number of the company of a sandbox that was not told another one.
+const COMPANY: u64 = 54_235_233;
+
 /// How a sandbox is started.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -120,6 +123,8 @@ pub struct Options {
     pub seed: u64,
     /// How many records its company has; 0 is an account that was just made.
     pub records: u64,
+    /// The number of its company: what is restored from one into another has two.
+    pub company: u64,
     /// Faults from the start.
     pub faults: Vec<FaultOrder>,
     /// Answers to the open questions.
@@ -145,6 +150,7 @@ impl Default for Options {
             oauth: None,
             seed: 7,
             records: 0,
+            company: COMPANY,
             faults: Vec::new(),
             assume: Assumptions::default(),
             tolerant: false,
@@ -244,6 +250,7 @@ fn shared(options: Options, url: String) -> http::Shared {
     let mut account = account::Account::empty(&contract, options.seed, now, options.assume);
     account.tolerant = options.tolerant;
     account.legacy = options.legacy;
+    account.company = options.company;
     account.url = url;
     fill(options.seed, options.records, now, &mut account);
     account.sign_in();

@@ -49,7 +49,7 @@ pub(super) fn users(account: &mut Account, call: &Call<'_>) -> Outcome {
         ("GET", "/users/me") => {
             let mut row = account.row("users", &Id::Number(account.me))?;
             let company = json!({
-                "company_id": 54_235_233, "company_name": "Sandbox", "company_domain": "sandbox", "company_country": "EE",
+                "company_id": account.company, "company_name": "Sandbox", "company_domain": "sandbox", "company_country": "EE",
                 "company_industry": "IT Services", "language": {"language_code": "en", "country_code": "US"},
             });
             row.extend(company.as_object().cloned().unwrap_or_default());

@@ -59,7 +59,7 @@ fn create(account: &mut Account, call: &Call<'_>) -> Outcome {
     let user = part("user_id", json!(account.me));
     let id = account.next_id(KIND);
     let row = json!({
-        "id": id, "company_id": 54_235_233, "owner_id": account.me, "user_id": user, "event_action": sent["event_action"],
+        "id": id, "company_id": account.company, "owner_id": account.me, "user_id": user, "event_action": sent["event_action"],
         "event_object": sent["event_object"], "subscription_url": url, "version": part("version", json!("2.0")), "is_active": 1,
         "add_time": now, "remove_time": null, "type": "general", "http_auth_user": part("http_auth_user", Value::Null),
         "http_auth_password": part("http_auth_password", Value::Null), "remove_reason": null, "last_delivery_time": null,

@@ -270,7 +270,7 @@ fn plan_once(root: &Path) -> Value {
     let ids: Vec<_> = archive.snapshots().expect("snapshots").into_iter().map(|manifest| manifest.id).collect();
     let [.., before, after] = ids.as_slice() else { panic!("two snapshots were taken") };
     let (goal, seen) = (archive.snapshot(before).expect("the goal"), archive.snapshot(after).expect("the state"));
-    let lineage = restore::lineage(&archive).expect("the journals");
+    let lineage = restore::lineage(&archive, goal.manifest().source.company_id).expect("the journals");
     let policy = Policy { delete_added: true, ..Policy::default() };
     let plan = restore::plan(&goal, &seen, &policy, &lineage).expect("a plan");
     let price = plan.price();

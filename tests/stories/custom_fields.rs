@@ -128,7 +128,7 @@ fn told(world: &World, before: &Manifest, after: &Manifest, object: &str) -> Vec
     let archive = world.archive();
     let (before, after) =
         (archive.snapshot(&before.id).expect("a snapshot"), archive.snapshot(&after.id).expect("one"));
-    let lineage = pdbak::restore::lineage(&archive).expect("the journals");
+    let lineage = pdbak::restore::lineage(&archive, before.manifest().source.company_id).expect("the journals");
     let object = pdbak::catalogue::ObjectName::new(object);
     let comparison = diff::compare(&before, &after, &object, &lineage).expect("a comparison");
     let changes = comparison.changes.map(|change| change.expect("a change"));

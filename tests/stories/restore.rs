@@ -23,7 +23,7 @@ pub(super) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, want
     let seen = world.snapshot_of(wanted);
     let archive = world.archive();
     let (goal, seen) = (archive.snapshot(&goal.id).expect("the goal"), archive.snapshot(&seen.id).expect("the state"));
-    let lineage = restore::lineage(&archive).expect("the journals");
+    let lineage = restore::lineage(&archive, goal.manifest().source.company_id).expect("the journals");
     let plan = restore::plan(&goal, &seen, policy, &lineage).expect("a plan");
     assert_eq!(restore::check_against(&plan, &goal, &seen).expect("both states"), []);
     plan

@@ -45,12 +45,25 @@ pub(crate) struct Diff {
     exit_code: bool,
 }
 
+/// The company that both are of: a number of one company means another record in the next.
+fn same_company(before: &Snapshot<'_>, after: &Snapshot<'_>) -> Result<u64, Failure> {
+    let (then, now) = (&before.manifest().source, &after.manifest().source);
+    let imported = [then, now].iter().any(|source| source.kind == "import");
+    if then.company_id != now.company_id && !imported {
+        let (then, now) = (then.company_id, now.company_id);
+        return Err(Failure::usage(format!("one snapshot is of company {then}, the other of company {now}"))
+            .hint("choose two of one company with \"pdbak snapshots\""));
+    }
+    Ok(then.company_id)
+}
+
 impl Diff {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
         let before = archive.snapshot(&archive.resolve(&self.before)?)?;
         let after = archive.snapshot(&self.after(session, &archive)?)?;
-        let lineage = restore::lineage(&archive)?;
+        let company = same_company(&before, &after)?;
+        let lineage = restore::lineage(&archive, company)?;
         let stat = self.compare(session, [&before, &after], &lineage)?;
         if self.stat {
             session.show(&stat)?;

@@ -28,6 +28,8 @@ pub(crate) struct Looking {
     pub(crate) full: bool,
     /// Of these, everything is read again, even where nothing says that it changed.
     pub(crate) anew: Vec<&'static Object>,
+    /// It is another company's, read only to restore into it.
+    pub(crate) aside: bool,
 }
 
 /// Captures what changed since the newest snapshot.
@@ -35,10 +37,11 @@ pub(crate) async fn capture_from(
     session: &Session,
     archive: &Archive,
     account: &Account,
-    Looking { full, anew }: Looking,
+    Looking { full, anew, aside }: Looking,
 ) -> Result<Manifest, Failure> {
     let sweep = session.sweep().unwrap_or(capture::SWEEP);
-    let wanted = Wanted { full, anew, sweep, ..Wanted::default() };
+    // Contents of files are carried across, never compared with those of another company.
+    let wanted = Wanted { full, anew, sweep, aside, contents: !aside, ..Wanted::default() };
     session.say(&format!("reading the account as it is now: {}", greeting(account, archive, &wanted)?));
     match capture::capture(account, archive, &wanted, session.clock(), &session.monitor()).await? {
         Outcome::Finished(manifest) => Ok(manifest),

@@ -6,6 +6,7 @@ pub(crate) mod consent;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod init;

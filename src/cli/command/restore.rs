@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::account::Allowance;
-use crate::archive::{Manifest, SnapshotId};
+use crate::archive::{Manifest, Snapshot, SnapshotId};
 use crate::capture;
 use crate::catalogue::{self, Object, ObjectName};
 use crate::cli::command::get::record_id;
@@ -26,7 +26,9 @@ use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::plans::short;
 use crate::record::RecordId;
-use crate::restore::{self, Journal, Missing, Plan, Policy, Scope, StandIn, Standing};
+use crate::restore::{self, CannotPlan, Journal, Missing, Plan, Policy, Scope, StandIn, Standing};
+
+mod elsewhere;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +38,8 @@ Examples:
   pdbak restore latest --object Products --plan plan.json     write the plan to a file, to be read and kept
   pdbak restore latest~1 --object Deals --with-fields         values of deleted fields as well, in fields made again
   pdbak restore --from-plan plan.json --yes                   replay exactly that
+  pdbak restore latest --to test --mapping map.jsonl --dry-run
+                                                              into another company, and who stands for whom there
   pdbak restore --resume                                      go on with a restore that was interrupted";
 
 /// Arguments of `pdbak restore`.
@@ -67,6 +71,8 @@ pub(crate) struct Restore {
     /// Who owns what belonged to a user who is not in the account: a user's id or e-mail, or "me"
     #[arg(long, value_name = "USER")]
     owner_fallback: Option<String>,
+    #[command(flatten)]
+    elsewhere: elsewhere::Elsewhere,
     /// Show the plan and keep it, but write nothing to the account
     #[arg(long)]
     dry_run: bool,
@@ -97,7 +103,8 @@ impl Restore {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
         wait(async {
-            let account = session.account(self.budget).await?;
+            let other = self.elsewhere.session(session)?;
+            let account = other.as_ref().unwrap_or(session).account(self.budget).await?;
             let work = Work { session, archive: &archive, account: &account, one_at_a_time: self.one_at_a_time };
             let (plan, journal) = match (&self.from_plan, self.resume) {
                 (Some(name), _) => work.kept(name)?,
@@ -112,6 +119,15 @@ impl Restore {
     async fn make(&self, work: &Work<'_>) -> Result<Plan, Failure> {
         // Before the account is read: afterwards `latest` would mean the state to get away from.
         let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
+        if self.elsewhere.to.is_some() {
+            let policy = self.policy(work.account.identity().user_id);
+            return self.elsewhere.make(work, &goal, &policy, self.full).await;
+        }
+        // Before the account is read: what is not this company's must not become its newest snapshot.
+        let (of, at) = (work.archive.snapshot(&goal)?.manifest().source.company_id, work.account.identity().company_id);
+        if of != at {
+            return Err(CannotPlan::OtherAccount { goal: of, seen: at }.into());
+        }
         let seen = live::capture_from(work.session, work.archive, work.account, self.looking()).await?;
         let plan = self.between(work, &goal, &seen.id)?;
         let unsure = carried_over(&plan, &seen);
@@ -128,28 +144,16 @@ impl Restore {
     /// Plans the way from the account as it was seen back to the goal, and has the plan checked.
     fn between(&self, work: &Work<'_>, goal: &SnapshotId, seen: &SnapshotId) -> Result<Plan, Failure> {
         let (goal, seen) = (work.archive.snapshot(goal)?, work.archive.snapshot(seen)?);
-        let plan = restore::plan(
-            &goal,
-            &seen,
-            &self.policy(work.account.identity().user_id),
-            &restore::lineage(work.archive)?,
-        )?;
-        let objections = restore::check_against(&plan, &goal, &seen)?;
-        match objections.first() {
-            None => Ok(plan),
-            Some(first) => Err(Failure::new(
-                Exit::Failed,
-                "the plan did not pass its own check; nothing has been written",
-            )
-            .because(first)
-            .hint("this is a fault of pdbak: please report it with the output of \"pdbak restore --dry-run --json\"")),
-        }
+        let policy = self.policy(work.account.identity().user_id);
+        let lineage = restore::lineage(work.archive, goal.manifest().source.company_id)?;
+        sound(restore::plan(&goal, &seen, &policy, &lineage)?, &goal, &seen)
     }
 
     /// What is named is looked at whatever it costs: a comment that was edited or deleted shows nowhere else.
     fn looking(&self) -> Looking {
         let of_records = self.record.iter().filter_map(|record| catalogue::find(&record.object));
-        Looking { full: self.full, anew: self.object.iter().copied().chain(of_records).collect() }
+        let anew = self.object.iter().copied().chain(of_records).collect();
+        Looking { full: self.full, anew, ..Looking::default() }
     }
 
     fn policy(&self, me: u64) -> Policy {
@@ -158,10 +162,13 @@ impl Restore {
             scope: Scope { objects, records: self.record.iter().cloned().collect() },
             related: self.related,
             delete_added: self.delete_added,
-            with_fields: self.with_fields,
+            // Another company has none of the fields yet.
+            with_fields: self.with_fields || self.elsewhere.to.is_some(),
             missing: if self.skip_incomplete { Missing::Skip } else { Missing::Empty },
             invite_users: self.invite_users,
             owner_fallback: self.owner_fallback.as_deref().map(|user| stand_in(user, me)),
+            change_matched: self.elsewhere.change_matched,
+            with_webhooks: self.elsewhere.with_webhooks,
         }
     }
 
@@ -183,6 +190,16 @@ impl Restore {
         // A plan without writes needs no consent to them.
         let consent = consent::ask(plan, self.yes || plan.is_empty())?;
         work.replay(plan, &mut journal, &consent).await
+    }
+}
+
+/// The plan, if it passes its own check.
+fn sound(plan: Plan, goal: &Snapshot<'_>, seen: &Snapshot<'_>) -> Result<Plan, Failure> {
+    match restore::check_against(&plan, goal, seen)?.first() {
+        None => Ok(plan),
+        Some(first) => Err(Failure::new(Exit::Failed, "the plan did not pass its own check; nothing has been written")
+            .because(first)
+            .hint("this is a fault of pdbak: please report it with the output of \"pdbak restore --dry-run --json\"")),
     }
 }
 

@@ -37,8 +37,11 @@ pub(crate) struct Sandbox {
     /// How many records its company has; 0 is an account that was just made
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     records: u64,
-    /// Order a fault: 'METHOD PATH [after=N] [times=N] FAULT', FAULT one of status=CODE, cut=BYTES, lose-answer, late=REQUESTS, drop,
-    /// slow=MILLISECONDS, html, malformed, repeat-page, no-id, wrong-type; may be repeated
+    /// The number of its company; two sandboxes that are to be two companies need two
+    #[arg(long, value_name = "NUMBER")]
+    company: Option<u64>,
+    /// Order a fault: 'METHOD PATH [after=N] [times=N] FAULT', FAULT one of status=CODE, cut=BYTES, lose-answer, lose-field=NAME, forget,
+    /// late=REQUESTS, drop, slow=MILLISECONDS, html, malformed, repeat-page, no-id, wrong-type; may be repeated
     #[arg(long, value_name = "FAULT")]
     fault: Vec<FaultOrder>,
     /// Answer an open question about the service: NAME=ANSWER; may be repeated. "--assume list" lists them
@@ -125,6 +128,7 @@ impl Sandbox {
             token: self.token,
             seed: self.seed,
             records: self.records,
+            company: self.company.unwrap_or(Options::default().company),
             faults: self.fault,
             assume,
             oauth: self.oauth.map(|application| (application, String::new())),

@@ -72,6 +72,7 @@ impl Snapshot {
             custom_fields: !self.no_custom_fields,
             extended: !self.suppress_extended,
             contents: !self.no_contents,
+            aside: false,
         };
         wait(async {
             let account = session.account(self.budget).await?;

@@ -1,10 +1,14 @@
 //! `pdbak snapshots`: what is in the archive.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
+use crate::archive::{Archive, Error, Manifest};
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::cli::show::drills::Drill;
 use crate::cli::show::snapshots::{SnapshotList, SnapshotView};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -18,8 +22,23 @@ pub(crate) struct Snapshots {}
 
 impl Snapshots {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let manifests = session.archive()?.snapshots()?;
-        session.show(&SnapshotList(manifests.iter().map(SnapshotView::page).collect()))?;
+        let archive = session.archive()?;
+        let (manifests, drills, now) = (archive.snapshots()?, drills(&archive)?, session.clock().now());
+        let drills = drills.iter().map(|drill| (drill.snapshot.as_str(), drill)).collect::<BTreeMap<_, _>>();
+        let page = |manifest: &Manifest| {
+            SnapshotView::page(manifest).drilled(drills.get(manifest.id.0.as_str()).copied(), now)
+        };
+        session.show(&SnapshotList(manifests.iter().map(page).collect()))?;
         Ok(Exit::Done)
+    }
+}
+
+/// What drills found, oldest first; nothing to a key that may not read it.
+fn drills(archive: &Archive) -> Result<Vec<Drill>, Failure> {
+    match archive.drills() {
+        // What a later version wrote is no reason to show no snapshots.
+        Ok(results) => Ok(results.into_iter().filter_map(|result| serde_json::from_value(result).ok()).collect()),
+        Err(Error::NeedsKey { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::archive::{Contents, Coverage, Manifest, Source};
 use crate::capture::{self, Carried};
 use crate::catalogue::{self, ObjectName};
+use crate::cli::show::drills::{Drill, Drilled};
 use crate::cli::show::{View, count, moment, number, print, size, table};
 
 /// One object of a snapshot.
@@ -45,6 +46,9 @@ pub(crate) struct SnapshotView {
     bytes_added: u64,
     records: u64,
     complete: bool,
+    /// What the newest drill of it found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<Drilled>,
     #[serde(serialize_with = "by_title")]
     objects: Vec<ObjectLine>,
     #[serde(skip)]
@@ -158,9 +162,15 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
+            drill: None,
             objects: contents.into_iter().map(|contents| ObjectLine::of(manifest, contents, only(contents))).collect(),
             whole_page: true,
         }
+    }
+
+    /// The same with what the newest drill of it found.
+    pub(crate) fn drilled(self, drill: Option<&Drill>, now: DateTime<Utc>) -> SnapshotView {
+        SnapshotView { drill: drill.map(|drill| Drilled::of(drill, now)), ..self }
     }
 
     /// The closing lines of a capture.
@@ -220,7 +230,7 @@ impl SnapshotView {
 }
 
 /// How long ago, in the largest unit that tells.
-fn ago(time: TimeDelta) -> String {
+pub(crate) fn ago(time: TimeDelta) -> String {
     match (time.num_days(), time.num_hours(), time.num_minutes()) {
         (days @ 1.., ..) => format!("{} ago", count(days.unsigned_abs(), "day", "days")),
         (_, hours @ 1.., _) => format!("{} ago", count(hours.unsigned_abs(), "hour", "hours")),
@@ -283,6 +293,8 @@ impl View for SnapshotList {
         for one in &self.0 {
             let sum = |of: fn(&ObjectLine) -> u64| number(one.objects.iter().map(of).sum());
             let whose = if one.account.kind == "import" { "(imported)" } else { one.account.company_name.as_str() };
+            let aside = if one.account.is_aside() { "  read to restore into it" } else { "" };
+            let drill = one.drill.as_ref().map(|drill| format!("  {}", drill.words)).unwrap_or_default();
             let gaps = if one.complete { "" } else { "  with gaps" };
             lines.add_row([
                 one.short().to_owned(),
@@ -293,7 +305,7 @@ impl View for SnapshotList {
                 sum(|object| object.deleted),
                 size(one.bytes_added),
                 number(one.tokens),
-                format!("{whose}{gaps}"),
+                format!("{whose}{gaps}{aside}{drill}"),
             ]);
         }
         print(&lines, out)

@@ -19,7 +19,9 @@ impl<S: State> Planner<'_, S> {
     /// Drafts the steps that make records.
     pub(super) fn create(&mut self, makes: &[Make]) {
         let position: HashMap<&RecordId, usize> = makes.iter().enumerate().map(|(at, make)| (&make.id, at)).collect();
-        let revived = |id: &RecordId| position.get(id).is_some_and(|at| can_revive(&makes[*at]));
+        // A number of the goal is somebody else's in another company.
+        let home = self.mapping.is_none();
+        let revived = |id: &RecordId| home && position.get(id).is_some_and(|at| can_revive(&makes[*at]));
         let mut by_nature: BTreeMap<&'static str, (u64, Vec<String>)> = BTreeMap::new();
         for (at, make) in makes.iter().enumerate() {
             let mut body = self.body(make);
@@ -31,7 +33,7 @@ impl<S: State> Planner<'_, S> {
             }
             let under = self.under(make.home, &make.id).and_then(Result::ok);
             let look = look(make, under.as_ref(), &body, &revived);
-            let mend = can_revive(make).then(|| self.mend(make));
+            let mend = (home && can_revive(make)).then(|| self.mend(make));
             let create = Create { record: make.id.clone(), under, body, look, contents: make.contents.clone() };
             let action = match mend {
                 Some(mut mend) => {
@@ -123,6 +125,8 @@ impl<S: State> Planner<'_, S> {
         let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
         let named: Map<String, Value> = wanted.into_iter().filter(|(name, _)| only.contains(&name.as_str())).collect();
         let (mut body, _) = self.filled_named(make.home, &named, &only);
+        let closed_at = rules::closed_at(make.home.name, &make.fields);
+        body.extend(closed_at.map(|time| ("close_time".to_owned(), Fill::Is(time))));
         // A product made without prices gets one of 0 by itself: api/restore-hazards.md 4, Products.
         let priceless = make.fields.get("prices").is_some_and(is_empty);
         if make.home.name == "products" && priceless {

@@ -34,7 +34,10 @@ type Members = BTreeSet<(Key, Key)>;
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that remove what the service adds beside this plan's writes.
     pub(super) fn expel(&mut self) -> Result<(), archive::Error> {
-        self.expel_leftovers();
+        // No row of another company names a person by the number of the goal.
+        if self.mapping.is_none() {
+            self.expel_leftovers();
+        }
         self.expel_sights()?;
         let hosts = self.hosts();
         for part in catalogue::ALL {
@@ -171,7 +174,8 @@ impl<S: State> Planner<'_, S> {
             None if field == "owner_id" && host.live.is_none() => caller(),
             None => return Ok(None),
         };
-        let was_there = value_key(&value).is_some_and(|key| then.contains(&(host.id.key.clone(), key)));
+        let was_there = value_key(&value).is_some_and(|key| then.contains(&(host.id.key.clone(), key)))
+            || self.mapping.is_some() && self.is_member(part, (&host.id.key, &member), then);
         let is_there = match (&host.live, &member) {
             (Some(live), Fill::Is(value)) => value_key(value).is_some_and(|key| now.contains(&(live.clone(), key))),
             _ => false,
@@ -185,6 +189,14 @@ impl<S: State> Planner<'_, S> {
             member: Body::from([(named.to_owned(), member)]),
             were: host.live.as_ref().map_or(0, |live| now.iter().filter(|(parent, _)| parent == live).count() as u64),
         }))
+    }
+
+    /// Whether the goal has such a member under another number: in another company two users may have become one.
+    fn is_member(&self, part: &'static Object, (host, member): (&Key, &Fill), then: &Members) -> bool {
+        let Some(field) = member_field(part) else { return false };
+        let same = |key: &Key| self.translator().field(part, field, &key_value(key)).fill.as_ref() == Some(member);
+        let of_host = then.range((host.clone(), Key::Number(0))..).take_while(|(parent, _)| parent == host);
+        of_host.map(|(_, key)| key).any(same)
     }
 
     fn draft_expel(&mut self, part: &'static Object, expel: Expel) {

@@ -86,6 +86,9 @@ impl<S: State> Planner<'_, S> {
         if !object.dml.insert || home.create.is_none() {
             return Err("the service does not let such a record be made".to_owned());
         }
+        if self.comes_invited(home, &fields) {
+            return Err("it comes with the invitation of its user".to_owned());
+        }
         if let Some(why) = rules::cannot_make(home.name, &fields) {
             return Err(why.to_owned());
         }
@@ -114,6 +117,16 @@ impl<S: State> Planner<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it says what a user may do whom this plan invites: access is given with the invitation
+    /// (api/restore-hazards.md 4, Users).
+    fn comes_invited(&self, home: &'static Object, fields: &Map<String, Value>) -> bool {
+        let user = || Some(RecordId::new(ObjectName::known("users"), fields.get("user_id").and_then(value_key)?));
+        let missing = |id: RecordId| {
+            self.chosen.records.contains(&id) && matches!(self.cases.all.get(&id), Some(Case::Deleted(_)))
+        };
+        home.name == "permissionSetsAssignments" && self.policy.invite_users && user().is_some_and(missing)
     }
 
     /// Why a field is not made, by the name that people know it by.

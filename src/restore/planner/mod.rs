@@ -32,6 +32,7 @@ use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, Cases, object_of};
 use crate::restore::definitions::Definitions;
+use crate::restore::elsewhere::Mapping;
 use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
 use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
@@ -72,21 +73,54 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     if of != at {
         return Err(CannotPlan::OtherAccount { goal: of, seen: at });
     }
+    plan_along(goal, seen, policy, Way::Home(lineage))
+}
+
+/// Plans the writes that make what the policy asks for in another company, beside what is there.
+pub fn plan_elsewhere<S: State>(goal: &S, seen: &S, policy: &Policy, mapping: &Mapping) -> Result<Plan, CannotPlan> {
+    plan_along(goal, seen, policy, Way::Elsewhere(mapping))
+}
+
+/// What tells which record of the account is which of the goal.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// The same company: its number, or the one that an earlier restore gave it.
+    Home(&'a Lineage),
+    /// Another company: what was matched.
+    Elsewhere(&'a Mapping),
+}
+
+fn plan_along<S: State>(goal: &S, seen: &S, policy: &Policy, way: Way<'_>) -> Result<Plan, CannotPlan> {
     let (then, now) = (Definitions::of(goal)?, Definitions::of(seen)?);
-    let cases = Cases::between(goal, seen, lineage)?;
+    let cases = match way {
+        Way::Home(lineage) => Cases::between(goal, seen, lineage)?,
+        Way::Elsewhere(mapping) => Cases::elsewhere(goal, seen, mapping, policy)?,
+    };
     let mut chosen = scope::choose(policy, &cases, goal, seen, &then)?;
-    let mut fields = Fields::between(&then, &now, lineage);
+    let mut fields = match way {
+        Way::Home(lineage) => Fields::between(&then, &now, lineage),
+        Way::Elsewhere(mapping) => Fields::elsewhere(&then, mapping),
+    };
     if policy.with_fields {
         definitions::want(&mut fields, policy, &cases, &mut chosen, (&then, &now));
     }
     let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
-    let links = Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?;
-    let facts = facts(goal, seen, &cases, &chosen, policy)?;
+    let links = match way {
+        Way::Home(lineage) => Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?,
+        Way::Elsewhere(mapping) => Links::elsewhere((goal, seen), &cases, &then, mapping)?,
+    };
+    let mapping = match way {
+        Way::Home(_) => None,
+        Way::Elsewhere(mapping) => Some(mapping),
+    };
+    let facts = facts((goal, mapping.is_none().then_some(seen)), &cases, &chosen, policy)?;
+    let facts = Facts { is_admin: seen.manifest().source.is_admin, ..facts };
     let stand_in = stand_in(seen, policy)?;
     let mut planner = Planner {
         goal,
         seen,
         policy,
+        mapping,
         then,
         now,
         cases: &cases,
@@ -104,11 +138,16 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     planner.add_options();
     planner.update_changed();
     planner.delete_added();
-    planner.relink()?;
-    planner.relink_conditions()?;
+    // What another company has of its own has lost nothing, and none of its records bears a number of the goal.
+    if planner.mapping.is_none() {
+        planner.relink()?;
+        planner.relink_conditions()?;
+    }
     planner.settle_values();
     planner.expel()?;
-    planner.open_archived_parents()?;
+    if planner.mapping.is_none() {
+        planner.open_archived_parents()?;
+    }
     Ok(planner.assemble())
 }
 
@@ -125,6 +164,8 @@ struct Planner<'a, S> {
     goal: &'a S,
     seen: &'a S,
     policy: &'a Policy,
+    /// What is matched, where the account is another company's.
+    mapping: Option<&'a Mapping>,
     then: Definitions,
     now: Definitions,
     cases: &'a Cases,
@@ -188,7 +229,8 @@ impl<'a, S: State> Planner<'a, S> {
     fn unseen(&mut self) {
         for (object, (records, why)) in &self.cases.blind {
             if self.asked(object) {
-                let why = format!("{records} records cannot be compared with the account: {why}");
+                let verb = if self.mapping.is_some() { "carried into" } else { "compared with" };
+                let why = format!("{records} records cannot be {verb} the account: {why}");
                 self.said.left_out.push(LeftOut::object(object, why));
             }
         }
@@ -197,6 +239,11 @@ impl<'a, S: State> Planner<'a, S> {
                 let why =
                     format!("{records} records may have been added since, but the snapshot did not see all: {why}");
                 self.said.left_out.push(LeftOut::object(object, why));
+            }
+        }
+        for (id, why) in self.mapping.into_iter().flat_map(Mapping::skipped) {
+            if self.asked(&id.object) || self.policy.scope.records.contains(id) {
+                self.said.left_out.push(LeftOut::record(id, why));
             }
         }
         for (object, records) in &self.chosen.left_behind {
@@ -326,15 +373,14 @@ fn order_of(fields: &Map<String, Value>) -> i64 {
 
 /// Looks at the lines of the deals that differ: their value follows from them.
 fn facts<S: State>(
-    goal: &S,
-    seen: &S,
+    (goal, seen): (&S, Option<&S>),
     cases: &Cases,
     chosen: &Chosen,
     policy: &Policy,
 ) -> Result<Facts, crate::archive::Error> {
     let is_deal = |id: &&RecordId| object_of(id).is_some_and(|object| home(object).name == "deals");
     let deals: BTreeSet<&Key> = cases.all.keys().filter(is_deal).map(|id| &id.key).collect();
-    let mut facts = Facts { is_admin: seen.manifest().source.is_admin, ..Facts::default() };
+    let mut facts = Facts::default();
     let lines = ObjectName::known("dealProducts");
     if deals.is_empty() {
         return Ok(facts);
@@ -351,7 +397,7 @@ fn facts<S: State>(
         }
     }
     let mut after = BTreeSet::new();
-    if seen.contents(&lines).is_some() {
+    if let Some(seen) = seen.filter(|seen| seen.contents(&lines).is_some()) {
         for key in seen.keys(&lines)? {
             let id = RecordId::new(lines.clone(), key?);
             let Some(deal) = id.key.parent().filter(|deal| deals.contains(deal) && !before.contains(deal)) else {

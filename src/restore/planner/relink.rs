@@ -74,7 +74,7 @@ impl<S: State> Planner<'_, S> {
             .into_iter()
             .filter(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)))
             .map(|pointer| pointer.field)
-            .filter(|field| !field.is_empty() && self.is_lost(object, field, &now))
+            .filter(|field| !field.is_empty() && self.is_lost((object, live.id()), field, &now))
             .chain(self.names_lost(object, &then, &now))
             .collect();
         if fields.is_empty() {
@@ -110,7 +110,8 @@ impl<S: State> Planner<'_, S> {
             let pair = rules::Pair { key: &goal.id().key, goal: &then, live: &now };
             rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
         }
-        let archived = object_of(live.id()).is_some_and(is_archive);
+        // A project is changed where it is: nothing takes it out of its archive.
+        let archived = object_of(live.id()).is_some_and(is_archive) && home.archive.is_none();
         if archived {
             self.draft_open(home, goal.id(), live, &body);
         }
@@ -134,7 +135,12 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Whether the live record points nowhere in this field, or to an id that means nothing any more.
-    fn is_lost(&self, object: &'static Object, field: &str, now: &Map<String, Value>) -> bool {
+    pub(super) fn is_lost(
+        &self,
+        (object, live): (&'static Object, &RecordId),
+        field: &str,
+        now: &Map<String, Value>,
+    ) -> bool {
         let custom = now.get("custom_fields").and_then(|fields| fields.get(field));
         let value = now.get(field).or(custom).unwrap_or(&Value::Null);
         if is_empty(value) {
@@ -145,6 +151,12 @@ impl<S: State> Planner<'_, S> {
             || value.is_object() && object.references.iter().any(|reference| is_conditions(reference, field))
         {
             return true;
+        }
+        // Ids deep inside, such as those of what a goal counts, mean nothing any more when what they meant is made again.
+        if value.is_object() {
+            let own = pointers(object, live, now, &self.then);
+            let mut own = own.into_iter().filter(|pointer| pointer.field == field);
+            return own.any(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)));
         }
         let objects = object.references.iter().find(|reference| reference.top() == field).and_then(|reference| {
             match reference.to {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, ObjectName, Restore};
+use crate::catalogue::{Object, ObjectName, Restore, Write};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
+use crate::restore::links::{Link, pointers};
 use crate::restore::plan::{Action, Create, Kept, LeftOut, LiveId, Look, Reason, Stamp, Update};
 use crate::restore::planner::bodies::writable;
 use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, is_last, order_of, place};
@@ -44,7 +45,9 @@ impl<S: State> Planner<'_, S> {
             return self.replace(home, goal, &then, live, &now);
         }
         let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
+        self.say_unwritable_links(home, goal.id(), (&then, &now));
         self.lose(goal.id(), lost);
+        let closed_at = body.remove("close_time").and_then(|_| rules::closed_at(home.name, &then));
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
         let moves = is_archive(object) != is_archive(there);
@@ -54,20 +57,44 @@ impl<S: State> Planner<'_, S> {
             let why = "it was archived since, and no call takes it out of the archive";
             self.said.left_out.push(LeftOut::field(goal.id(), "archive_time", why));
         }
-        if is_archive(there) && !stays && (moves || !body.is_empty()) {
+        let writes = !body.is_empty() || closed_at.is_some();
+        if is_archive(there) && !stays && (moves || writes) {
             self.draft_open(home, goal.id(), live, &body);
         }
         if home.name == "deals" && self.facts.freed.contains(&goal.id().key) && body.contains_key("value") {
             phase = Phase::Settle;
         }
-        let closes = is_archive(object) && !stays && (moves || !body.is_empty());
+        let closes = is_archive(object) && !stays && (moves || writes);
         if !body.is_empty() {
             let fields = body.keys().flat_map(|name| named(name, &body)).collect();
             self.draft_update(home, (goal.id(), live), body, (Reason::Edited(fields), notes), phase);
         }
+        if let Some(time) = closed_at {
+            let body = Body::from([("close_time".to_owned(), Fill::Is(time))]);
+            self.draft_update(home, (goal.id(), live), body, (Reason::Completes, Vec::new()), Phase::Circle);
+        }
         if closes {
             self.draft_close(home, goal.id(), Some(live), &then);
         }
+    }
+
+    /// Links to records that are made again and that no call writes to a record which is there: where a file belongs.
+    fn say_unwritable_links(
+        &mut self,
+        home: &'static Object,
+        id: &RecordId,
+        (then, now): (&Map<String, Value>, &Map<String, Value>),
+    ) {
+        let takes = |write: Option<Write>, field: &str| write.is_some_and(|write| write.fields.contains(&field));
+        let lost: BTreeSet<String> = pointers(home, id, then, &self.then)
+            .into_iter()
+            .filter(|pointer| takes(home.create, &pointer.field) && !takes(home.update, &pointer.field))
+            .filter(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)))
+            .map(|pointer| pointer.field)
+            .filter(|field| self.is_lost((home, id), field, now))
+            .collect();
+        let why = "its link to a record that comes back cannot be written again";
+        self.said.left_out.extend(lost.iter().map(|field| LeftOut::field(id, field, why)));
     }
 
     /// Object rules over the body of an update: what to say about the step, and what stays different.
@@ -253,6 +280,10 @@ impl<S: State> Planner<'_, S> {
     }
 
     fn read_only(&mut self, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>, home: &'static Object) {
+        // What stands for it in another company was never the same record.
+        if self.mapping.is_some() {
+            return;
+        }
         let ignored = |name: &str| name.ends_with("_time") || home.volatile.contains(&name);
         let changed: Vec<&str> = then
             .iter()

@@ -80,7 +80,7 @@ impl Story<'_> {
         let report = self.restore(&account, &archive, &plan).await?;
 
         self.title("6. Is everything back?")?;
-        let restored = Restored::new(&before, &restore::lineage(&archive)?, &plan);
+        let restored = Restored::new(&before, &restore::lineage(&archive, plan.company)?, &plan);
         let verdict = judge::compare(&before, &self.truth().await?, &restored);
         self.end(End {
             archive: self.folder.archive().display().to_string(),
@@ -139,7 +139,8 @@ impl Story<'_> {
     fn plan(&self, account: &Account, archive: &Archive, first: &Manifest, second: &Manifest) -> Result<Plan, Failure> {
         let (goal, seen) = (archive.snapshot(&first.id)?, archive.snapshot(&second.id)?);
         let policy = Policy { delete_added: true, ..Policy::default() };
-        let plan = restore::plan(&goal, &seen, &policy, &restore::lineage(archive)?)?;
+        let plan =
+            restore::plan(&goal, &seen, &policy, &restore::lineage(archive, goal.manifest().source.company_id)?)?;
         if let Some(objection) = restore::check_against(&plan, &goal, &seen)?.first() {
             return Err(Failure::new(Exit::Failed, "the plan did not pass its own check").because(objection));
         }

@@ -1,0 +1,54 @@
+//! `pdbak drill`: does the backup restore? Tried on an account that exists only on this machine.
+//!
+//! The account of the snapshot is never met: no token is read and no address but the
+//! sandbox's. A sandbox that has nothing but its owner plays another company, the whole
+//! snapshot is restored into it over HTTP as `restore --to` would, then it is captured
+//! again and compared record by record, by code that shares nothing with the restore.
+
+mod rehearsal;
+mod score;
+
+use clap::Args;
+
+use crate::cli::command::drill::rehearsal::Rehearsal;
+use crate::cli::command::show::SNAPSHOT_HELP;
+use crate::cli::complain::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::session::{Session, wait};
+use crate::sandbox::FaultOrder;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pdbak drill                                  the newest snapshot
+  pdbak drill latest~7 --json                  another one, for a script
+  pdbak drill --daily-tokens 360000            how long it would take with so many tokens a day
+  pdbak drill --fault 'PATCH /api/v2/deals/* status=500'
+                                               see that the drill notices when something goes wrong
+
+Nothing is asked of the account, so no token is needed. The drill ends with 5 when anything that
+can be written did not come back.";
+
+/// Arguments of `pdbak drill`.
+#[derive(Args, Debug)]
+pub(crate) struct Drill {
+    #[arg(value_name = "SNAPSHOT", default_value = "latest", help = SNAPSHOT_HELP)]
+    snapshot: String,
+    /// Tokens a day of the real account [default: 30,000 for each active user, as the smallest plan has]
+    #[arg(long, value_name = "NUMBER")]
+    daily_tokens: Option<u64>,
+    /// Order a fault in the sandbox, as "pdbak sandbox" takes them; may be repeated
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<FaultOrder>,
+}
+
+impl Drill {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let archive = session.archive()?;
+        let goal = archive.resolve(&self.snapshot)?;
+        let rehearsal = Rehearsal { session, archive: &archive, faults: self.fault, daily_tokens: self.daily_tokens };
+        let result = wait(rehearsal.of(&goal))?;
+        archive.keep_drill(&result.drill, &serde_json::to_value(&result)?)?;
+        session.show(&result)?;
+        Ok(if result.restorable { Exit::Done } else { Exit::LeftOver })
+    }
+}
