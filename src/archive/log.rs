@@ -187,11 +187,15 @@ fn file_of(name: &str) -> String {
 }
 
 /// A name that is one plain file name.
-fn checked(name: &str, doing: &'static str) -> Result<String, Error> {
-    let plain = !name.is_empty()
+/// Whether a log can have this name: one that means the same in every file system.
+pub(super) fn is_log_name(name: &str) -> bool {
+    !name.is_empty()
         && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if plain {
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn checked(name: &str, doing: &'static str) -> Result<String, Error> {
+    if is_log_name(name) {
         Ok(file_of(name))
     } else {
         Err(Error::Log { doing, name: name.to_owned(), fact: "a name may have letters, digits, '-', '_' and '.'" })

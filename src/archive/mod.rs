@@ -35,6 +35,7 @@ mod resolve;
 mod run;
 mod seal;
 mod segment;
+mod shelf;
 mod snapshot;
 mod store;
 mod writer;
@@ -61,6 +62,7 @@ pub use self::log::{Log, LogEntries};
 pub use self::manifest::Manifest;
 pub use self::progress::Took;
 pub use self::reindex::Reindexed;
+pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, Shelf, StoredFile, Turn, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
 pub use self::writer::{Ending, SnapshotWriter, Tally};
 
