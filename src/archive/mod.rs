@@ -27,6 +27,7 @@ mod log;
 mod manifest;
 mod map;
 mod merkle;
+mod needs;
 mod packer;
 mod progress;
 mod reader;

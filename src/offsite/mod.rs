@@ -15,6 +15,7 @@
 mod address;
 #[cfg(feature = "object-store")]
 mod bucket;
+mod bundle;
 mod compare;
 mod error;
 mod pace;
@@ -29,6 +30,7 @@ use std::num::NonZeroU64;
 use serde::Serialize;
 
 pub use self::address::{Address, Kind, Lock, Target};
+pub use self::bundle::{Bundled, Unbundled, bundle, unbundle};
 pub use self::compare::{Compared, Held, Subset, check, list};
 pub use self::error::Error;
 pub use self::pull::{Pulled, pull};

@@ -2,6 +2,7 @@
 
 mod account;
 mod assumptions;
+mod bundle;
 mod capture;
 mod capture_faults;
 mod capture_increment;
@@ -13,6 +14,7 @@ mod history;
 mod legacy;
 mod login;
 mod mail;
+mod offsite;
 mod projects;
 mod restore;
 mod restore_company;

@@ -7,6 +7,7 @@
 
 mod killer;
 mod mail;
+pub(crate) mod s3;
 mod tap;
 mod truth;
 
