@@ -65,6 +65,10 @@ impl Signing {
         let mode = HeaderValue::from_static(if lock.compliance { "COMPLIANCE" } else { "GOVERNANCE" });
         request.headers_mut().insert(MODE, mode);
         request.headers_mut().insert(UNTIL, until);
+        if request.headers().contains_key("x-amz-checksum-sha256") {
+            // Locked uploads are refused unless they say how they can be checked.
+            request.headers_mut().insert("x-amz-sdk-checksum-algorithm", HeaderValue::from_static("SHA256"));
+        }
         request.headers_mut().remove("authorization");
         // The hash of the body was made for the first signature and still holds.
         let body = request.headers().get("x-amz-content-sha256").and_then(|hash| hex::decode(hash.as_bytes()).ok());
