@@ -121,6 +121,7 @@ impl Target {
     }
 
     /// Whether the endpoint may be spoken to without encryption; refuses one that may not.
+    #[cfg_attr(all(not(feature = "object-store"), not(test)), expect(dead_code, reason = "only stores have endpoints"))]
     pub(super) fn in_the_clear(&self) -> Result<bool, Error> {
         let Some(endpoint) = &self.endpoint else { return Ok(false) };
         let refused = |fact: &str| Error::Address { address: self.address.to_string(), fact: fact.to_owned() };

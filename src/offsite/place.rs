@@ -29,6 +29,7 @@ const PIECE: usize = 256 << 10;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Proof {
     /// The store's MD5 of what it received is that of what was sent.
+    #[cfg_attr(not(feature = "object-store"), expect(dead_code, reason = "only stores have checksums"))]
     Checksum,
     /// It was read back and hashed.
     ReadBack,

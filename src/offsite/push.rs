@@ -161,7 +161,7 @@ impl Push<'_> {
                 Ok(true) => self.done.there.add(Amount::one(file.bytes)),
                 // A longer journal replaces a shorter one, and a whole file a damaged one.
                 Ok(false) if file.name.part() == Part::Log || verify => errands.push(Errand { file, create: false }),
-                Ok(false) => self.fault(&file.name, "is damaged at the target; \"push --verify\" sends it again"),
+                Ok(false) => self.fault(&file.name, "is another file at the target; \"push --verify\" sends it again"),
                 Err(trouble) => self.trouble(&file.name, trouble),
             }
         }
@@ -187,7 +187,11 @@ impl Push<'_> {
         if !whole {
             return Ok(true);
         }
-        let found = self.place.fetch(&file.name, &mut std::io::sink(), &self.download).await?;
+        let found = match self.place.fetch(&file.name, &mut std::io::sink(), &self.download).await {
+            // Listed and not there: it is missing like any other.
+            Err(Trouble::Gone) => return Ok(false),
+            found => found?,
+        };
         let expected = match file.name.hash() {
             Some(hash) => hash.to_owned(),
             None => tokio::task::block_in_place(|| self.from.hash(&file.name))?,

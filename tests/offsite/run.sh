@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Copies against real S3-compatible servers on this machine: run.sh PDBAK
-# moto (PyPI) knows versions and object locks; s3s-fs (crates.io), where it is installed, checks signatures and checksums.
+# moto (PyPI) knows versions, object locks and, where it is told to, signatures; s3s-fs (crates.io) is tried where it is installed.
 set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: $0 PDBAK" >&2; exit 2; }
 pdbak=$(realpath "$1")
@@ -133,6 +133,34 @@ done
 "$pdbak" --config killed.toml offsite check moto --read-data --quiet >/dev/null
 echo "killed: whole after seven kills"
 
+# A server that recomputes every signature, those of locked uploads too, which pdbak signs itself.
+strict=$((moto + 1))
+INITIAL_NO_AUTH_ACTION_COUNT=4 "$venv/bin/moto_server" -H 127.0.0.1 -p "$strict" >"$scratch/strict.log" 2>&1 &
+servers+=($!)
+answers "$strict"
+"$venv/bin/python" - "http://127.0.0.1:$strict" >strict.key <<'USER'
+import boto3, json, sys
+setup = dict(endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="setup", aws_secret_access_key="setup")
+iam = boto3.client("iam", **setup)
+iam.create_user(UserName="pdbak")
+allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+iam.put_user_policy(UserName="pdbak", PolicyName="all", PolicyDocument=json.dumps(allow))
+key = iam.create_access_key(UserName="pdbak")["AccessKey"]
+boto3.client("s3", **setup).create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+print(f"{key['AccessKeyId']}:{key['SecretAccessKey']}")
+USER
+sed "s|:$moto|:$strict|" pdbak.toml >strict.toml
+PDBAK_OFFSITE_LOCKED=$(cat strict.key)
+signed=$("$pdbak" --config strict.toml offsite push locked --json)
+is "$(value faults <<<"$signed")" "[]" "faults at a server that checks signatures"
+case $(value locked_until <<<"$signed") in
+*governance*) echo "strict: every signature was right, with object lock" ;;
+*) fail "the strict server did not take the lock: $signed" ;;
+esac
+PDBAK_OFFSITE_LOCKED=$(cut -d: -f1 strict.key):wrongwrong "$pdbak" --config strict.toml offsite push locked >wrong 2>&1 &&
+    fail "a wrong secret was believed"
+grep -q 'refuses the credentials' wrong || fail "a wrong secret was not told as such: $(cat wrong)"
+
 if command -v s3s-fs >/dev/null; then
     port=${PDBAK_S3S_PORT:-8655}
     mkdir -p s3s/acme
@@ -144,6 +172,6 @@ if command -v s3s-fs >/dev/null; then
     PDBAK_OFFSITE_S3S=AKIAEXAMPLE:wrongwrong "$pdbak" offsite push s3s 2>&1 | grep -q 'refuses the credentials' ||
         fail "a wrong secret was not told as such"
 else
-    echo "s3s-fs is not installed (cargo install s3s-fs --features binary): signatures were not checked by a second server"
+    echo "s3s-fs is not installed (cargo install s3s-fs --features binary): left out"
 fi
 echo "offsite: all passed"

@@ -181,6 +181,21 @@ fn a_busy_server_and_lost_answers_cost_patience_and_nothing_else() {
 }
 
 #[test]
+fn snapshots_wait_until_what_they_name_has_arrived() {
+    let s3 = S3::start();
+    let machine = Machine::with_archive().at(&s3);
+    s3.state().denies = Some("/segments/");
+    let sent = machine.expect(3, &["offsite", "push"]);
+    assert_eq!(sent["held_back"], 2, "{sent}");
+    let promises = |name: &String| name.contains("snapshots") || name.ends_with("archive.json");
+    assert!(!s3.state().objects.keys().any(promises), "a manifest without its segments");
+    assert_eq!(machine.pdbak(&["offsite", "pull", "--archive", "new"]).code, 10);
+    s3.state().denies = None;
+    machine.expect(0, &["offsite", "push"]);
+    machine.expect(0, &["offsite", "check", "--read-data"]);
+}
+
+#[test]
 fn a_store_that_forgets_conditions_is_found_out_and_told() {
     let s3 = S3::start();
     let machine = Machine::with_archive().at(&s3);

@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) busy: u32,
     /// Hangs up after so many uploads were stored, before it answers.
     pub(crate) hangs_up: u32,
+    /// Denies uploads below this folder.
+    pub(crate) denies: Option<&'static str>,
     /// Its clock is another.
     pub(crate) other_clock: bool,
     /// Keeps object locks; otherwise it refuses them.
@@ -152,6 +154,9 @@ fn put(
     key: String,
     body: Bytes,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    if state.denies.is_some_and(|folder| key.contains(folder)) {
+        return Ok(fault(403, "AccessDenied"));
+    }
     if let Some(until) = headers.get("x-amz-object-lock-retain-until-date") {
         if !state.locks {
             return Ok(fault(400, "InvalidRequest"));
