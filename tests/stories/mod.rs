@@ -2,8 +2,10 @@
 
 mod account;
 mod assumptions;
+mod bad_input;
 mod bundle;
 mod capture;
+mod capture_complete;
 mod capture_faults;
 mod capture_increment;
 mod capture_program;
@@ -18,6 +20,7 @@ mod offsite;
 mod projects;
 mod restore;
 mod restore_company;
+mod restore_edited;
 mod restore_files;
 mod restore_killed;
 mod restore_late;
