@@ -37,6 +37,7 @@
 //! | [`archive`] | written once, read for years | `archive.json keys/ segments/ blobs/ snapshots/ restores/ index.sqlite` |
 //! | [`capture`] | pages become records become a snapshot | |
 //! | [`diff`] | what changed between two snapshots | |
+//! | [`offsite`] | copies elsewhere, and one-file bundles | nothing of its own |
 //! | [`restore`] | plan, check, journal, replay, read back | the logs in `restores/` |
 //! | [`sandbox`] | an account that exists only here | `fixtures/contract/` is its law |
 //! | [`cli`] | arguments in, words out | `pdbak.toml`, `man/` |
@@ -50,7 +51,7 @@
 //! cli      ─▶ everything
 //! restore  ─▶ diff, archive, record, catalogue, clock, monitor    (replay and doubt also ─▶ account)
 //! capture  ─▶ account, archive, record, catalogue, clock, monitor
-//! diff     ─▶ archive, record, catalogue
+//! diff     ─▶ archive, record, catalogue              offsite  ─▶ archive
 //! account  ─▶ record, catalogue, clock                archive ─▶ record, catalogue::ObjectName, clock, monitor
 //! record   ─▶ catalogue                               monitor ─▶ catalogue::ObjectName
 //! catalogue, clock ─▶ nothing of ours                 sandbox ─▶ nothing of ours
@@ -65,6 +66,7 @@ pub mod account;
 pub mod archive;
 pub mod capture;
 pub mod diff;
+pub mod offsite;
 pub mod restore;
 
 pub mod sandbox;

@@ -17,11 +17,24 @@ const TABLE: &[(&str, &[&str])] = &[
     ("archive", &["record", "catalogue", "clock", "monitor"]),
     ("capture", &["account", "archive", "record", "catalogue", "clock", "monitor"]),
     ("diff", &["archive", "record", "catalogue"]),
+    ("offsite", &["archive"]),
     ("restore", &["diff", "archive", "record", "catalogue", "clock", "monitor"]),
     ("sandbox", &[]),
     (
         "cli",
-        &["account", "archive", "capture", "catalogue", "clock", "diff", "monitor", "record", "restore", "sandbox"],
+        &[
+            "account",
+            "archive",
+            "capture",
+            "catalogue",
+            "clock",
+            "diff",
+            "monitor",
+            "offsite",
+            "record",
+            "restore",
+            "sandbox",
+        ],
     ),
 ];
 

@@ -79,7 +79,7 @@ impl<'a> Writer<'a> {
         let segments = segments.ok_or_else(|| no_call("the parent has no id"))?;
         let call = Call { path, ..write.call };
         let answer =
-            self.in_some_form((call, write.encoding), &segments, &flagged(object, body), Asked::Create).await?;
+            self.in_some_form((call, Some(write.encoding)), &segments, &flagged(object, body), Asked::Create).await?;
         let parent = parent.as_deref().map(Key::parse);
         row(object, parent.as_ref(), body, &answer).map_err(|error| self.unread(error))
     }
@@ -117,11 +117,11 @@ impl<'a> Writer<'a> {
         let write = object.update.ok_or_else(|| no_call("it has no call for that"))?;
         match object.archive.filter(|_| body.get("is_archived") == Some(&Value::Bool(true))) {
             // Into the archive leads a call of its own, which takes no other change along.
-            Some(archive) => self.changed(object, (archive, write.encoding), key, &Map::new()).await,
+            Some(archive) => self.changed(object, (archive, None), key, &Map::new()).await,
             None => {
                 let path = other_path(object, body).map_or(write.call.path, |otherwise| otherwise.update);
                 let call = Call { path, ..write.call };
-                self.changed(object, (call, write.encoding), key, &flagged(object, body)).await
+                self.changed(object, (call, Some(write.encoding)), key, &flagged(object, body)).await
             }
         }
     }
@@ -135,12 +135,7 @@ impl<'a> Writer<'a> {
             known.entry(own).or_insert_with(|| shape::id(&Key::parse(&address::split(object, key).1)));
         }
         let segments = self.addressed(object, call, key, &known)?;
-        let encoding = if call.forms.is_empty() { None } else { Some(Encoding::Json) };
-        let answer = match encoding {
-            None => self.account.exchange(&request(call, segments, Payload::Nothing), Asked::Change).await,
-            Some(encoding) => self.in_some_form((call, encoding), &segments, &known, Asked::Change).await,
-        };
-        match answer {
+        match self.in_some_form((call, None), &segments, &known, Asked::Change).await {
             Ok(_) => Ok(true),
             Err(Error::Gone) => Ok(false),
             Err(error) => Err(error),
@@ -169,7 +164,7 @@ impl<'a> Writer<'a> {
         let (field, value) = form.body;
         let value = serde_json::from_str(value).expect("the catalogue's values are JSON: a test reads them all");
         let body = Map::from_iter([(field.to_owned(), value)]);
-        self.changed(object, (form.call, Encoding::Json), key, &body).await
+        self.changed(object, (form.call, Some(Encoding::Json)), key, &body).await
     }
 
     /// Once the service says that it created something, nothing but the row will do.
@@ -180,10 +175,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Sends the body in the forms the catalogue has for it, the next one when one is refused.
+    /// Sends the body in the forms the catalogue has for it, the next one when one is refused; none without an encoding.
     async fn in_some_form(
         &self,
-        (call, encoding): (Call, Encoding),
+        (call, encoding): (Call, Option<Encoding>),
         segments: &[String],
         fields: &Map<String, Value>,
         asked: Asked,
@@ -191,9 +186,10 @@ impl<'a> Writer<'a> {
         let mut forms = call.forms.iter();
         loop {
             let form = forms.next();
-            let body = match form {
-                Some(form) => Payload::Json(Bytes::from(address::rendered(form, fields).to_string())),
-                None => payload(encoding, &unaddressed(call, fields)),
+            let body = match (form, encoding) {
+                (Some(form), _) => Payload::Json(Bytes::from(address::rendered(form, fields).to_string())),
+                (None, Some(encoding)) => payload(encoding, &unaddressed(call, fields)),
+                (None, None) => Payload::Nothing,
             };
             let answer = self.account.exchange(&request(call, segments.to_vec(), body), asked).await;
             match answer {
@@ -206,7 +202,7 @@ impl<'a> Writer<'a> {
     async fn changed(
         &self,
         object: &'static Object,
-        (call, encoding): (Call, Encoding),
+        (call, encoding): (Call, Option<Encoding>),
         key: &Key,
         body: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Error> {

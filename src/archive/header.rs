@@ -4,6 +4,8 @@
 //! without a key. A second copy lies in `keys/`, because in engines that have
 //! one such file a single bad sector there costs everything.
 
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -69,13 +71,17 @@ impl Header {
 
     /// Reads one of the two files.
     pub(super) fn parse(store: &Store, name: &str) -> Result<Header, Error> {
-        let (path, bytes) = (store.path(name), store.read(name)?);
-        let garbled = |error: serde_json::Error| Error::damaged(&path, error.to_string());
-        let preface: Preface = serde_json::from_slice(&bytes).map_err(garbled)?;
+        Header::from_bytes(&store.read(name)?, &store.path(name))
+    }
+
+    /// Reads the bytes of a header; `path` is for messages.
+    pub(super) fn from_bytes(bytes: &[u8], path: &Path) -> Result<Header, Error> {
+        let garbled = |error: serde_json::Error| Error::damaged(path, error.to_string());
+        let preface: Preface = serde_json::from_slice(bytes).map_err(garbled)?;
         if preface.format > FORMAT {
-            return Err(Error::NewerFormat { path, found: preface.format, known: FORMAT });
+            return Err(Error::NewerFormat { path: path.to_owned(), found: preface.format, known: FORMAT });
         }
-        let header: Header = serde_json::from_slice(&bytes).map_err(garbled)?;
+        let header: Header = serde_json::from_slice(bytes).map_err(garbled)?;
         known("read", &header.requires.read)?;
         Ok(header)
     }

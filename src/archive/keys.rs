@@ -23,7 +23,7 @@ use crate::record::DigestKey;
 const WORK_FACTOR: u8 = if cfg!(test) { 8 } else { 16 };
 /// The most work a holder file may demand of whoever opens it (256 MiB).
 const WORK_FACTOR_LIMIT: u8 = 18;
-const HOLDERS: &str = "keys";
+pub(super) const HOLDERS: &str = "keys";
 
 /// What the owner of a holder file may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

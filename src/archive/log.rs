@@ -199,12 +199,16 @@ fn bound(folder: &str, name: &str) -> String {
     if folder == LOGS { name.to_owned() } else { file_of(folder, name) }
 }
 
-/// A name that is one plain file name.
-fn checked(folder: &str, name: &str, doing: &'static str) -> Result<String, Error> {
-    let plain = !name.is_empty()
+/// Whether a log can have this name: one that means the same in every file system.
+pub(super) fn is_log_name(name: &str) -> bool {
+    !name.is_empty()
         && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if plain {
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// A name that is one plain file name, as its path in the archive.
+fn checked(folder: &str, name: &str, doing: &'static str) -> Result<String, Error> {
+    if is_log_name(name) {
         Ok(file_of(folder, name))
     } else {
         Err(Error::Log { doing, name: name.to_owned(), fact: "a name may have letters, digits, '-', '_' and '.'" })

@@ -18,7 +18,7 @@ use super::error::Error;
 use super::store::Store;
 
 /// Where run files lie.
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 const HEARTBEAT: Duration = Duration::from_secs(60);
 const DEAD_AFTER: Duration = Duration::from_secs(600);
 

@@ -18,7 +18,7 @@ use super::disk::{Disk, Input, Output};
 use super::error::Error;
 
 /// Where files are written before they have their names.
-const DRAFTS: &str = "tmp";
+pub(super) const DRAFTS: &str = "tmp";
 /// A draft of this age belongs to nobody any more: no file takes that long to write.
 const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 
@@ -147,6 +147,14 @@ impl Store {
         Ok(())
     }
 
+    /// Moves a file among the drafts, where it stays for a day.
+    pub(super) fn set_aside(&self, name: &str) -> Result<(), Error> {
+        self.create_folder(DRAFTS)?;
+        let aside = self.path(&format!("{DRAFTS}/{}", uuid::Uuid::new_v4()));
+        let path = self.path(name);
+        self.disk.rename(&path, &aside).map_err(Error::file("move", &path))
+    }
+
     /// Makes sure that the names of all blobs so far are on disk; before it nothing may count on them.
     pub(super) fn settle(&self) -> Result<(), Error> {
         let folders: Vec<PathBuf> = self.unsettled().iter().cloned().collect();
@@ -219,6 +227,16 @@ impl Draft {
         let (placed, target) = self.name_it(|name| Store::spread(folder, name), decode)?;
         store.unsettled().insert(folder_of(&target).to_owned());
         Ok(placed)
+    }
+
+    /// Hex BLAKE3 of what was written so far.
+    pub(super) fn hash(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+
+    /// Names the file as somebody says who knows what it holds.
+    pub(super) fn place_under(self, name: &str) -> Result<(), Error> {
+        self.place_at(|_| name.to_owned(), |_| Ok(())).map(drop)
     }
 
     fn place_at(

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::io;
 
 use crate::cli::exit::Exit;
-use crate::{account, archive, capture, restore};
+use crate::{account, archive, capture, offsite, restore};
 
 /// Why a command could not do what was asked.
 #[derive(Debug)]
@@ -160,6 +160,42 @@ impl From<capture::Error> for Failure {
             error @ (capture::Error::Scratch(_) | capture::Error::Miscounted { .. }) => {
                 Failure::from_error(Exit::Failed, &error)
             }
+        }
+    }
+}
+
+impl From<offsite::Error> for Failure {
+    fn from(error: offsite::Error) -> Failure {
+        use offsite::Error;
+        let failure = |exit, hint: &str| Failure::from_error(exit, &error).hint(hint);
+        match error {
+            Error::Archive(error) => error.into(),
+            Error::Address { .. } => failure(
+                Exit::Usage,
+                "write a target as s3://BUCKET/PREFIX, gs://…, az://…, file:///PATH or a folder, or name one of pdbak.toml; \"pdbak man\" describes them",
+            ),
+            Error::Denied { .. } => failure(
+                Exit::Failed,
+                "check the target's credentials in pdbak.toml or the environment, then run the same command again: it goes on",
+            ),
+            Error::ClockIsOff { .. } => {
+                failure(Exit::Failed, "set this machine's clock, then run the same command again: it goes on")
+            }
+            Error::OtherArchive { .. } | Error::Occupied { .. } => {
+                failure(Exit::Usage, "choose another folder or prefix: one target holds the copy of one archive")
+            }
+            Error::NoCopy(_) => {
+                failure(Exit::NoArchive, "check the address, or run \"pdbak offsite push\" to make the copy")
+            }
+            Error::HalfCopy(_) => failure(
+                Exit::NoArchive,
+                "run \"pdbak offsite push\" on the machine that has the archive: it goes on where it stood",
+            ),
+            Error::Store { .. } => failure(Exit::Failed, "run the same command again: it goes on with what is missing"),
+            Error::Bundle { .. } => failure(
+                Exit::Failed,
+                "make the bundle again with \"pdbak bundle create\"; nothing of it was written outside the archive",
+            ),
         }
     }
 }

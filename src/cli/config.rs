@@ -67,6 +67,26 @@ pub(crate) struct Profile {
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret_file: Option<PathBuf>,
     pub(crate) client_secret_command: Option<String>,
+    /// The targets of copies, whatever the profile is.
+    #[serde(skip)]
+    pub(crate) offsite: BTreeMap<String, OffsiteTarget>,
+}
+
+/// Where copies of the archive go: `[offsite.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OffsiteTarget {
+    pub(crate) url: String,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) credentials_file: Option<PathBuf>,
+    pub(crate) credentials_command: Option<String>,
+    /// `governance` or `compliance`.
+    pub(crate) lock: Option<String>,
+    pub(crate) lock_days: Option<u32>,
+    pub(crate) limit_upload: Option<String>,
+    pub(crate) limit_download: Option<String>,
 }
 
 /// The configuration file.
@@ -77,6 +97,8 @@ struct ConfigFile {
     profile: Option<String>,
     #[serde(default)]
     profiles: BTreeMap<String, Profile>,
+    #[serde(default)]
+    offsite: BTreeMap<String, OffsiteTarget>,
 }
 
 /// Reads the profile that applies; an empty one without a configuration file.
@@ -90,18 +112,22 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     };
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Failure::usage(error).while_doing(format_args!("read {}", path.display())))?;
-    let file: ConfigFile = toml::from_str(&text).map_err(|error| {
+    let mut file: ConfigFile = toml::from_str(&text).map_err(|error| {
         Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
     })?;
+    let targets = std::mem::take(&mut file.offsite);
     let mut profile = choose(file, flags.profile.as_deref(), &path)?;
+    profile.offsite = targets;
     let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
-    if !named && commands.iter().any(|command| command.is_some()) {
+    let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
+    if !named && commands.into_iter().chain(of_targets).any(|command| command.is_some()) {
         return Err(Failure::usage(format!("{} names a command to run, and nobody named that file", path.display()))
             .hint(format!("if you trust the file, run the command again with --config {}", path.display())));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let files = [&mut profile.api_token_file, &mut profile.passphrase_file, &mut profile.client_secret_file];
-    for path in files.into_iter().chain([&mut profile.archive, &mut profile.login_file]).flatten() {
+    let of_targets = profile.offsite.values_mut().map(|target| &mut target.credentials_file);
+    for path in files.into_iter().chain([&mut profile.archive, &mut profile.login_file]).chain(of_targets).flatten() {
         *path = folder.join(&*path);
     }
     Ok(profile)

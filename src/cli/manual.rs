@@ -36,6 +36,31 @@ budget = "50%"
 
 A `pdbak.toml` that merely lies in the current folder may not name commands to run.
 
+Targets of copies, for `pdbak offsite`, stand beside the profiles:
+
+```
+[offsite.vault]
+url = "s3://acme-backup/crm"
+region = "eu-central-1"
+credentials_file = "/etc/pdbak/vault"
+lock = "compliance"
+lock_days = 30
+limit_upload = "2M"
+
+[offsite.disk]
+url = "/mnt/usb/acme"
+```
+
+- `url`: a folder, `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`
+- `endpoint`, `region`, `account`: the server of an S3-compatible store, its region, the storage account of Azure
+- `credentials_file`, `credentials_command`: `ID:SECRET` or `ID:SECRET:SESSION` for S3, the JSON of a service account for Google,
+  an access key for Azure; also `PDBAK_OFFSITE_VAULT`, `PDBAK_OFFSITE_VAULT_FILE`, `PDBAK_OFFSITE_VAULT_COMMAND`; without any of them
+  what the store's own tools read: `AWS_ACCESS_KEY_ID` and its like, `GOOGLE_…`, `AZURE_…`
+- `lock` (`governance` or `compliance`), `lock_days`: S3 object lock for what is sent, where the bucket has it
+- `limit_upload`, `limit_download`: bytes a second, such as `500k` or `2M`
+
+A copy holds `keys/` as well: wrapped, but open to guessing the passphrase for whoever gets at the copy. Choose a long one.
+
 # ENVIRONMENT
 
 - `PDBAK_ARCHIVE`: the folder of the archive
@@ -62,6 +87,13 @@ pub fn pages() -> BTreeMap<String, String> {
     pages.insert("pdbak.1".to_owned(), page(&commands, SETTINGS));
     for command in commands.get_subcommands().filter(|command| command.get_name() != "help") {
         pages.insert(format!("pdbak-{}.1", command.get_name()), page(command, "# SEE ALSO\n\npdbak(1)\n"));
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            let name = format!("pdbak-{}-{}.1", command.get_name(), below.get_name());
+            // The examples stand with the command above; what differs here is the options.
+            let more = command.get_after_help().cloned().unwrap_or_default();
+            let also = format!("# SEE ALSO\n\npdbak-{}(1)\n", command.get_name());
+            pages.insert(name, page(&below.clone().after_help(more), &also));
+        }
     }
     let about = "the format of a pdbak archive, so that records can be restored without pdbak";
     pages.insert("pdbak-archive.7".to_owned(), roff::page("pdbak-archive", 7, about, FORMAT));

@@ -15,6 +15,7 @@ mod secret;
 mod session;
 mod show;
 mod terminal;
+mod traffic;
 
 use std::io::{Write, stderr};
 use std::process::ExitCode;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    check, completions, demo, diff, doctor, drill, get, import, init, login, ls, man, objects, reindex, restore,
-    sandbox, show as show_command, snapshot, snapshots,
+    bundle, check, completions, demo, diff, doctor, drill, get, import, init, login, ls, man, objects, offsite,
+    reindex, restore, sandbox, show as show_command, snapshot, snapshots,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -99,6 +100,12 @@ enum Command {
     /// Make the archive's index again
     #[command(after_help = reindex::EXAMPLES)]
     Reindex(reindex::Reindex),
+    /// Keep copies of the archive in folders and object stores, and fetch them back
+    #[command(after_help = offsite::EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+    Offsite(offsite::Offsite),
+    /// Put one snapshot or all into one tar file, and take them out again
+    #[command(after_help = bundle::EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+    Bundle(bundle::Bundle),
     /// List what pdbak knows of an account: read from where, at which price, restored how
     #[command(after_help = objects::EXAMPLES)]
     Objects(objects::Objects),
@@ -131,6 +138,8 @@ impl Command {
             Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
             Command::Reindex(command) => command.run(session),
+            Command::Offsite(command) => command.run(session),
+            Command::Bundle(command) => command.run(session),
             Command::Objects(command) => command.run(session),
             Command::Sandbox(command) => command.run(session),
             Command::Completions(command) => command.run(session),

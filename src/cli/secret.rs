@@ -3,6 +3,7 @@
 //! Arguments of a process can be read by every user of a machine and end up in
 //! shell histories; none of the ways here does.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::env;
 use std::fs;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::archive::{Error, Unlock};
 use crate::cli::complain::Failure;
-use crate::cli::config::{Flags, Profile};
+use crate::cli::config::{Flags, OffsiteTarget, Profile};
 
 /// A secret's text, wiped when it is no longer needed.
 pub(crate) type Secret = Zeroizing<String>;
@@ -25,10 +26,12 @@ pub(crate) struct Source {
     /// What it is, for messages and the prompt.
     what: &'static str,
     /// The environment variable; `_FILE` and `_COMMAND` behind it name its other forms.
-    variable: &'static str,
+    variable: Cow<'static, str>,
     flag: Option<PathBuf>,
     file: Option<PathBuf>,
     command: Option<String>,
+    /// All its lines count, not only the first.
+    whole: bool,
 }
 
 impl Source {
@@ -36,10 +39,11 @@ impl Source {
     pub(crate) fn token(flags: &Flags, profile: &Profile) -> Source {
         Source {
             what: "API token",
-            variable: "PDBAK_API_TOKEN",
+            variable: "PDBAK_API_TOKEN".into(),
             flag: flags.api_token_file.clone(),
             file: profile.api_token_file.clone(),
             command: profile.api_token_command.clone(),
+            whole: false,
         }
     }
 
@@ -47,10 +51,11 @@ impl Source {
     pub(crate) fn token_elsewhere(profile: &Profile) -> Source {
         Source {
             what: "API token of the other company",
-            variable: "PDBAK_TO_API_TOKEN",
+            variable: "PDBAK_TO_API_TOKEN".into(),
             flag: None,
             file: profile.api_token_file.clone(),
             command: profile.api_token_command.clone(),
+            whole: false,
         }
     }
 
@@ -58,10 +63,11 @@ impl Source {
     pub(crate) fn client_secret(profile: &Profile) -> Source {
         Source {
             what: "secret of the OAuth application",
-            variable: "PDBAK_CLIENT_SECRET",
+            variable: "PDBAK_CLIENT_SECRET".into(),
             flag: None,
             file: profile.client_secret_file.clone(),
             command: profile.client_secret_command.clone(),
+            whole: false,
         }
     }
 
@@ -69,10 +75,25 @@ impl Source {
     pub(crate) fn passphrase(flags: &Flags, profile: &Profile) -> Source {
         Source {
             what: "passphrase",
-            variable: "PDBAK_PASSPHRASE",
+            variable: "PDBAK_PASSPHRASE".into(),
             flag: flags.passphrase_file.clone(),
             file: profile.passphrase_file.clone(),
             command: profile.passphrase_command.clone(),
+            whole: false,
+        }
+    }
+
+    /// What opens the target of copies with this name.
+    pub(crate) fn credentials(name: &str, target: &OffsiteTarget) -> Source {
+        let word: String =
+            name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
+        Source {
+            what: "credentials of the target",
+            variable: format!("PDBAK_OFFSITE_{}", word.to_ascii_uppercase()).into(),
+            flag: None,
+            file: target.credentials_file.clone(),
+            command: target.credentials_command.clone(),
+            whole: true,
         }
     }
 
@@ -81,7 +102,7 @@ impl Source {
         if let Some(path) = &self.flag {
             return self.read_file(path).map(Some);
         }
-        if let Some(secret) = variable(self.variable) {
+        if let Some(secret) = variable(&self.variable) {
             return Ok(Some(Zeroizing::new(secret)));
         }
         if let Some(path) = variable(&format!("{}_FILE", self.variable)) {
@@ -132,11 +153,15 @@ impl Source {
         Ok(secret)
     }
 
+    fn trimmed(&self, text: String) -> Secret {
+        if self.whole { Zeroizing::new(text) } else { first_line(text) }
+    }
+
     fn read_file(&self, path: &Path) -> Result<Secret, Failure> {
         let text = fs::read_to_string(path).map_err(|error| {
             Failure::usage(error).while_doing(format_args!("read the {} from {}", self.what, path.display()))
         })?;
-        Ok(first_line(text))
+        Ok(self.trimmed(text))
     }
 
     fn run_command(&self, command: &str) -> Result<Secret, Failure> {
@@ -147,7 +172,8 @@ impl Source {
             return Err(Failure::usage(format!("it ended with {}", output.status)).while_doing(doing));
         }
         let text = String::from_utf8(output.stdout);
-        text.map(first_line).map_err(|_| Failure::usage("what it printed is not text").while_doing(doing))
+        text.map(|text| self.trimmed(text))
+            .map_err(|_| Failure::usage("what it printed is not text").while_doing(doing))
     }
 }
 
@@ -200,7 +226,7 @@ mod tests {
     use super::Source;
 
     fn source() -> Source {
-        Source { what: "passphrase", variable: "PDBAK_TEST_OF_SECRETS", ..Source::default() }
+        Source { what: "passphrase", variable: "PDBAK_TEST_OF_SECRETS".into(), ..Source::default() }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A command asks for the archive or the account when it needs it, so a command
 //! that needs neither runs without any configuration.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::path::PathBuf;
@@ -13,12 +14,13 @@ use tokio::runtime::Builder;
 use crate::account::{Account, Allowance, Credential, Endpoint, Token};
 use crate::archive::Archive;
 use crate::cli::complain::Failure;
-use crate::cli::config::{self, Flags, Profile};
+use crate::cli::config::{self, Flags, OffsiteTarget, Profile};
 use crate::cli::exit::Exit;
 use crate::cli::safe::{Login, Safe};
 use crate::cli::secret::{Keyring, Source};
 use crate::cli::show::View;
 use crate::cli::terminal::Terminal;
+use crate::cli::traffic::Traffic;
 use crate::clock::Clock;
 
 /// How much of the tokens left today a run spends when nobody says otherwise.
@@ -158,6 +160,16 @@ impl Session {
     /// Whoever hears of progress.
     pub(crate) fn monitor(&self) -> Terminal {
         Terminal::new(self.flags.quiet)
+    }
+
+    /// The targets of copies that the configuration names.
+    pub(crate) fn targets(&self) -> &BTreeMap<String, OffsiteTarget> {
+        &self.profile.offsite
+    }
+
+    /// Whoever hears how copying goes on.
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic::new(self.flags.quiet)
     }
 
     /// Talks to the person, on stderr.

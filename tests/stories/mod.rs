@@ -3,6 +3,7 @@
 mod account;
 mod assumptions;
 mod bad_input;
+mod bundle;
 mod capture;
 mod capture_complete;
 mod capture_faults;
@@ -17,6 +18,7 @@ mod history;
 mod legacy;
 mod login;
 mod mail;
+mod offsite;
 mod projects;
 mod restore;
 mod restore_company;

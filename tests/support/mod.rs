@@ -12,6 +12,7 @@ mod novelty;
 mod operations;
 mod recorder;
 mod relay;
+pub(crate) mod s3;
 mod tap;
 mod truth;
 

@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments, then `run`: parse, open, one call of the library, show.
 
+pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod consent;
@@ -15,6 +16,7 @@ pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod objects;
+pub(crate) mod offsite;
 pub(crate) mod reindex;
 pub(crate) mod replay;
 pub(crate) mod restore;
@@ -22,3 +24,4 @@ pub(crate) mod sandbox;
 pub(crate) mod show;
 pub(crate) mod snapshot;
 pub(crate) mod snapshots;
+pub(crate) mod target;

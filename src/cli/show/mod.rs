@@ -4,6 +4,7 @@
 //! same fields, so the two cannot tell different stories.
 
 pub(crate) mod changes;
+pub(crate) mod copies;
 pub(crate) mod drills;
 pub(crate) mod objects;
 pub(crate) mod plans;

@@ -1,0 +1,67 @@
+//! Which files a snapshot cannot be read without.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::blob::BLOBS;
+use super::manifest::{MapLine, SNAPSHOTS};
+use super::segment::SEGMENTS;
+use super::store::Store;
+use super::{Archive, CHAIN_SANITY, Error, FileName, SnapshotId};
+
+/// What stands before the name of a blob in the record of a file's contents.
+const REFERENCE: &str = "\"blob\":\"";
+
+impl Archive {
+    /// The manifest of a snapshot, those its map stands on, and the segments and blobs of all of them.
+    ///
+    /// The others are whole as well, so that whoever has these files has whole snapshots only.
+    pub fn files_of(&self, id: &SnapshotId) -> Result<Vec<FileName>, Error> {
+        let mut files = BTreeSet::new();
+        let on_disk: HashSet<String> = self.inner.store.list_spread(BLOBS)?.into_iter().map(|(_, name)| name).collect();
+        for id in self.standing_on(id)? {
+            files.insert(format!("{SNAPSHOTS}/{}", id.0));
+            let map = self.inner.healing(|inner| inner.map(&id))?;
+            let names: HashMap<u32, String> = self.inner.index().segments()?.into_iter().collect();
+            files.extend(
+                map.segments().filter_map(|(number, _)| names.get(&number)).map(|name| Store::spread(SEGMENTS, name)),
+            );
+            let blobs = self.inner.line(&id)?.blobs.into_iter().map(|blob| blob.blob);
+            files.extend(blobs.map(|name| Store::spread(BLOBS, &name)));
+            if !on_disk.is_empty() {
+                let used = self.blobs_in(&id, &on_disk)?;
+                files.extend(used.iter().map(|name| Store::spread(BLOBS, name)));
+            }
+        }
+        Ok(files.iter().filter_map(|path| FileName::parse(path)).collect())
+    }
+
+    /// The snapshot, and those before it down to one with a full map.
+    fn standing_on(&self, id: &SnapshotId) -> Result<Vec<SnapshotId>, Error> {
+        let mut chain = vec![id.clone()];
+        loop {
+            let id = chain.last().expect("it begins with one");
+            let line = self.inner.line(id)?;
+            match (line.map, line.parent) {
+                (MapLine::Delta { .. }, Some(parent)) if chain.len() < CHAIN_SANITY => chain.push(parent),
+                _ => return Ok(chain),
+            }
+        }
+    }
+
+    /// The blobs that records of a snapshot name: contents that were not fetched again stand in no newer manifest.
+    fn blobs_in(&self, id: &SnapshotId, on_disk: &HashSet<String>) -> Result<HashSet<String>, Error> {
+        let snapshot = self.snapshot(id)?;
+        let mut used = HashSet::new();
+        for contents in &snapshot.manifest().contents {
+            for record in snapshot.records(&contents.object)? {
+                let record = record?;
+                let text = record.text();
+                for (at, _) in text.match_indices(REFERENCE) {
+                    let name = text.get(at + REFERENCE.len()..at + REFERENCE.len() + 64).unwrap_or_default();
+                    used.extend(on_disk.get(name).cloned());
+                }
+            }
+        }
+        Ok(used)
+    }
+}

@@ -1,0 +1,420 @@
+//! The files of an archive as they lie there, for whoever copies them.
+//!
+//! Copying wants no key: names are hashes of stored bytes, so a file can be
+//! proven by whoever sees it. What has no place in an archive has no
+//! [`FileName`], and so nothing that a target or a bundle says can lead outside
+//! the folder. The index, running writers and drafts are not copied.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+
+use super::blob::BLOBS;
+use super::disk::LocalDisk;
+use super::drills::DRILLS;
+use super::error::Error;
+use super::header::{HEADER, HEADER_COPY, Header};
+use super::index::INDEX;
+use super::keys::HOLDERS;
+use super::log::{LOGS, is_log_name};
+use super::manifest::SNAPSHOTS;
+use super::run::{RUNS, Run};
+use super::segment::SEGMENTS;
+use super::store::{DRAFTS, Draft, Store};
+
+/// What a file is for; in the order in which files are copied, so that what names others comes after them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Part {
+    /// Record versions.
+    Segment,
+    /// Contents of files.
+    Blob,
+    /// A wrapped secret key.
+    Holder,
+    /// A journal, or what a drill found: the only files that grow.
+    Log,
+    /// A manifest.
+    Snapshot,
+    /// The copy of the header.
+    HeaderCopy,
+    /// The header: with it a folder is an archive.
+    Header,
+}
+
+/// The name of a file below the root of an archive; nothing else can be one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FileName {
+    part: Part,
+    path: String,
+}
+
+impl FileName {
+    /// Reads a path below the root; `None` for what no archive has, or does not share.
+    pub fn parse(path: &str) -> Option<FileName> {
+        let of = |part| Some(FileName { part, path: path.to_owned() });
+        match path.split('/').collect::<Vec<_>>()[..] {
+            [HEADER] => of(Part::Header),
+            _ if path == HEADER_COPY => of(Part::HeaderCopy),
+            [HOLDERS, name] if is_hash(name) => of(Part::Holder),
+            [SNAPSHOTS, name] if is_hash(name) => of(Part::Snapshot),
+            [LOGS | DRILLS, name] if is_log_name(name) => of(Part::Log),
+            [SEGMENTS, folder, name] if is_hash(name) && name.starts_with(folder) && folder.len() == 2 => {
+                of(Part::Segment)
+            }
+            [BLOBS, folder, name] if is_hash(name) && name.starts_with(folder) && folder.len() == 2 => of(Part::Blob),
+            _ => None,
+        }
+    }
+
+    /// The header of an archive.
+    pub fn header() -> FileName {
+        FileName { part: Part::Header, path: HEADER.to_owned() }
+    }
+
+    /// The copy of the header.
+    pub fn header_copy() -> FileName {
+        FileName { part: Part::HeaderCopy, path: HEADER_COPY.to_owned() }
+    }
+
+    /// What the file is for.
+    pub fn part(&self) -> Part {
+        self.part
+    }
+
+    /// The path below the root, with `/` between its parts.
+    pub fn as_str(&self) -> &str {
+        &self.path
+    }
+
+    /// The hex BLAKE3 of the file's bytes, if that is its name.
+    pub fn hash(&self) -> Option<&str> {
+        match self.part {
+            Part::Segment | Part::Blob | Part::Holder | Part::Snapshot => self.path.rsplit('/').next(),
+            Part::Log | Part::HeaderCopy | Part::Header => None,
+        }
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.path)
+    }
+}
+
+fn is_hash(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// A file that is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredFile {
+    /// Its name.
+    pub name: FileName,
+    /// Its length.
+    pub bytes: u64,
+    /// When it came there, as far as anybody knows: manifests are copied in this order.
+    pub since: Option<SystemTime>,
+}
+
+/// Brings files into the order in which they are copied.
+pub fn in_order_of_copying(files: &mut [StoredFile]) {
+    files.sort_by(|left, right| {
+        let key = |file: &StoredFile| (file.name.part(), file.since.filter(|_| file.name.part() == Part::Snapshot));
+        (key(left), &left.name).cmp(&(key(right), &right.name))
+    });
+}
+
+/// What a header says to somebody who only copies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeaderFacts {
+    /// The archive's id.
+    pub archive: String,
+    /// Whether its files are sealed.
+    pub encrypted: bool,
+}
+
+impl HeaderFacts {
+    /// Reads the bytes of an `archive.json`.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<HeaderFacts, Error> {
+        let header = Header::from_bytes(bytes, path)?;
+        Ok(HeaderFacts { archive: header.archive, encrypted: header.recipients.is_some() })
+    }
+}
+
+/// The right to add files while nobody else writes, until dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _run: Run,
+}
+
+/// The folder of an archive, or one that becomes it.
+#[derive(Clone)]
+pub struct Shelf {
+    store: Store,
+}
+
+impl Shelf {
+    /// The files of a folder, whatever is in it.
+    pub fn at(root: &Path) -> Shelf {
+        Shelf { store: Store::new(root, Arc::new(LocalDisk)) }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        self.store.root()
+    }
+
+    /// What the header says; `None` where the folder is no archive.
+    pub fn header(&self) -> Result<Option<HeaderFacts>, Error> {
+        match Header::read(&self.store) {
+            Ok(header) => {
+                Ok(Some(HeaderFacts { archive: header.archive.clone(), encrypted: header.recipients.is_some() }))
+            }
+            Err(Error::NotAnArchive(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the folder if it is not there.
+    pub fn prepare(&self) -> Result<(), Error> {
+        std::fs::create_dir_all(self.root()).map_err(Error::file("create", self.root()))
+    }
+
+    /// Takes the right to write.
+    pub fn turn(&self, now: DateTime<Utc>) -> Result<Turn, Error> {
+        Ok(Turn { _run: Run::begin(&self.store, now)? })
+    }
+
+    /// Every file that is copied, in the order of copying.
+    ///
+    /// Manifests are listed before what they name, so that a list made beside a
+    /// running writer never has a manifest without its segments.
+    pub fn files(&self) -> Result<Vec<StoredFile>, Error> {
+        let mut names = self.listed(SNAPSHOTS)?;
+        names.extend(self.listed(LOGS)?);
+        names.extend(self.listed(DRILLS)?);
+        names.extend(self.listed(HOLDERS)?);
+        for folder in [SEGMENTS, BLOBS] {
+            names.extend(self.store.list_spread(folder)?.into_iter().filter_map(|(path, _)| FileName::parse(&path)));
+        }
+        names.extend(self.store.exists(HEADER).then(FileName::header));
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            // A growing segment is replaced by a longer one, and retention removes: what is gone is not there.
+            if let Some(file) = self.file(&name)? {
+                files.push(file);
+            }
+        }
+        in_order_of_copying(&mut files);
+        Ok(files)
+    }
+
+    fn listed(&self, folder: &str) -> Result<Vec<FileName>, Error> {
+        let names = self.store.list(folder)?;
+        Ok(names.iter().filter_map(|name| FileName::parse(&format!("{folder}/{name}"))).collect())
+    }
+
+    /// One file, if it is there.
+    pub fn file(&self, name: &FileName) -> Result<Option<StoredFile>, Error> {
+        let path = self.path(name);
+        match std::fs::symlink_metadata(&path) {
+            Ok(facts) if facts.is_file() => {
+                Ok(Some(StoredFile { name: name.clone(), bytes: facts.len(), since: facts.modified().ok() }))
+            }
+            Ok(_) => Err(Error::damaged(&path, "is no file")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("read", &path)(error)),
+        }
+    }
+
+    /// The name of something in the folder that no archive has, if there is any.
+    pub fn stranger(&self) -> Result<Option<String>, Error> {
+        let own = [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, LOGS, DRILLS, RUNS, DRAFTS];
+        let names = self.store.list("")?;
+        Ok(names.into_iter().find(|name| !own.contains(&name.as_str()) && !name.starts_with(INDEX)))
+    }
+
+    /// What lies among the drafts.
+    pub fn drafts(&self) -> Result<Vec<String>, Error> {
+        self.store.list(DRAFTS)
+    }
+
+    /// Puts a small note among the drafts; one that is there stays.
+    pub fn draft_named(&self, name: &str, text: &str) -> Result<(), Error> {
+        match self.drafts()?.iter().any(|draft| draft == name) {
+            true => Ok(()),
+            false => self.store.place_as(&format!("{DRAFTS}/{name}"), text.as_bytes()),
+        }
+    }
+
+    /// Where a file lies or will lie.
+    pub fn path(&self, name: &FileName) -> PathBuf {
+        self.store.path(name.as_str())
+    }
+
+    /// Reads a file as it is stored.
+    pub fn open(&self, name: &FileName) -> Result<Box<dyn Read + Send>, Error> {
+        Ok(Box::new(self.store.open(name.as_str())?))
+    }
+
+    /// Hex BLAKE3 of a file as it is stored.
+    pub fn hash(&self, name: &FileName) -> Result<String, Error> {
+        super::store::hash_of(self.store.open(name.as_str())?, &self.path(name))
+    }
+
+    /// Begins a file under a temporary name.
+    pub fn receive(&self) -> Result<Arrival, Error> {
+        Ok(Arrival { draft: self.store.draft()?, store: self.store.clone() })
+    }
+
+    /// Returns when the names of all segments and blobs that arrived are on disk: the barrier before manifests.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.store.settle()
+    }
+
+    /// Moves a file that is not what its name says out of the way; it is not deleted at once, somebody may want to see it.
+    pub fn set_aside(&self, name: &FileName) -> Result<(), Error> {
+        self.store.set_aside(name.as_str())
+    }
+
+    /// Begins or continues a log: `from` must begin with what is there already, and what follows is appended.
+    pub fn extend_log(&self, name: &FileName, mut from: impl Read) -> Result<u64, Error> {
+        let (path, wanted) = (self.path(name), |part: Part| part == Part::Log);
+        if !wanted(name.part()) {
+            return Err(Error::damaged(&path, "only logs grow"));
+        }
+        let there = match self.file(name)? {
+            Some(file) => file.bytes,
+            None => {
+                self.store.create_log_file(name.as_str())?;
+                0
+            }
+        };
+        let mut beginning = blake3::Hasher::new();
+        let same = beginning.update_reader((&mut from).take(there)).map_err(Error::file("read", &path))?.finalize();
+        if same.to_hex().as_str() != self.hash(name)? {
+            return Err(Error::damaged(&path, "holds other entries than its copy"));
+        }
+        let mut output = self.store.append(name.as_str())?;
+        let appended = std::io::copy(&mut from, &mut output).map_err(Error::file("write", &path))?;
+        output.flush().and_then(|()| output.sync()).map_err(Error::file("write", &path))?;
+        Ok(appended)
+    }
+}
+
+/// A file on its way to its name; gone when dropped before.
+pub struct Arrival {
+    draft: Draft,
+    store: Store,
+}
+
+impl Write for Arrival {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.draft.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.draft.flush()
+    }
+}
+
+impl Arrival {
+    /// Hex BLAKE3 of what has arrived so far.
+    pub fn hash(&self) -> String {
+        self.draft.hash()
+    }
+
+    /// Reads the file back and gives it its name, if its bytes are what the name says.
+    ///
+    /// The names of segments and blobs are on disk after [`Shelf::settle`], others at once.
+    pub fn shelve(self, name: &FileName) -> Result<(), Error> {
+        let found = self.draft.hash();
+        if name.hash().is_some_and(|hash| hash != found) {
+            return Err(Error::damaged(&self.store.path(name.as_str()), format!("its bytes hash to {}", &found[..16])));
+        }
+        match name.part() {
+            Part::Segment => self.draft.place_one_of_many(SEGMENTS, |_| Ok(())).map(drop),
+            Part::Blob => self.draft.place_one_of_many(BLOBS, |_| Ok(())).map(drop),
+            _ => self.draft.place_under(name.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::{FileName, Part, Shelf};
+
+    fn hash() -> String {
+        "0123456789abcdef".repeat(4)
+    }
+
+    #[test]
+    fn only_names_of_an_archive_are_names() {
+        let hash = hash();
+        for (path, part) in [
+            ("archive.json".to_owned(), Part::Header),
+            ("keys/archive.json".to_owned(), Part::HeaderCopy),
+            (format!("keys/{hash}"), Part::Holder),
+            (format!("segments/01/{hash}"), Part::Segment),
+            (format!("blobs/01/{hash}"), Part::Blob),
+            (format!("snapshots/{hash}"), Part::Snapshot),
+            ("restores/20261124-7f3c".to_owned(), Part::Log),
+            ("drills/20261124-7f3c".to_owned(), Part::Log),
+        ] {
+            assert_eq!(FileName::parse(&path).map(|name| name.part()), Some(part), "{path}");
+        }
+        for path in [
+            "",
+            "/archive.json",
+            "./archive.json",
+            "archive.json/",
+            "../archive.json",
+            "index.sqlite",
+            "keys/x",
+            "runs/1",
+            "tmp/1",
+            "restores/..",
+            "restores/a/b",
+            "restores/",
+            "segments/01/../../../etc/passwd",
+            "keys\\archive.json",
+            &format!("segments/02/{hash}"),
+            &format!("segments//{hash}"),
+            &format!("segments/{hash}"),
+            &format!("segments/012/{hash}"),
+            &format!("snapshots/{}", hash.to_uppercase()),
+            &format!("blobs/01/{hash}/"),
+        ] {
+            assert_eq!(FileName::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_its_name_says_is_not_shelved() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(folder.path());
+        let mut arrival = shelf.receive().unwrap();
+        arrival.write_all(b"other").unwrap();
+        let name = FileName::parse(&format!("snapshots/{}", hash())).unwrap();
+        assert!(arrival.shelve(&name).unwrap_err().to_string().contains("its bytes hash to"));
+        assert_eq!((shelf.file(&name).unwrap(), shelf.files().unwrap()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_log_grows_by_what_is_missing_and_never_changes_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(folder.path());
+        let name = FileName::parse("restores/one").unwrap();
+        assert_eq!(shelf.extend_log(&name, &b"first "[..]).unwrap(), 6);
+        assert_eq!(shelf.extend_log(&name, &b"first second"[..]).unwrap(), 6);
+        assert!(shelf.extend_log(&name, &b"other second third"[..]).is_err());
+        assert!(shelf.extend_log(&name, &b"first"[..]).is_err(), "a shorter copy is another one");
+        assert_eq!(std::fs::read(shelf.path(&name)).unwrap(), b"first second");
+    }
+}

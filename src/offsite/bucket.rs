@@ -1,0 +1,339 @@
+//! A place in an object store, through `object_store`.
+//!
+//! What a store promises is not taken for granted: several that speak S3 ignore
+//! `If-None-Match` without a word, so whether a name can be replaced is tried
+//! out, and what arrived is proven by the store's own MD5 of it or by reading
+//! it back.
+
+use std::io::Read;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use md5::{Digest, Md5};
+use object_store::aws::{AmazonS3Builder, Checksum};
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    RetryConfig, WriteMultipart,
+};
+
+use crate::archive::{FileName, StoredFile};
+use crate::offsite::place::{CLAIM, Listing, Proof};
+use crate::offsite::sign::{LockedUntil, Signing};
+use crate::offsite::{Address, Error, Kind, Target};
+
+/// Up to here a file travels in one request, which can be conditional and answers with the MD5 of what arrived.
+pub(super) const ONE_REQUEST: u64 = 16 << 20;
+/// A server that is busy is asked again for about half a minute.
+const RETRIES: usize = 8;
+/// The slowest line on which a whole request may take its time: about 30 kB/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A bucket and what stands before every name in it.
+#[derive(Clone)]
+pub(super) struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    prefix: String,
+    label: String,
+    locked_until: LockedUntil,
+}
+
+impl Bucket {
+    /// Opens a bucket; nothing is asked of it yet.
+    pub(super) fn open(target: &Target) -> Result<Bucket, Error> {
+        let Address::Bucket { kind, bucket, prefix } = &target.address else {
+            return Err(Error::Address { address: target.address.to_string(), fact: "it is no bucket".to_owned() });
+        };
+        // Whoever connected to an account before has installed it already.
+        let _already_there = rustls::crypto::ring::default_provider().install_default();
+        let locked_until = LockedUntil::default();
+        let refused =
+            |error: StoreError| Error::Address { address: target.address.to_string(), fact: tidy(&error.to_string()) };
+        let store: Arc<dyn ObjectStore> = match kind {
+            Kind::S3 => s3(target, bucket, &locked_until)?,
+            Kind::Google => Arc::new(google(target, bucket)?.build().map_err(refused)?),
+            Kind::Azure => Arc::new(azure(target, bucket)?.build().map_err(refused)?),
+        };
+        Ok(Bucket { store, prefix: prefix.clone(), label: target.address.to_string(), locked_until })
+    }
+
+    fn path(&self, name: &str) -> Path {
+        if self.prefix.is_empty() { Path::from(name) } else { Path::from(format!("{}/{name}", self.prefix)) }
+    }
+
+    /// Everything below the prefix.
+    pub(super) async fn list(&self) -> Result<Listing, Error> {
+        let prefix = (!self.prefix.is_empty()).then(|| Path::from(self.prefix.as_str()));
+        let mut found = self.store.list(prefix.as_ref());
+        let mut listing = Listing::default();
+        while let Some(object) = found.next().await {
+            let object = object.map_err(|error| self.error("list", None, error))?;
+            let whole = object.location.as_ref();
+            let name = match self.prefix.as_str() {
+                "" => whole,
+                prefix => whole.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or(whole),
+            };
+            match FileName::parse(name) {
+                Some(name) => listing.files.push(StoredFile {
+                    name,
+                    bytes: object.size,
+                    since: Some(object.last_modified.into()),
+                }),
+                None => listing.other(name),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// A small file as a whole; `None` if it is not there.
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        let read = match self.store.get(&self.path(name)).await {
+            Ok(found) => found.bytes().await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.error("read", Some(name), error)),
+        }
+    }
+
+    /// A file in pieces; `None` if it is not there.
+    pub(super) async fn stream(
+        &self,
+        name: &FileName,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, Error>>>, Error> {
+        match self.store.get(&self.path(name.as_str())).await {
+            Ok(found) => {
+                let (bucket, name) = (self.clone(), name.clone());
+                let pieces = found.into_stream();
+                Ok(Some(
+                    pieces
+                        .map(move |piece| piece.map_err(|error| bucket.error("read", Some(name.as_str()), error)))
+                        .boxed(),
+                ))
+            }
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.error("read", Some(name.as_str()), error)),
+        }
+    }
+
+    /// Writes the claim twice; true when the store kept the second from replacing the first.
+    pub(super) async fn claim(&self, archive: &str) -> Result<bool, Error> {
+        let path = self.path(&format!("{CLAIM}{archive}"));
+        let text = || PutPayload::from(archive.to_owned());
+        for _ in 0..2 {
+            match self.store.put_opts(&path, text(), PutMode::Create.into()).await {
+                Ok(_) => {}
+                Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => return Ok(true),
+                Err(error) if is_unknown_condition(&error) => {
+                    let put = self.store.put(&path, text()).await;
+                    return put.map(|_| false).map_err(|error| self.error("write to", None, error));
+                }
+                Err(error) => return Err(self.error("write to", None, error)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Until when the store holds on to a file, if it does.
+    pub(super) async fn locked_until(&self, name: &str) -> Result<Option<String>, Error> {
+        self.locked_until.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.store.head(&self.path(name)).await.map_err(|error| self.error("read", Some(name), error))?;
+        Ok(self.locked_until.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
+    /// Sends a file in one request.
+    pub(super) async fn put(&self, name: &FileName, bytes: Bytes, create: bool) -> Result<Proof, Error> {
+        let mode = if create { PutMode::Create } else { PutMode::Overwrite };
+        let sent = blake3::hash(&bytes).to_hex();
+        let md5 = hex::encode(Md5::digest(&bytes));
+        let put =
+            self.store.put_opts(&self.path(name.as_str()), PutPayload::from_bytes(bytes), PutOptions::from(mode)).await;
+        match put {
+            Ok(answer) if answer.e_tag.as_deref().map(|tag| tag.trim_matches('"')) == Some(md5.as_str()) => {
+                Ok(Proof::Checksum)
+            }
+            // Somebody else sent it meanwhile, or the answer to an earlier try was lost.
+            Ok(_) | Err(StoreError::AlreadyExists { .. }) => self.read_back(name, &sent).await,
+            Err(error) => Err(self.error("write", Some(name.as_str()), error)),
+        }
+    }
+
+    /// Sends a long file in parts; it gets its name when all have arrived.
+    pub(super) async fn put_long(&self, name: &FileName, mut from: Box<dyn Read + Send>) -> Result<Proof, Error> {
+        let failed = |error| self.error("write", Some(name.as_str()), error);
+        let unread =
+            |error: std::io::Error| Error::Store { doing: "read", target: name.to_string(), fact: error.to_string() };
+        let upload = self.store.put_multipart(&self.path(name.as_str())).await.map_err(failed)?;
+        let mut parts = WriteMultipart::new_with_chunk_size(upload, ONE_REQUEST as usize / 2);
+        let mut hasher = blake3::Hasher::new();
+        loop {
+            let mut piece = Vec::new();
+            (&mut from).take(ONE_REQUEST / 4).read_to_end(&mut piece).map_err(unread)?;
+            if piece.is_empty() {
+                break;
+            }
+            hasher.update(&piece);
+            parts.wait_for_capacity(2).await.map_err(failed)?;
+            parts.put(piece.into());
+        }
+        parts.finish().await.map_err(failed)?;
+        self.read_back(name, &hasher.finalize().to_hex()).await
+    }
+
+    async fn read_back(&self, name: &FileName, sent: &str) -> Result<Proof, Error> {
+        let mut hasher = blake3::Hasher::new();
+        if let Some(mut pieces) = self.stream(name).await? {
+            while let Some(piece) = pieces.next().await {
+                hasher.update(&piece?);
+            }
+        }
+        if hasher.finalize().to_hex().as_str() == sent {
+            return Ok(Proof::ReadBack);
+        }
+        let fact = "what is there is not what was sent".to_owned();
+        Err(Error::Store { doing: "write", target: format!("{}/{name}", self.label), fact })
+    }
+
+    fn error(&self, doing: &'static str, name: Option<&str>, error: StoreError) -> Error {
+        let text = chain(&error);
+        let target = self.label.clone();
+        if text.contains("RequestTimeTooSkewed") || text.contains("RequestExpired") {
+            return Error::ClockIsOff { target };
+        }
+        match error {
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
+                Error::Denied { target, fact: tidy(&text) }
+            }
+            _ => {
+                let target = name.map_or(target.clone(), |name| format!("{target}/{name}"));
+                Error::Store { doing, target, fact: tidy(&text) }
+            }
+        }
+    }
+}
+
+fn client(clear: bool) -> ClientOptions {
+    ClientOptions::new()
+        .with_timeout(REQUEST_TIMEOUT)
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_allow_http(clear)
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig { max_retries: RETRIES, retry_timeout: Duration::from_secs(120), backoff: BackoffConfig::default() }
+}
+
+fn s3(target: &Target, bucket: &str, locked_until: &LockedUntil) -> Result<Arc<dyn ObjectStore>, Error> {
+    let refused = |fact: String| Error::Address { address: target.address.to_string(), fact };
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_client_options(client(target.in_the_clear()?))
+        .with_retry(retry())
+        .with_checksum_algorithm(Checksum::SHA256);
+    if let Some(endpoint) = &target.endpoint {
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false);
+    }
+    if let Some(region) = &target.region {
+        builder = builder.with_region(region);
+    }
+    if let Some(credentials) = &target.credentials {
+        let mut words = credentials.trim().splitn(3, ':');
+        let (Some(id), Some(secret)) = (words.next(), words.next()) else {
+            return Err(refused("credentials are written ID:SECRET or ID:SECRET:SESSION".to_owned()));
+        };
+        builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        if let Some(session) = words.next() {
+            builder = builder.with_token(session);
+        }
+    }
+    let region = builder.get_config_value(&object_store::aws::AmazonS3ConfigKey::Region);
+    let signing = Signing::new(target.lock, region.unwrap_or_else(|| "us-east-1".to_owned()), locked_until.clone());
+    let store =
+        builder.with_http_connector(signing.clone()).build().map_err(|error| refused(tidy(&error.to_string())))?;
+    signing.knows(store.credentials().clone());
+    Ok(Arc::new(store))
+}
+
+fn google(target: &Target, bucket: &str) -> Result<GoogleCloudStorageBuilder, Error> {
+    let builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(bucket)
+        .with_client_options(client(target.in_the_clear()?))
+        .with_retry(retry());
+    Ok(match &target.credentials {
+        Some(credentials) => builder.with_service_account_key(credentials.as_str()),
+        None => builder,
+    })
+}
+
+fn azure(target: &Target, container: &str) -> Result<MicrosoftAzureBuilder, Error> {
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_container_name(container)
+        .with_client_options(client(target.in_the_clear()?))
+        .with_retry(retry());
+    if let Some(account) = &target.account {
+        builder = builder.with_account(account);
+    }
+    if let Some(endpoint) = &target.endpoint {
+        builder = builder.with_endpoint(endpoint.clone());
+    }
+    if let Some(credentials) = &target.credentials {
+        builder = builder.with_access_key(credentials.trim());
+    }
+    Ok(builder)
+}
+
+/// Whether a store says that it knows no conditional writes.
+fn is_unknown_condition(error: &StoreError) -> bool {
+    let text = chain(error);
+    matches!(error, StoreError::NotImplemented { .. } | StoreError::NotSupported { .. })
+        || ["NotImplemented", "501 ", "not implemented"].iter().any(|word| text.contains(word))
+}
+
+/// An error with all its causes.
+fn chain(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let own = error.to_string();
+        if !text.contains(&own) {
+            text.push_str(": ");
+            text.push_str(&own);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The part of an answer that people can use: code and message where the store wrote XML, otherwise its first words.
+fn tidy(text: &str) -> String {
+    let between = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        rest.split_once(&format!("</{tag}>")).map(|(inside, _)| inside.trim().to_owned())
+    };
+    let said: Vec<String> = [between("Code"), between("Message")].into_iter().flatten().collect();
+    if !said.is_empty() {
+        return said.join(": ");
+    }
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    flat.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tidy;
+
+    #[test]
+    fn a_stores_answer_is_told_without_its_xml() {
+        let xml = "status code: 403: <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        assert_eq!(tidy(xml), "AccessDenied: Access Denied");
+        assert_eq!(tidy("a\n  b"), "a b");
+        assert_eq!(tidy(&"x".repeat(1000)).len(), 300);
+    }
+}

@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# Copies against real S3-compatible servers on this machine: run.sh PDBAK
+# moto (PyPI) knows versions, object locks and, where it is told to, signatures; s3s-fs (crates.io) is tried where it is installed.
+set -euo pipefail
+[ $# -eq 1 ] || { echo "usage: $0 PDBAK" >&2; exit 2; }
+pdbak=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+venv=${PDBAK_MOTO_VENV:-$here/venv}
+scratch=$(mktemp -d)
+servers=()
+finish() {
+    for server in "${servers[@]}"; do kill "$server" 2>/dev/null || true; done
+    rm -rf "$scratch"
+}
+trap finish EXIT
+fail() { echo "error: $*" >&2; exit 1; }
+
+# Asks until a server answers on a port.
+answers() {
+    for _ in $(seq 150); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return; fi
+        sleep 0.2
+    done
+    fail "no server on port $1"
+}
+
+# One value of a JSON document on stdin.
+value() { "$venv/bin/python" -c 'import json,sys; v=json.load(sys.stdin)
+for k in sys.argv[1].split("."): v=v[k]
+print(json.dumps(v))' "$1"; }
+
+is() { [ "$1" = "$2" ] || fail "$3: $1, expected $2"; }
+
+if [ ! -x "$venv/bin/moto_server" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5,<6'
+fi
+
+cd "$scratch"
+export PDBAK_ARCHIVE=$scratch/archive HOME=$scratch
+export PDBAK_OFFSITE_MOTO=AKIAEXAMPLE:secretsecret PDBAK_OFFSITE_LOCKED=AKIAEXAMPLE:secretsecret PDBAK_OFFSITE_S3S=AKIAEXAMPLE:secretsecret
+mkdir export
+"$venv/bin/python" - <<'DATA'
+import json, random
+random.seed(7)
+with open("export/deals.ndjson", "w") as out:
+    for number in range(1, 60001):
+        out.write(json.dumps({"id": number, "title": f"deal {number}", "note": "%x" % random.getrandbits(2000)}) + "\n")
+DATA
+"$pdbak" init --no-encryption --quiet >/dev/null
+"$pdbak" import export --quiet >/dev/null
+
+moto=${PDBAK_MOTO_PORT:-8654}
+"$venv/bin/moto_server" -H 127.0.0.1 -p "$moto" >"$scratch/moto.log" 2>&1 &
+servers+=($!)
+answers "$moto"
+"$venv/bin/python" - "http://127.0.0.1:$moto" <<'BUCKETS'
+import boto3, sys
+s3 = boto3.client("s3", endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="secretsecret")
+s3.create_bucket(Bucket="plain")
+s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+BUCKETS
+cat >pdbak.toml <<CONFIG
+[offsite.moto]
+url = "s3://plain/crm"
+endpoint = "http://127.0.0.1:$moto"
+region = "us-east-1"
+
+[offsite.locked]
+url = "s3://locked/crm"
+endpoint = "http://127.0.0.1:$moto"
+region = "us-east-1"
+lock = "governance"
+lock_days = 30
+CONFIG
+
+# What every server must do: a first push, one that sends nothing, damage found and mended, and the way back.
+story() {
+    local name=$1 first bytes
+    first=$("$pdbak" offsite push "$name" --json)
+    bytes=$(value sent.bytes <<<"$first")
+    [ "$bytes" -gt 10000000 ] || fail "$name: only $bytes bytes were sent"
+    is "$(value faults <<<"$first")" "[]" "$name: faults of the first push"
+    is "$("$pdbak" offsite push "$name" --json | value sent.files)" 0 "$name: files of the second push"
+    is "$("$pdbak" offsite check "$name" --read-data --json | value faults)" "[]" "$name: faults of the check"
+    "$pdbak" offsite pull "$name" --archive "new-$name" --json | value faults >/dev/null
+    "$pdbak" check --read-data --archive "new-$name" --quiet >/dev/null
+    echo "$name: $bytes bytes there and back; create-only: $(value create_only <<<"$first"), proven by checksum: $(value by_checksum <<<"$first"), read back: $(value read_back <<<"$first")"
+}
+
+story moto
+is "$("$pdbak" offsite push moto --json | value create_only)" true "moto keeps names from being replaced"
+"$venv/bin/python" - "http://127.0.0.1:$moto" <<'DAMAGE'
+import boto3, sys
+s3 = boto3.client("s3", endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="secretsecret")
+key = next(o["Key"] for o in s3.list_objects_v2(Bucket="plain", Prefix="crm/segments/")["Contents"])
+body = bytearray(s3.get_object(Bucket="plain", Key=key)["Body"].read())
+body[len(body) // 2] ^= 1
+s3.put_object(Bucket="plain", Key=key, Body=bytes(body))
+DAMAGE
+if "$pdbak" offsite check moto --read-data >/dev/null 2>&1; then fail "damage was not found"; fi
+is "$("$pdbak" offsite push moto --verify --json | value mended)" 1 "damaged files mended"
+"$pdbak" offsite check moto --read-data --quiet >/dev/null
+
+locked=$("$pdbak" offsite push locked --json)
+case $(value locked_until <<<"$locked") in
+*governance*) echo "locked: until $(value locked_until <<<"$locked")" ;;
+*) fail "the object lock is not told: $locked" ;;
+esac
+"$venv/bin/python" - "http://127.0.0.1:$moto" <<'ERASE'
+import boto3, botocore, sys
+s3 = boto3.client("s3", endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="secretsecret")
+versions = s3.list_object_versions(Bucket="locked", Prefix="crm/")["Versions"]
+kept = 0
+for version in versions:
+    try:
+        s3.delete_object(Bucket="locked", Key=version["Key"], VersionId=version["VersionId"])
+    except botocore.exceptions.ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied", error
+        kept += 1
+assert kept == len(versions) > 5, f"{kept} of {len(versions)} were kept"
+print(f"locked: a thief with the credentials removed none of {kept} files")
+ERASE
+"$pdbak" offsite check locked --read-data --quiet >/dev/null
+
+# Pushes that are killed at random moments, then one that is not.
+sed 's|plain/crm|plain/killed|' pdbak.toml >killed.toml
+for moment in 0.02 0.05 0.1 0.15 0.2 0.3 0.4; do
+    # The shell would tell of each kill.
+    { timeout -s KILL "$moment" "$pdbak" --config killed.toml offsite push moto --quiet || true; } >/dev/null 2>&1
+done
+"$pdbak" --config killed.toml offsite push moto --quiet >/dev/null
+"$pdbak" --config killed.toml offsite check moto --read-data --quiet >/dev/null
+echo "killed: whole after seven kills"
+
+# A server that recomputes every signature, those of locked uploads too, which pdbak signs itself.
+strict=$((moto + 1))
+INITIAL_NO_AUTH_ACTION_COUNT=4 "$venv/bin/moto_server" -H 127.0.0.1 -p "$strict" >"$scratch/strict.log" 2>&1 &
+servers+=($!)
+answers "$strict"
+"$venv/bin/python" - "http://127.0.0.1:$strict" >strict.key <<'USER'
+import boto3, json, sys
+setup = dict(endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="setup", aws_secret_access_key="setup")
+iam = boto3.client("iam", **setup)
+iam.create_user(UserName="pdbak")
+allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+iam.put_user_policy(UserName="pdbak", PolicyName="all", PolicyDocument=json.dumps(allow))
+key = iam.create_access_key(UserName="pdbak")["AccessKey"]
+boto3.client("s3", **setup).create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+print(f"{key['AccessKeyId']}:{key['SecretAccessKey']}")
+USER
+sed "s|:$moto|:$strict|" pdbak.toml >strict.toml
+PDBAK_OFFSITE_LOCKED=$(cat strict.key)
+signed=$("$pdbak" --config strict.toml offsite push locked --json)
+is "$(value faults <<<"$signed")" "[]" "faults at a server that checks signatures"
+case $(value locked_until <<<"$signed") in
+*governance*) echo "strict: every signature was right, with object lock" ;;
+*) fail "the strict server did not take the lock: $signed" ;;
+esac
+PDBAK_OFFSITE_LOCKED=$(cut -d: -f1 strict.key):wrongwrong "$pdbak" --config strict.toml offsite push locked >wrong 2>&1 &&
+    fail "a wrong secret was believed"
+grep -q 'refuses the credentials' wrong || fail "a wrong secret was not told as such: $(cat wrong)"
+
+if command -v s3s-fs >/dev/null; then
+    port=${PDBAK_S3S_PORT:-8655}
+    mkdir -p s3s/acme
+    s3s-fs --access-key AKIAEXAMPLE --secret-key secretsecret --host 127.0.0.1 --port "$port" s3s >"$scratch/s3s.log" 2>&1 &
+    servers+=($!)
+    answers "$port"
+    printf '[offsite.s3s]\nurl = "s3://acme/crm"\nendpoint = "http://127.0.0.1:%s"\nregion = "us-east-1"\n' "$port" >pdbak.toml
+    story s3s
+    PDBAK_OFFSITE_S3S=AKIAEXAMPLE:wrongwrong "$pdbak" offsite push s3s 2>&1 | grep -q 'refuses the credentials' ||
+        fail "a wrong secret was not told as such"
+else
+    echo "s3s-fs is not installed (cargo install s3s-fs --features binary): left out"
+fi
+echo "offsite: all passed"
