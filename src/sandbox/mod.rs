@@ -103,7 +103,9 @@ mod tests;
 pub use assume::{ASSUMPTIONS, Assumption, AssumptionError, Assumptions};
 pub use fault::{Fault, FaultError, FaultOrder};
 
-use company::{fill, made_bytes};
+pub use company::{Count, CountError};
+
+use company::{Size, fill, made_bytes};
 
 /// How a sandbox is started.
 #[derive(Clone, Debug)]
@@ -120,6 +122,8 @@ pub struct Options {
     pub seed: u64,
     /// How many records its company has; 0 is an account that was just made.
     pub records: u64,
+    /// How many rows of single kinds, instead of their shares of the records.
+    pub counts: Vec<Count>,
     /// Faults from the start.
     pub faults: Vec<FaultOrder>,
     /// Answers to the open questions.
@@ -145,6 +149,7 @@ impl Default for Options {
             oauth: None,
             seed: 7,
             records: 0,
+            counts: Vec::new(),
             faults: Vec::new(),
             assume: Assumptions::default(),
             tolerant: false,
@@ -245,7 +250,8 @@ fn shared(options: Options, url: String) -> http::Shared {
     account.tolerant = options.tolerant;
     account.legacy = options.legacy;
     account.url = url;
-    fill(options.seed, options.records, now, &mut account);
+    let size = Size { records: options.records, counts: options.counts };
+    fill(options.seed, &size, now, &mut account);
     account.sign_in();
     http::Shared {
         contract,
