@@ -103,7 +103,9 @@ mod tests;
 pub use assume::{ASSUMPTIONS, Assumption, AssumptionError, Assumptions};
 pub use fault::{Fault, FaultError, FaultOrder};
 
-use company::{fill, made_bytes};
+pub use company::{Count, CountError};
+
+use company::{Size, fill, made_bytes};
 
 /// The number of the company of a sandbox that was not told another one.
 const COMPANY: u64 = 54_235_233;
@@ -125,6 +127,8 @@ pub struct Options {
     pub records: u64,
     /// The number of its company: what is restored from one into another has two.
     pub company: u64,
+    /// How many rows of single kinds, instead of their shares of the records.
+    pub counts: Vec<Count>,
     /// Faults from the start.
     pub faults: Vec<FaultOrder>,
     /// Answers to the open questions.
@@ -151,6 +155,7 @@ impl Default for Options {
             seed: 7,
             records: 0,
             company: COMPANY,
+            counts: Vec::new(),
             faults: Vec::new(),
             assume: Assumptions::default(),
             tolerant: false,
@@ -252,7 +257,8 @@ fn shared(options: Options, url: String) -> http::Shared {
     account.legacy = options.legacy;
     account.company = options.company;
     account.url = url;
-    fill(options.seed, options.records, now, &mut account);
+    let size = Size { records: options.records, counts: options.counts };
+    fill(options.seed, &size, now, &mut account);
     account.sign_in();
     http::Shared {
         contract,

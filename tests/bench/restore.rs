@@ -9,23 +9,22 @@
 //! time and peak memory are that part's, as the kernel counted them. Nothing here
 //! is a test: it prints the figures and the bar beside each, it does not judge.
 
-use std::io::{BufRead, BufReader};
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
-use pdbak::account::{Account, Allowance, Consent, Endpoint, Spent, Token};
-use pdbak::archive::{Archive, Protection, Unlock};
+use pdbak::account::{Account, Consent, Spent};
 use pdbak::capture::{self, Outcome, Wanted};
 use pdbak::catalogue::ObjectName;
 use pdbak::clock::Clock;
 use pdbak::monitor::{Monitor, Silent};
 use pdbak::restore::{self, Journal, Plan, Policy, Replayed, Site};
 use serde_json::{Map, Value, json};
+use support::{account, archive, client, end, get, insist, number, report, role, runtime};
 
-const TOKEN: &str = "bench-token";
 /// Requests in two seconds of the largest plan's API token (api/wire.md, Rate limits).
 const BURST: u32 = 120;
 
@@ -33,7 +32,7 @@ const BURST: u32 = 120;
 type Target = (&'static str, &'static str, &'static str, Value, Value);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments = support::words();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["role", "capture", url, root] => report(capture_once(url, Path::new(root))),
@@ -126,30 +125,6 @@ fn by_kind(meter: &Value) -> u64 {
     writes
 }
 
-fn number(figures: &Value, name: &str) -> f64 {
-    figures[name].as_f64().unwrap_or(f64::NAN)
-}
-
-fn start_sandbox(records: u64, burst: u32) -> (Child, String) {
-    let (records, burst) = (records.to_string(), burst.to_string());
-    let mut sandbox = Command::new(env!("CARGO_BIN_EXE_pdbak"))
-        .args(["sandbox", "--listen", "127.0.0.1:0", "--token", TOKEN, "--json", "--quiet"])
-        .args(["--records", &records, "--burst", &burst])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the sandbox starts");
-    let mut line = String::new();
-    let stdout = sandbox.stdout.take().expect("its output is a pipe");
-    BufReader::new(stdout).read_line(&mut line).expect("it says where it answers");
-    let said: Value = serde_json::from_str(&line).expect("one line of JSON");
-    (sandbox, said["url"].as_str().expect("an address").to_owned())
-}
-
-fn end(sandbox: &mut Child) {
-    sandbox.kill().expect("the sandbox ends");
-    sandbox.wait().expect("the sandbox ended");
-}
-
 fn targets() -> Vec<Target> {
     vec![
         ("Deals", "/api/v2/deals", "PATCH", json!({"title": "oops", "value": 1}), json!({"title": "Junk"})),
@@ -161,6 +136,10 @@ fn targets() -> Vec<Target> {
         ("Leads", "/v1/leads", "PATCH", json!({"title": "oops"}), Value::Null),
         ("Files", "/v1/files", "PUT", json!({"description": "oops"}), Value::Null),
     ]
+}
+
+fn start_sandbox(records: u64, burst: u32) -> (std::process::Child, String) {
+    support::start_sandbox(&["--records", &records.to_string(), "--burst", &burst.to_string()])
 }
 
 /// Deletes a fifth of the records, edits another, adds a twentieth; says how many of each.
@@ -190,67 +169,6 @@ fn vandalise(url: &str) -> String {
         all.for_each(|()| async {}).await;
     });
     format!("{deleted} deleted, {edited} edited, {added} added")
-}
-
-/// Sends one request as often as it takes.
-async fn insist(client: &reqwest::Client, url: &str, (verb, path, body): (&str, String, Option<Value>)) {
-    loop {
-        let request = client.request(verb.parse().expect("a method"), format!("{url}{path}"));
-        let request = request.header("x-api-token", TOKEN);
-        let request = match &body {
-            Some(body) => request.json(body),
-            None => request,
-        };
-        let status = request.send().await.expect("an answer").status().as_u16();
-        if status != 429 {
-            // What went with its parent is gone already, and a lead without person and organization takes no edit.
-            assert!(status < 300 || matches!(status, 400 | 404 | 410), "{verb} {path}: {status}");
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Runs this program in a role and reads its figures.
-fn role(arguments: &[&str]) -> Value {
-    let own = std::env::current_exe().expect("this program's path");
-    let output = Command::new(own).arg("role").args(arguments).stderr(Stdio::inherit()).output().expect("it runs");
-    serde_json::from_slice(&output.stdout).expect("figures")
-}
-
-fn report(mut figures: Value) {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("what the kernel counted");
-    let after_name: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks: f64 = [11, 12].iter().map(|at| after_name[*at].parse::<f64>().expect("ticks")).sum();
-    let status = std::fs::read_to_string("/proc/self/status").expect("what the kernel counted");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("peak memory");
-    let peak: f64 = peak.trim().trim_end_matches(" kB").parse().expect("kilobytes");
-    // The kernel counts hundredths of a second on every Linux that pdbak is built for.
-    figures["cpu"] = json!(ticks / 100.0);
-    figures["peak"] = json!(peak / 1024.0);
-    println!("{figures}");
-}
-
-struct NoSecret;
-
-impl Unlock for NoSecret {
-    fn passphrase(&self) -> Result<zeroize::Zeroizing<String>, pdbak::archive::Error> {
-        Ok(zeroize::Zeroizing::new("bench".to_owned()))
-    }
-}
-
-fn archive(root: &Path) -> Archive {
-    if root.exists() {
-        return Archive::open(root, &NoSecret, Clock::System).expect("an archive");
-    }
-    let passphrase = zeroize::Zeroizing::new("bench".to_owned());
-    Archive::create(root, Protection::Encrypted { passphrase, recovery: None }, Clock::System).expect("an archive")
-}
-
-async fn account(url: &str) -> Account {
-    let endpoint = Endpoint::parse(url).expect("an address");
-    let token = Token::new(TOKEN.to_owned());
-    Account::connect(endpoint, token, Allowance::Unlimited, Clock::System).await.expect("an account")
 }
 
 fn capture_once(url: &str, root: &Path) -> Value {
@@ -318,21 +236,4 @@ fn replay_once(url: &str, root: &Path, name: &str) -> Value {
             "back_requests": account.spent().requests - spent.requests,
         })
     })
-}
-
-fn client() -> reqwest::Client {
-    // Opening an account installs it as well; this may be the first time.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
-}
-
-fn get(url: &str, method: &str, path: &str) -> Value {
-    runtime().block_on(async {
-        let request = client().request(method.parse().expect("a method"), format!("{url}{path}"));
-        request.send().await.expect("an answer").json().await.unwrap_or_default()
-    })
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }

@@ -11,7 +11,7 @@ use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::View;
-use crate::sandbox::{ASSUMPTIONS, Assumptions, FaultOrder, Options, Sandbox as Account};
+use crate::sandbox::{ASSUMPTIONS, Assumptions, Count, FaultOrder, Options, Sandbox as Account};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -40,6 +40,10 @@ pub(crate) struct Sandbox {
     /// The number of its company; two sandboxes that are to be two companies need two
     #[arg(long, value_name = "NUMBER")]
     company: Option<u64>,
+    /// So many rows of one kind instead of its share, such as deals=10000: organizations, persons, products, deals, leads,
+    /// activities, notes, files or mailThreads; may be repeated
+    #[arg(long, value_name = "KIND=NUMBER")]
+    count: Vec<Count>,
     /// Order a fault: 'METHOD PATH [after=N] [times=N] FAULT', FAULT one of status=CODE, cut=BYTES, lose-answer, lose-field=NAME, forget,
     /// late=REQUESTS, drop, slow=MILLISECONDS, html, malformed, repeat-page, no-id, wrong-type; may be repeated
     #[arg(long, value_name = "FAULT")]
@@ -129,6 +133,7 @@ impl Sandbox {
             seed: self.seed,
             records: self.records,
             company: self.company.unwrap_or(Options::default().company),
+            counts: self.count,
             faults: self.fault,
             assume,
             oauth: self.oauth.map(|application| (application, String::new())),

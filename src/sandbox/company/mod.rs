@@ -30,6 +30,7 @@ mod people;
 mod products;
 mod projects;
 mod rows;
+mod size;
 mod system;
 mod tally;
 mod texts;
@@ -42,14 +43,16 @@ use chrono::{DateTime, Utc};
 pub use self::bytes::made_bytes;
 use self::facts::Company;
 pub(super) use self::fields::ZONES;
+pub use self::size::{Count, CountError, Size};
 use self::tally::Tallies;
 use crate::sandbox::row::Sink;
 
-/// Sends a whole company to the sink. `records` counts the rows that people make: deals, persons, organizations, products, activities,
+/// Sends a whole company to the sink. The size counts the rows that people make: deals, persons, organizations, products, activities,
 /// notes, leads, files and the rows under them; 0 gives what a newborn account has. A company with records has at least a few dozen.
-pub fn fill(seed: u64, records: u64, now: DateTime<Utc>, sink: &mut dyn Sink) {
-    let mut company = Company::new(seed, records, now.timestamp());
-    company.counts.activities = activities_left(&company, records);
+pub fn fill(seed: u64, size: &Size, now: DateTime<Utc>, sink: &mut dyn Sink) {
+    let mut company = Company::new(seed, size.records, now.timestamp());
+    company.counts.activities = activities_left(&company, size.records);
+    size.counts.iter().for_each(|count| count.settle(&mut company.counts));
     workplace::fill(&company, sink);
     people::fill(&company, sink);
     if company.newborn {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::sandbox::company::fill;
+use crate::sandbox::company::{Size, fill};
 use crate::sandbox::row::{Content, Id, Sink};
 
 mod counters;
@@ -60,7 +60,7 @@ fn now() -> DateTime<Utc> {
 
 fn company(seed: u64, records: u64) -> Collected {
     let mut collected = Collected::default();
-    fill(seed, records, now(), &mut collected);
+    fill(seed, &Size { records, counts: Vec::new() }, now(), &mut collected);
     collected
 }
 
