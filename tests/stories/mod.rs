@@ -14,7 +14,7 @@ mod legacy;
 mod login;
 mod mail;
 mod projects;
-mod restore;
+pub(crate) mod restore;
 mod restore_company;
 mod restore_files;
 mod restore_killed;

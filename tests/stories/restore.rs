@@ -19,7 +19,7 @@ pub(super) fn planned(world: &World, goal: &Manifest, policy: &Policy) -> Plan {
 }
 
 /// The same from a snapshot that looks closer.
-pub(super) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, wanted: &Wanted) -> Plan {
+pub(crate) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, wanted: &Wanted) -> Plan {
     let seen = world.snapshot_of(wanted);
     let archive = world.archive();
     let (goal, seen) = (archive.snapshot(&goal.id).expect("the goal"), archive.snapshot(&seen.id).expect("the state"));
@@ -30,7 +30,7 @@ pub(super) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, want
 }
 
 /// A clock for replays in whose way are faults: nobody waits for requests that may still be under way, since none is.
-pub(super) fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     Clock::Fixed(DateTime::UNIX_EPOCH)
 }
 
