@@ -110,7 +110,8 @@ impl<S: State> Planner<'_, S> {
             let pair = rules::Pair { key: &goal.id().key, goal: &then, live: &now };
             rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
         }
-        let archived = object_of(live.id()).is_some_and(is_archive);
+        // A project is changed where it is: `archive`.
+        let archived = home.archive.is_none() && object_of(live.id()).is_some_and(is_archive);
         if archived {
             self.draft_open(home, goal.id(), live, &body);
         }
