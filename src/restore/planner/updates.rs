@@ -127,6 +127,7 @@ impl<S: State> Planner<'_, S> {
         let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
         let settled = self.drafts.iter().filter(|draft| draft.phase == Phase::Settle);
         let before: BTreeSet<Key> = settled.map(|draft| draft.key.clone()).collect();
+        let torn = self.torn();
         for id in &self.chosen.records {
             let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
                 && self.facts.by_lines.contains(&id.key)
@@ -139,6 +140,10 @@ impl<S: State> Planner<'_, S> {
                 _ => continue,
             };
             if let Some(value) = goal.fields().get("value").filter(|value| !is_empty(value)) {
+                if torn.contains(&id.key) {
+                    let why = "the service counts it from the deal's lines, and these will not all be as they were";
+                    self.said.left_out.push(LeftOut::field(id, "value", why));
+                }
                 values.insert(id.clone(), (live, value.clone()));
             }
         }
@@ -158,6 +163,17 @@ impl<S: State> Planner<'_, S> {
                 notes: Vec::new(),
             });
         }
+    }
+
+    /// Deals whose lines will not be what they were: some are not asked for, or cannot be made.
+    fn torn(&self) -> BTreeSet<Key> {
+        let stays = |(id, case): &(&RecordId, &Case)| match case {
+            Case::Deleted(_) => !self.links.is_made(id),
+            Case::Changed { .. } => !self.chosen.records.contains(id),
+            Case::Added(_) => !(self.policy.delete_added && self.chosen.records.contains(id)),
+        };
+        let lines = self.cases.all.iter().filter(|(id, _)| rules::decides_value(id.object.as_str()));
+        lines.filter(stays).filter_map(|(id, _)| id.key.parent()).collect()
     }
 
     /// Whether one of the two states left this field out on purpose.
