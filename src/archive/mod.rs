@@ -61,6 +61,7 @@ pub use self::log::{Log, LogEntries};
 pub use self::manifest::Manifest;
 pub use self::progress::Took;
 pub use self::reindex::Reindexed;
+pub use self::run::Alone;
 pub use self::snapshot::{Difference, Snapshot};
 pub use self::writer::{Ending, SnapshotWriter, Tally};
 

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Archive;
 use super::error::Error;
 use super::store::Store;
 
@@ -35,6 +36,18 @@ pub(super) struct Run {
     path: PathBuf,
     stop: Option<Sender<()>>,
     heart: Option<JoinHandle<()>>,
+}
+
+/// The right to write to the account this archive keeps: nobody captures or restores beside its holder.
+#[derive(Debug)]
+#[must_use = "it lasts as long as this is held"]
+pub struct Alone(#[expect(dead_code, reason = "it is held, not looked at")] Run);
+
+impl Archive {
+    /// Takes the right to write, which one process has at a time.
+    pub fn alone(&self) -> Result<Alone, Error> {
+        Ok(Alone(Run::begin(&self.inner.store, self.inner.clock.now())?))
+    }
 }
 
 impl Run {

@@ -10,6 +10,7 @@
 
 mod deeds;
 mod dice;
+mod faults;
 mod play;
 mod truth;
 mod verdict;

@@ -113,6 +113,8 @@ const BY_NATURE_OF: &[(&str, &[&str])] = &[
     ("Notes", &["last_update_user_id"]),
     ("Webhooks", &["add_time", "last_delivery_time", "last_http_status", "http_auth_password", "owner_id", "admin_id"]),
     ("CallLogs", &["has_recording"]),
+    // Made again, it is the caller's private one: api/restore-hazards.md 4, Filters.
+    ("Filters", &["visible_to", "user_id", "temporary_flag"]),
 ];
 
 /// Kinds whose `add_time` a creation may set.
@@ -323,8 +325,9 @@ impl Places {
         let mut members = BTreeSet::new();
         for row in living(judge, kind) {
             let today = fields.map(|field| match target(kind, field) {
-                Some(to) => self.place(to, &text(&row[field])),
-                None => Some(text(&row[field])),
+                // Who was not there then may be named all the same.
+                Some(to) if self.alive.contains(&(to, text(&row[field]))) => self.place(to, &text(&row[field])),
+                _ => Some(text(&row[field])),
             });
             if let [Some(one), Some(other)] = today {
                 members.insert([one, other]);

@@ -101,6 +101,8 @@ impl Seen<'_> {
             }
             match after.get(id) {
                 None if self.policy.delete_added && !goal.contains_key(id) => {}
+                // What cannot be changed is made again, to be linked again.
+                None if places.place(kind, id).is_some() => {}
                 None => faults
                     .push(format!("{kind} {id} was not in the scope, and is gone: {}", Value::Object(row.clone()))),
                 Some(now) => {

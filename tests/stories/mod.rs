@@ -21,5 +21,5 @@ mod restore_killed;
 mod restore_late;
 mod restore_parts;
 mod restore_people;
-mod restore_settings;
+pub(crate) mod restore_settings;
 mod sweep;
