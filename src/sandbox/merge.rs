@@ -86,6 +86,12 @@ fn move_children(account: &mut Account, kind: &'static str, what: &Id, with: &Id
                     continue;
                 }
                 row.insert((*member).to_owned(), json!(with_number));
+                // An organization is not related to itself.
+                if child_kind.name == "organizationRelationships" && row["rel_owner_org_id"] == row["rel_linked_org_id"]
+                {
+                    account.erase(child_kind.name, &id);
+                    continue;
+                }
                 move_participant(&mut row, what, with_number);
                 account.write(child_kind.name, &id, &row);
             }
