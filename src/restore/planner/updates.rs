@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, ObjectName, Restore};
+use crate::catalogue::{Object, ObjectName, Reference, Restore, Write};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
@@ -45,6 +45,7 @@ impl<S: State> Planner<'_, S> {
         }
         let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
         self.lose(goal.id(), lost);
+        self.stuck(home, goal.id(), &then, &now);
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
         let moves = is_archive(object) != is_archive(there);
@@ -92,6 +93,18 @@ impl<S: State> Planner<'_, S> {
         }
         self.said.left_out.extend(said.lost.iter().map(|(field, why)| LeftOut::field(id, field, why.as_str())));
         (said.notes, said.kept)
+    }
+
+    /// Links that only a creation takes stay as they are, and the plan says so: a file that a merge has moved.
+    fn stuck(&mut self, home: &'static Object, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>) {
+        let takes = |write: Option<Write>, field: &str| write.is_some_and(|write| write.fields.contains(&field));
+        for field in home.references.iter().map(Reference::top) {
+            let moved = then.get(field).is_some_and(|before| !same(before, now.get(field).unwrap_or(&Value::Null)));
+            if moved && takes(home.create, field) && !takes(home.update, field) {
+                let why = "it was moved since, and the service takes this link only when the record is made";
+                self.said.left_out.push(LeftOut::field(id, field, why));
+            }
+        }
     }
 
     /// The writable fields that differ.
@@ -143,6 +156,10 @@ impl<S: State> Planner<'_, S> {
                 if torn.contains(&id.key) {
                     let why = "the service counts it from the deal's lines, and these will not all be as they were";
                     self.said.left_out.push(LeftOut::field(id, "value", why));
+                    // Nothing opens the archive for a value that would not be taken.
+                    if live.as_ref().and_then(|live| object_of(&live.0)).is_some_and(is_archive) {
+                        continue;
+                    }
                 }
                 values.insert(id.clone(), (live, value.clone()));
             }
