@@ -103,6 +103,16 @@ impl<S: State> Planner<'_, S> {
         if body.is_empty() {
             return;
         }
+        // A variation of the product that is gone is none of the one made again, and would have the link refused.
+        let variation = "product_variation_id";
+        if body.contains_key("product_id")
+            && !body.contains_key(variation)
+            && !is_empty(now.get(variation).unwrap_or(&Value::Null))
+        {
+            body.insert(variation.to_owned(), Fill::Is(Value::Null));
+            let why = "its variation belonged to the product that was deleted, and does not come back";
+            self.said.left_out.push(LeftOut::field(goal.id(), variation, why));
+        }
         if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
             // A stage goes with its pipeline: the rule of deals, applied by the rules themselves.
             let translator = self.translator();
