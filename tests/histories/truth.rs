@@ -212,12 +212,17 @@ impl Places {
         let mut places = Places { types: types(goal), ..Places::default() };
         for kind in kinds() {
             let (then, now) = (by_id(goal, kind), by_id(after, kind));
-            let mut free: Vec<&String> = now.keys().filter(|id| !then.contains_key(*id)).collect();
+            let stays = |id: &String| match (then.get(id), now.get(id)) {
+                // A line that a merge moved is another deal's line: its number is one of the deal's.
+                (Some(then), Some(now)) => kind != "DealProducts" || then["deal_id"] == now["deal_id"],
+                _ => false,
+            };
+            let mut free: Vec<&String> = now.keys().filter(|id| !stays(id)).collect();
             places.alive.extend(then.keys().map(|id| (kind, id.clone())));
-            for id in then.keys().filter(|id| now.contains_key(*id)) {
+            for id in then.keys().filter(|id| stays(id)) {
                 places.put(kind, id, &then[id], &now[id]);
             }
-            for (id, row) in then.iter().filter(|(id, _)| !now.contains_key(*id) && wanted(kind, id)) {
+            for (id, row) in then.iter().filter(|(id, _)| !stays(id) && wanted(kind, id)) {
                 let scored =
                     free.iter().enumerate().map(|(at, other)| (places.differences(kind, row, &now[*other]).len(), at));
                 let Some((differing, at)) = scored.min() else { continue };
