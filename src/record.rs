@@ -6,6 +6,7 @@
 //! page of records costs one pass over its text.
 
 mod canonical;
+mod legible;
 mod peek;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use self::legible::legible;
 pub use self::peek::peek;
 
 use self::canonical::Fields;
@@ -122,6 +124,9 @@ pub enum Malformed {
     /// It is not a JSON object.
     #[error("row is not a JSON object: {0}")]
     NotAnObject(String),
+    /// A value in it that nothing could read again: archived as it is, its record would look empty.
+    #[error("row has {0}")]
+    Illegible(&'static str),
     /// It does not say who it is.
     #[error("row has no {0}")]
     NoKey(String),
@@ -224,7 +229,8 @@ impl Record {
 
     /// The body as fields. Parses; keep the result when it is needed twice.
     pub fn fields(&self) -> Map<String, Value> {
-        serde_json::from_str(&self.body).unwrap_or_default()
+        // What is no object was refused when the record was made.
+        legible(&self.body).unwrap_or_default()
     }
 
     /// Appends the line a segment holds, without the line's end.
@@ -280,7 +286,8 @@ fn key(fields: &Fields<'_>, field: &str) -> Result<Key, Malformed> {
 
 /// The fields of a row.
 fn fields(row: &RawValue) -> Result<Fields<'_>, Malformed> {
-    Fields::of(row).ok_or_else(|| Malformed::NotAnObject("no fields with names in text".to_owned()))
+    let fields = Fields::of(row).ok_or_else(|| Malformed::NotAnObject("no fields with names in text".to_owned()))?;
+    fields.illegible().map_or(Ok(fields), |what| Err(Malformed::Illegible(what)))
 }
 
 #[cfg(test)]
@@ -320,6 +327,28 @@ mod tests {
     #[test]
     fn of_a_repeated_field_the_last_counts() {
         assert_eq!(imported(r#"{"id":1,"a":1,"a":2}"#).text(), r#"{"a":2,"id":1}"#);
+    }
+
+    #[test]
+    fn what_nothing_could_read_again_is_no_record() {
+        let read =
+            |value: String| Record::import(ObjectName::new("deals"), "id", &format!(r#"{{"id":1,"a":{value}}}"#));
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for (value, what) in [
+            ("1e400".to_owned(), "row has a number beyond all numbers"),
+            (format!("[{{\"b\":-{}}}]", "9".repeat(400)), "row has a number beyond all numbers"),
+            (nested(127), "row has values nested too deep"),
+            (nested(100_000), "row has values nested too deep"),
+        ] {
+            assert_eq!(read(value).unwrap_err().to_string(), what);
+        }
+        for value in
+            [nested(120), "123456789012345678901234567890".to_owned(), "1e308".to_owned(), "\"\\ud83d\"".to_owned()]
+        {
+            let record = read(value.clone()).expect("a record");
+            assert_eq!(record.text(), format!(r#"{{"a":{value},"id":1}}"#));
+            assert_eq!(record.fields().len(), 2, "{value}");
+        }
     }
 
     #[test]

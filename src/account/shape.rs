@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::answer::Envelope;
 use crate::catalogue::{KeyIn, Listing, Object, Rows};
-use crate::record::{Key, Record};
+use crate::record::{Key, Record, legible};
 
 type Row = Map<String, Value>;
 
@@ -36,7 +36,7 @@ pub(super) fn listed(
 
 /// The rows that a page of another object holds of this one.
 pub(super) fn within(object: &'static Object, page: &[Box<RawValue>]) -> Result<Vec<Box<RawValue>>, Error> {
-    let owners = page.iter().filter_map(|row| serde_json::from_str(row.get()).ok());
+    let owners = page.iter().filter_map(|row| legible(row.get()));
     raw(owners.flat_map(|owner| inside(object, owner)).collect())
 }
 

@@ -59,6 +59,22 @@ impl Run<'_> {
         Ok(writer.finish(tally)?)
     }
 
+    /// Why every list was refused, if every one was: the login may see nothing.
+    pub(super) fn refused_everything(&self) -> Option<String> {
+        let mut desk = self.desk();
+        let lists =
+            catalogue::ALL.iter().filter(|object| matches!(object.listing, Listing::Flat(_)) && !object.is_removed());
+        let mut reasons =
+            lists.filter(|object| self.wants(object)).map(|object| match &desk.notes.progress(object.name).failure {
+                Some(Failure::NotOffered(reason)) => Some(reason.clone()),
+                _ => None,
+            });
+        let first = reasons.next()??;
+        // Of a single object that was asked for, its coverage says as much.
+        let (more, all) = reasons.fold((0, true), |(more, all), reason| (more + 1, all && reason.is_some()));
+        (all && more > 0).then_some(first)
+    }
+
     fn ending(&self, object: &Object, progress: &Progress, owner: Option<&Progress>) -> Ending {
         let base = self.held(object.name);
         let coverage = self.coverage(object, progress);
@@ -86,7 +102,7 @@ impl Run<'_> {
         let below = base.and_then(|base| base.watermark);
         Ending {
             without: if progress.started.is_some() { self.without(object) } else { held_without(base) },
-            gaps: progress.all_gaps(),
+            gaps: lost_sight(base, &coverage).into_iter().chain(progress.all_gaps()).collect(),
             unseen_is_deleted,
             seen_at: if progress.started.is_some() { started } else { base.map_or(started, |base| base.seen_at) },
             deletions_seen_at: looked_at_all.or_else(|| base.and_then(|base| base.deletions_seen_at)),
@@ -142,6 +158,13 @@ impl Run<'_> {
         let unknown = names.filter(|(name, _)| catalogue::find(name).is_none());
         unknown.map(|(name, contents)| (name, left_as_it_was(contents))).collect()
     }
+}
+
+/// What was there in the snapshot below and is not offered any more is told as a gap once; afterwards the coverage says it.
+fn lost_sight(base: Option<&Contents>, coverage: &Coverage) -> Option<String> {
+    let was_seen = |base: &&Contents| !matches!(base.coverage, Coverage::NotOffered { .. }) && base.records > 0;
+    let base = base.filter(|_| matches!(coverage, Coverage::NotOffered { .. })).filter(was_seen)?;
+    Some(format!("it was offered before: what it had then is carried over ({})", base.records))
 }
 
 /// How far an object is whose rows stand inside another's.

@@ -326,6 +326,7 @@ impl Run<'_> {
     fn bad_row(&self, object: &'static Object, parent: Option<&Key>, at: usize, malformed: &Malformed) {
         let what = match malformed {
             Malformed::NotAnObject(_) => "is not a JSON object".to_owned(),
+            Malformed::Illegible(what) => format!("has {what}"),
             Malformed::NoKey(field) => format!("has no {field}"),
             Malformed::OddKey { field, found } => format!("has a {field} that is no id: {found}"),
         };

@@ -108,6 +108,9 @@ pub enum Error {
     /// The place for files that wait to be stored cannot be used.
     #[error("cannot read back a downloaded file: {0}")]
     Scratch(String),
+    /// The account refuses every list: a snapshot would say that there is nothing.
+    #[error("cannot read the account: none of its lists is offered to this login ({0})")]
+    NothingOffered(String),
     /// The archive holds another number of records than were listed: a fault of pdbak, caught before it is believed.
     #[error("cannot close {object}: {listed} records listed, {stored} stored")]
     Miscounted {
@@ -130,7 +133,11 @@ pub async fn capture(
 ) -> Result<Outcome, Error> {
     let run = Run::begin(account, archive, wanted, clock, monitor)?;
     match run.read_everything().await {
-        Ok(()) => run.finish().map(Outcome::Finished),
+        Ok(()) => match run.refused_everything() {
+            // Not kept for the next run, which has to ask again.
+            Some(reason) => Err(Error::NothingOffered(reason)),
+            None => run.finish().map(Outcome::Finished),
+        },
         Err(Stop::BudgetSpent(until)) => {
             let done = run.pause()?;
             Ok(Outcome::Paused { until, done })

@@ -11,8 +11,14 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
+use super::legible::is_legible;
+
 /// Nesting below this depth is kept as it came; no record of the service comes near it.
 const DEPTH_LIMIT: usize = 64;
+/// What is nested deeper no parser of values reads: serde_json stops at 128, the row itself included.
+const LEGIBLE_DEPTH: usize = 125;
+/// A number of so few digits and without an exponent is one.
+const SURELY_A_NUMBER: usize = 300;
 
 /// One member of an object.
 struct Member<'a> {
@@ -27,6 +33,7 @@ struct Member<'a> {
 pub(super) struct Fields<'a> {
     members: Vec<Member<'a>>,
     out: String,
+    illegible: Option<&'static str>,
 }
 
 impl<'a> Fields<'a> {
@@ -37,7 +44,15 @@ impl<'a> Fields<'a> {
 
     fn read(json: &'a str) -> Option<Fields<'a>> {
         let mut writer = Writer::over(json);
-        (json.starts_with('{') && writer.members(0)).then_some(Fields { members: writer.members, out: writer.out })
+        if !json.starts_with('{') || !writer.members(0) {
+            return None;
+        }
+        Some(Fields { members: writer.members, out: writer.out, illegible: writer.illegible })
+    }
+
+    /// What is in it that is JSON and that no parser of values reads.
+    pub(super) fn illegible(&self) -> Option<&'static str> {
+        self.illegible
     }
 
     /// The last value of a field, as parsers of JSON objects take it.
@@ -99,11 +114,12 @@ struct Writer<'a> {
     out: String,
     /// Members of the objects that are open, the outermost first.
     members: Vec<Member<'a>>,
+    illegible: Option<&'static str>,
 }
 
 impl<'a> Writer<'a> {
     fn over(text: &'a str) -> Writer<'a> {
-        Writer { text, at: 0, out: String::with_capacity(text.len()), members: Vec::with_capacity(64) }
+        Writer { text, at: 0, out: String::with_capacity(text.len()), members: Vec::with_capacity(64), illegible: None }
     }
 
     /// The next byte that is no white space; zero at the end.
@@ -169,11 +185,21 @@ impl<'a> Writer<'a> {
                     None => self.out.push_str(quoted.raw),
                 }
             }
-            _ => {
-                let raw = self.skip();
-                self.out.push_str(raw);
+            first => {
+                let raw = self.skip(depth);
+                let number = matches!(first, b'-' | b'0'..=b'9');
+                let doubtful = raw.len() > SURELY_A_NUMBER || raw.bytes().any(|byte| matches!(byte, b'e' | b'E'));
+                self.copy(raw, matches!(first, b'{' | b'[') || (number && doubtful));
             }
         }
+    }
+
+    /// Writes a value as it came, and notes if no parser of values would read it.
+    fn copy(&mut self, raw: &str, is_doubtful: bool) {
+        if is_doubtful && self.illegible.is_none() && !is_legible(raw) {
+            self.illegible = Some("a number beyond all numbers");
+        }
+        self.out.push_str(raw);
     }
 
     fn object(&mut self, depth: usize) {
@@ -191,8 +217,8 @@ impl<'a> Writer<'a> {
         } else {
             self.at = begin;
             self.out.truncate(start);
-            let raw = self.skip();
-            self.out.push_str(raw);
+            let raw = self.skip(depth);
+            self.copy(raw, true);
         }
         self.members.truncate(floor);
     }
@@ -212,7 +238,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Passes a value of any depth without recursion.
-    fn skip(&mut self) -> &'a str {
+    fn skip(&mut self, depth: usize) -> &'a str {
         let (begin, bytes) = (self.at, self.text.as_bytes());
         let mut open = 0usize;
         while let Some(byte) = bytes.get(self.at) {
@@ -224,7 +250,12 @@ impl<'a> Writer<'a> {
                     }
                     continue;
                 }
-                b'{' | b'[' => open += 1,
+                b'{' | b'[' => {
+                    open += 1;
+                    if depth + open > LEGIBLE_DEPTH {
+                        self.illegible = Some("values nested too deep");
+                    }
+                }
                 b'}' | b']' if open == 0 => break,
                 b'}' | b']' => {
                     open -= 1;

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use crate::account::{Account, Ask, Error, Walk};
 use crate::archive::Snapshot;
 use crate::catalogue::{Listing, Object, ObjectName, Version};
-use crate::record::{Key, RecordId};
+use crate::record::{Key, RecordId, legible};
 use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
 use crate::restore::request::{Request, Verb, as_made, identity, is_deleted, shows};
@@ -340,7 +340,7 @@ fn newest_first(object: &'static Object) -> Vec<(&'static str, String)> {
 
 /// A row as fields.
 pub(super) fn fields(row: &RawValue) -> Option<Map<String, Value>> {
-    serde_json::from_str(row.get()).ok()
+    legible(row.get())
 }
 
 #[cfg(test)]

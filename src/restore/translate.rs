@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, Target};
+use crate::catalogue::{Object, Target, Version};
 use crate::record::Key;
 use crate::restore::conditions::{self, Meaning};
 use crate::restore::definitions::Definitions;
@@ -66,6 +66,7 @@ impl Translator<'_, '_> {
             .collect();
         let below: Vec<Below<'_>> = paths.iter().map(|(path, to)| (path.as_slice(), *to)).collect();
         let mut lost = Vec::new();
+        let value = if object.version == Version::V2 { &told(value) } else { value };
         let fill = self.fill(value, &below, &mut lost);
         // Owning can be taken over; following, taking part or having a role cannot.
         match self.stand_in.filter(|_| name == "owner_id" && fill.is_none() && !lost.is_empty()) {
@@ -302,6 +303,20 @@ impl Translator<'_, '_> {
     }
 }
 
+/// A value of v2 without the empty parts inside it: what is left out becomes null there (api/objects.md Organizations), and of
+/// no part the description says that it takes null.
+fn told(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => list.iter().map(told).collect(),
+        Value::Object(parts) if !parts.is_empty() => {
+            let parts = parts.iter().map(|(name, part)| (name.clone(), told(part)));
+            let parts: Map<String, Value> = parts.filter(|(_, part)| !part.is_null()).collect();
+            if parts.is_empty() { Value::Null } else { Value::Object(parts) }
+        }
+        other => other.clone(),
+    }
+}
+
 fn step<'p>(below: &[Below<'p>], name: &str) -> Vec<Below<'p>> {
     let next = |(path, to): &Below<'p>| {
         let (first, rest) = path.split_first()?;
@@ -335,4 +350,21 @@ fn in_text(fill: Fill) -> Fill {
 pub(super) fn without_derived(parts: &Map<String, Value>) -> Map<String, Value> {
     let derived = ["timezone_id", "formatted_address"];
     parts.iter().filter(|(name, _)| !derived.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::told;
+
+    #[test]
+    fn empty_parts_are_left_out_and_empty_objects_stay() {
+        let address = json!({"value": "Tartu mnt 1", "subpremise": null, "route": ""});
+        assert_eq!(told(&address), json!({"value": "Tartu mnt 1", "route": ""}));
+        assert_eq!(told(&json!({"value": null, "route": null})), json!(null));
+        let settings = json!({"enabled": false, "statuses": {}, "stage_ids": [], "order": {"at": null}});
+        assert_eq!(told(&settings), json!({"enabled": false, "statuses": {}, "stage_ids": []}));
+        assert_eq!(told(&json!([{"email": "a@b", "user_id": null}])), json!([{"email": "a@b"}]));
+    }
 }

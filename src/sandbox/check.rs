@@ -149,7 +149,7 @@ fn inside(name: &str, value: Value, fact: &Fact, version: Version, rigour: Rigou
             for (key, one) in members {
                 let path = format!("{name}.{key}");
                 match fact.fields.get(&key) {
-                    Some(_) if one.is_null() && !fact.required.contains(&key) => {
+                    Some(_) if one.is_null() && version == Version::V1 && !fact.required.contains(&key) => {
                         taken.insert(key, one);
                     }
                     Some(inner) => {

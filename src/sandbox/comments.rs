@@ -80,7 +80,7 @@ fn add(account: &mut Account, call: &Call<'_>, note: u64) -> Outcome {
         ("add_time", json!(now)),
         ("update_time", json!(now)),
         ("user_id", json!(account.me)),
-        ("updater_id", Value::Null),
+        ("updater_id", json!(account.me)),
         ("company_id", json!(1)),
     ]);
     account.write(KIND, &Id::Text(uuid.into()), &row);

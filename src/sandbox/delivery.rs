@@ -32,7 +32,7 @@ fn begun(account: &mut Account, number: u64) -> Map<String, Value> {
     let row = json!({
         "id": id, "user_id": account.me, "account_id": "delivered", "subject": format!("Delivered {number}"), "version": 0,
         "message_count": 0, "parties": {"from": [], "to": []}, "drafts_parties": [], "folders": ["inbox"],
-        "snippet": "", "snippet_draft": null, "snippet_sent": null, "first_message_timestamp": now,
+        "snippet": "", "snippet_draft": null, "snippet_sent": "", "first_message_timestamp": now,
         "last_message_sent_timestamp": null, "add_time": now, "deal_id": null, "lead_id": null,
         "archived_flag": 0, "deleted_flag": 0, "shared_flag": 0, "synced_flag": 1, "external_deleted_flag": 0,
         "smart_bcc_flag": 0, "first_message_to_me_flag": 1, "mail_link_tracking_enabled_flag": 0, "mail_tracking_status": null,

@@ -48,8 +48,8 @@ fn add(account: &mut Account, call: &Call<'_>, deal: u64) -> Outcome {
         ("deal_id", json!(deal)),
         ("created_at", json!(now)),
         ("created_by", json!(account.me)),
-        ("updated_at", Value::Null),
-        ("updated_by", Value::Null),
+        ("updated_at", json!(now)),
+        ("updated_by", json!(account.me)),
     ];
     firsts.into_iter().for_each(|(member, first)| drop(row.insert(member.to_owned(), first)));
     account.write(KIND, &Id::Text(id.into()), &row);

@@ -100,12 +100,15 @@ fn v2_shown(call: &Call<'_>, table: &str, row: &Row) -> Value {
         "is_custom_field": row.get("is_custom_field") == Some(&json!(true)),
         "is_optional_response_field": row.get("is_optional_response_field") == Some(&json!(true)),
     });
-    if table != "productFields" {
+    let described = &call.operation.returned;
+    if described.contains_key("description") {
         shown["description"] = part("description");
     }
     let asked = call.asked_list("include_fields").unwrap_or_default();
-    let writes = call.operation.method == "POST" || call.operation.method == "PATCH";
-    for namespace in NAMESPACES.iter().filter(|name| writes || asked.contains(*name)) {
+    // Where they cannot be asked for, they come unasked.
+    let unasked = !call.operation.query.contains_key("include_fields");
+    let wanted = |name: &&&str| (unasked || asked.contains(*name)) && described.contains_key(**name);
+    for namespace in NAMESPACES.iter().filter(wanted) {
         if let Some(first) = first_namespace(table, namespace) {
             shown[*namespace] = row.get(*namespace).cloned().unwrap_or(first);
         }
@@ -113,17 +116,16 @@ fn v2_shown(call: &Call<'_>, table: &str, row: &Row) -> Value {
     shown
 }
 
-/// A namespace of settings as a new field has it; product fields know only ui_visibility.
+/// A namespace of settings as a new field has it; fields of products and activities know only ui_visibility.
 fn first_namespace(table: &str, namespace: &str) -> Option<Value> {
     let is_deal = table == "dealFields";
     match namespace {
-        _ if table == "activityFields" => None,
         "ui_visibility" if is_deal => Some(json!({
             "add_visible_flag": true, "details_visible_flag": true, "projects_detail_visible_flag": false,
             "show_in_pipelines": {"show_in_all": true, "pipeline_ids": []},
         })),
         "ui_visibility" => Some(json!({"add_visible_flag": true, "details_visible_flag": true})),
-        _ if table == "productFields" => None,
+        _ if ["productFields", "activityFields"].contains(&table) => None,
         "important_fields" => Some(json!({"enabled": false, "stage_ids": []})),
         _ if is_deal => Some(json!({"enabled": false, "stage_ids": [], "statuses": {}})),
         _ => Some(json!({"enabled": false})),

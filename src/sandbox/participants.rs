@@ -1,6 +1,6 @@
 //! Participants of a deal: v1 rows that nest the person they stand for.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::sandbox::account::{Account, facts};
 use crate::sandbox::answer::{Outcome, not_found, offset_page, refusal, single};
@@ -76,24 +76,56 @@ fn list(account: &Account, call: &Call<'_>, deal: u64) -> Outcome {
 
 fn shown(account: &Account, id: &Id) -> Value {
     let row = account.store.get("dealParticipants", id).unwrap_or_default();
-    let nested = |kind: &str, id: Option<&Value>| {
-        let id = id.and_then(Value::as_u64)?;
-        account.store.get(kind, &Id::Number(id)).map(|row| (id, row))
-    };
-    let person = nested("persons", row.get("person_id"));
+    let person = nested(account, "persons", row.get("person_id"));
     let short = person.as_ref().map(|(id, person)| {
         json!({"active_flag": person.get("is_deleted") != Some(&json!(true)), "name": person.get("name"),
                "email": person.get("emails"), "phone": person.get("phones"), "value": id})
     });
-    let user = nested("users", row.get("added_by_user_id")).map(|(id, user)| {
-        json!({"id": id, "name": user.get("name"), "email": user.get("email"), "has_pic": 0, "pic_hash": null,
-               "active_flag": user.get("active_flag"), "value": id})
-    });
-    let deal = nested("deals", row.get("deal_id"));
+    let deal = nested(account, "deals", row.get("deal_id"));
     json!({
         "id": row.get("id"), "person_id": short, "add_time": row.get("add_time"), "active_flag": true,
         "related_item_data": deal.as_ref().map(|(id, deal)| json!({"deal_id": id, "title": deal.get("title")})),
-        "person": person.map(|(_, person)| person), "added_by_user_id": user,
+        "person": person.map(|(_, person)| whole(account, person)),
+        "added_by_user_id": user(account, row.get("added_by_user_id")),
         "related_item_type": "deal", "related_item_id": row.get("deal_id"),
     })
+}
+
+fn nested(account: &Account, kind: &str, id: Option<&Value>) -> Option<(u64, Map<String, Value>)> {
+    let id = id.and_then(Value::as_u64)?;
+    account.store.get(kind, &Id::Number(id)).map(|row| (id, row))
+}
+
+fn user(account: &Account, id: Option<&Value>) -> Option<Value> {
+    nested(account, "users", id).map(|(id, user)| {
+        json!({"id": id, "name": user.get("name"), "email": user.get("email"), "has_pic": 0, "pic_hash": null,
+               "active_flag": user.get("active_flag"), "value": id})
+    })
+}
+
+/// The person as v1 shows it: what it points to is nested, lists have v1's names, and who may see it is a text.
+fn whole(account: &Account, mut person: Map<String, Value>) -> Value {
+    let organization = nested(account, "organizations", person.get("org_id")).map(|(id, organization)| {
+        json!({"name": organization.get("name"), "people_count": organization.get("people_count"),
+               "owner_id": organization.get("owner_id"), "address": null, "cc_email": null,
+               "active_flag": organization.get("is_deleted") != Some(&json!(true)), "value": id})
+    });
+    let picture = nested(account, "personPictures", person.get("picture_id")).map(|(_, picture)| picture);
+    let owner = user(account, person.get("owner_id"));
+    let deleted = person.remove("is_deleted") == Some(json!(true));
+    for (name, old) in [("emails", "email"), ("phones", "phone")] {
+        let list = person.remove(name).unwrap_or_default();
+        person.insert(old.to_owned(), list);
+    }
+    let seen_by = person.get("visible_to").and_then(Value::as_u64).map(|group| group.to_string());
+    let shown = [
+        ("org_id", json!(organization)),
+        ("owner_id", json!(owner)),
+        ("picture_id", json!(picture)),
+        ("visible_to", json!(seen_by)),
+        ("active_flag", json!(!deleted)),
+    ];
+    person.extend(shown.map(|(name, value)| (name.to_owned(), value)));
+    person.remove("custom_fields");
+    Value::Object(person)
 }

@@ -57,8 +57,8 @@ pub(super) fn serve(account: &mut Account, call: &Call<'_>) -> Outcome {
 fn read(account: &Account, family: &Family, known: Option<Id>) -> Outcome {
     let row = known.and_then(|id| account.store.get(family.kind, &id));
     match (family.kind == IMAGES.kind, row) {
-        (true, Some(row)) => single(200, json!([image(account, row)])),
-        (true, None) if account.assume.is("no-image", "empty") => single(200, json!([])),
+        (true, Some(row)) => single(200, image(account, row)),
+        (true, None) if account.assume.is("no-image", "empty") => single(200, Value::Null),
         (false, Some(row)) => single(200, picture(account, row)),
         _ => Err(not_found(facts(family.kind))),
     }

@@ -93,8 +93,8 @@ pub(super) fn create(account: &mut Account, contract: &Contract, call: &Call<'_>
         }
         _ => {}
     }
-    // products answer 201, the others 200: contract, documented statuses.
-    let status = if kind == "products" { 201 } else { 200 };
+    // These answer 201 and the others 200: the documented statuses.
+    let status = if ["products", "projects", "tasks"].contains(&kind) { 201 } else { 200 };
     single(status, show::value(account, facts(kind), &id))
 }
 

@@ -95,7 +95,7 @@ fn shown(account: &Account, row: &Map<String, Value>, seen_from: Option<u64>) ->
 fn create(account: &mut Account, call: &Call<'_>) -> Outcome {
     let sent = check::body(call, account.rigour())?;
     let now = account.stamp(KIND);
-    let mut row = Map::from_iter([("add_time".to_owned(), json!(now)), ("update_time".to_owned(), Value::Null)]);
+    let mut row = Map::from_iter(["add_time", "update_time"].map(|time| (time.to_owned(), json!(now))));
     settle(account, &mut row, sent, None)?;
     let id = account.next_id(KIND);
     row.insert("id".into(), json!(id));

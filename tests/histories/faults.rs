@@ -16,7 +16,7 @@ use crate::stories::restore_settings::unsettle;
 use crate::support::World;
 
 /// Faults that strike when nobody asks for more.
-const STRUCK: u64 = 60;
+const STRUCK: u64 = 30;
 
 /// Faults under way at the same time: more, and no request would come through.
 const AT_ONCE: usize = 30;

@@ -2,7 +2,9 @@
 
 mod account;
 mod assumptions;
+mod bad_input;
 mod capture;
+mod capture_complete;
 mod capture_faults;
 mod capture_increment;
 mod capture_program;
@@ -16,6 +18,7 @@ mod mail;
 mod projects;
 pub(crate) mod restore;
 mod restore_company;
+mod restore_edited;
 mod restore_files;
 mod restore_killed;
 mod restore_late;

@@ -5,8 +5,13 @@
 //! compares with the truth as the sandbox tells it (`judge`). Nothing sleeps and
 //! nothing is left to chance: the company follows from its seed.
 
+mod forger;
 mod killer;
 mod mail;
+mod novelty;
+mod operations;
+mod recorder;
+mod relay;
 mod tap;
 mod truth;
 
@@ -23,9 +28,11 @@ use pdbak::sandbox::{Options, Running, Sandbox};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+pub(crate) use forger::Forged;
 pub(crate) use killer::Killer;
+use recorder::Recorder;
 pub(crate) use tap::Tap;
-pub(crate) use truth::assert_holds_the_truth;
+pub(crate) use truth::{assert_holds_the_truth, held};
 
 /// What the program answered.
 pub(crate) struct Output {
@@ -57,6 +64,7 @@ impl Unlock for NoSecret {
 pub(crate) struct World {
     home: tempfile::TempDir,
     sandbox: Option<Running>,
+    recorder: Option<Recorder>,
     client: reqwest::Client,
     runtime: Runtime,
 }
@@ -73,9 +81,13 @@ impl World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = threads.expect("a runtime");
+        let spoiled = !options.faults.is_empty();
+        // Whoever allows an application is told the account's own address, so that nothing may stand before it.
+        let is_met_directly = options.oauth.is_some();
         let sandbox = runtime.block_on(Sandbox::start(options)).expect("a sandbox");
+        let recorder = runtime.block_on(Recorder::before(sandbox.url(), spoiled)).filter(|_| !is_met_directly);
         let home = tempfile::tempdir().expect("a folder");
-        World { home, sandbox: Some(sandbox), client: reqwest::Client::new(), runtime }
+        World { home, sandbox: Some(sandbox), recorder, client: reqwest::Client::new(), runtime }
     }
 
     /// A path in the world's folder.
@@ -83,9 +95,15 @@ impl World {
         self.home.path().join(name)
     }
 
-    /// Where the sandbox answers.
+    /// Where the account answers: the sandbox, or the wire before it that keeps a record.
     pub(crate) fn url(&self) -> String {
-        self.sandbox.as_ref().expect("it runs as long as the world").url()
+        let sandbox = || self.sandbox.as_ref().expect("it runs as long as the world").url();
+        self.recorder.as_ref().map_or_else(sandbox, Recorder::url)
+    }
+
+    /// A wire to the account on which answers are forged: where the program finds it.
+    pub(crate) fn forged(&self, forge: impl Fn(&str, &str) -> Option<Forged> + Send + Sync + 'static) -> String {
+        self.run(forger::before(self.url(), Box::new(forge)))
     }
 
     /// Runs a future to its end.
@@ -235,6 +253,13 @@ impl World {
     /// Runs the program on this world's account and archive.
     pub(crate) fn pdbak(&self, arguments: &[&str]) -> Output {
         self.pdbak_command(arguments).run()
+    }
+
+    /// Runs the program on the account as it is met at some address.
+    pub(crate) fn pdbak_at(&self, url: &str, arguments: &[&str]) -> Output {
+        let mut program = self.pdbak_command(arguments);
+        program.0.env("PDBAK_BASE_URL", url);
+        program.run()
     }
 
     /// The program, ready to run on this world's account and archive.

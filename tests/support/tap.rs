@@ -152,7 +152,7 @@ impl Wire {
 
     async fn forward(&self, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Response<Full<Bytes>> {
         let request = self.client.request(method, format!("{}{uri}", self.sandbox)).body(body);
-        let names = ["x-api-token", "content-type"];
+        let names = ["x-api-token", "content-type", "user-agent"];
         let request = names
             .iter()
             .filter_map(|name| Some((name, headers.get(*name)?)))

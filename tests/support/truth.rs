@@ -12,40 +12,76 @@ pub(super) type Rows = BTreeMap<String, Map<String, Value>>;
 
 /// Every living row of the account is in the snapshot with the same values, and nothing else is.
 pub(crate) fn assert_holds_the_truth(world: &World, manifest: &Manifest) {
-    let judge = world.judge();
-    let users = judge["Users"].as_array().expect("users").iter();
-    let me = users.clone().find(|user| user["is_you"] == true).expect("the token's user")["id"].clone();
+    let objects = objects(&world.judge());
     world.read(manifest, |snapshot| {
-        let plain = judge.as_object().expect("objects").iter().filter(|(kind, _)| !kind.starts_with("Mail"));
-        let mut objects: Vec<_> = plain.map(|(kind, rows)| sorted_by_object(kind, rows, &me)).collect();
-        objects.push(mail::objects(&judge));
-        for objects in objects {
-            for (object, truth) in objects {
-                let held = snapshot.contents(&ObjectName::new(&object));
-                if held
-                    .is_some_and(|held| matches!(held.coverage, Coverage::LeftOut { .. } | Coverage::NotOffered { .. }))
-                {
-                    continue;
-                }
-                let found = stored(snapshot, &object);
-                if object == "LeadFields" {
-                    // Leads inherit the fields of deals; their list shows each part of a composite one as a field.
-                    assert!(truth.keys().filter(|key| key.len() == 40).all(|key| found.contains_key(key)), "{object}");
-                    continue;
-                }
-                let (there, told): (BTreeSet<_>, BTreeSet<_>) = (found.keys().collect(), truth.keys().collect());
-                let differing: Vec<_> = there.symmetric_difference(&told).collect();
-                assert!(differing.is_empty(), "{object}: {differing:?}");
-                let same =
-                    found.iter().map(|(key, record)| same_fields(&object, key, record, &truth[key])).sum::<usize>();
-                assert!(
-                    same >= truth.len() * if object == "LeadSources" { 1 } else { 2 },
-                    "{object}: only {same} values of {} rows could be compared",
-                    truth.len()
-                );
+        for (object, truth) in objects {
+            let held = snapshot.contents(&ObjectName::new(&object));
+            if held.is_some_and(|held| matches!(held.coverage, Coverage::LeftOut { .. } | Coverage::NotOffered { .. }))
+            {
+                continue;
             }
+            let found = stored(snapshot, &object);
+            if object == "LeadFields" {
+                // Leads inherit the fields of deals; their list shows each part of a composite one as a field.
+                assert!(truth.keys().filter(|key| key.len() == 40).all(|key| found.contains_key(key)), "{object}");
+                continue;
+            }
+            let (there, told): (BTreeSet<_>, BTreeSet<_>) = (found.keys().collect(), truth.keys().collect());
+            let differing: Vec<_> = there.symmetric_difference(&told).collect();
+            assert!(differing.is_empty(), "{object}: {differing:?}");
+            let same = found.iter().map(|(key, record)| same_fields(&object, key, record, &truth[key])).sum::<usize>();
+            assert!(
+                same >= truth.len() * if object == "LeadSources" { 1 } else { 2 },
+                "{object}: only {same} values of {} rows could be compared",
+                truth.len()
+            );
         }
     });
+}
+
+/// What of the truth a snapshot has: an object's living rows, its records, and of how many rows it lacks which field.
+pub(crate) struct Held {
+    /// Living rows, by the judge.
+    pub(crate) rows: usize,
+    /// Records in the snapshot.
+    pub(crate) records: usize,
+    /// Fields of the judge's rows that their records do not have, custom ones as `custom_fields.KEY`.
+    pub(crate) lacking: BTreeMap<String, usize>,
+}
+
+/// Every object that the judge tells, field by field.
+pub(crate) fn held(world: &World, manifest: &Manifest) -> BTreeMap<String, Held> {
+    let objects = objects(&world.judge());
+    world.read(manifest, |snapshot| {
+        let one = |(object, truth): (String, Rows)| {
+            let found = stored(snapshot, &object);
+            let mut lacking: BTreeMap<String, usize> = BTreeMap::new();
+            for (key, row) in &truth {
+                let fields = found.get(key).map(fields).unwrap_or_default();
+                for field in self::fields(row).difference(&fields) {
+                    *lacking.entry(field.clone()).or_default() += 1;
+                }
+            }
+            (object, Held { rows: truth.len(), records: found.len(), lacking })
+        };
+        objects.into_iter().map(one).collect()
+    })
+}
+
+/// The names of a row's fields, custom ones one by one; an empty custom value is as good as none.
+fn fields(row: &Map<String, Value>) -> BTreeSet<String> {
+    let custom = row.get("custom_fields").and_then(Value::as_object).into_iter().flatten();
+    let custom = custom.filter(|(_, value)| !value.is_null()).map(|(key, _)| format!("custom_fields.{key}"));
+    row.keys().filter(|name| *name != "custom_fields").cloned().chain(custom).collect()
+}
+
+/// The living rows of every object, as the client lists them.
+fn objects(judge: &Value) -> BTreeMap<String, Rows> {
+    let users = judge["Users"].as_array().expect("users").iter();
+    let me = users.clone().find(|user| user["is_you"] == true).expect("the token's user")["id"].clone();
+    let plain = judge.as_object().expect("objects").iter().filter(|(kind, _)| !kind.starts_with("Mail"));
+    let objects = plain.flat_map(|(kind, rows)| sorted_by_object(kind, rows, &me));
+    objects.chain(mail::objects(judge)).collect()
 }
 
 /// The records of an object in a snapshot.

@@ -29,7 +29,7 @@ pub(super) fn relationships(company: &Company, sink: &mut dyn Sink) {
         let row = object(json!({
             "id": id, "type": if dice.chance(500) { "parent" } else { "related" },
             "rel_owner_org_id": company.id_of("organizations", index), "rel_linked_org_id": company.id_of("organizations", other),
-            "add_time": time::plain(add), "update_time": null,
+            "add_time": time::plain(add), "update_time": time::plain(add),
         }));
         sink.row("organizationRelationships", Id::Number(id), &row);
     }
@@ -113,7 +113,7 @@ pub(super) fn of_deal(
         let id = company.dice("deal discount id", index).uuid();
         let row = object(json!({
             "id": id, "deal_id": deal_id, "description": "Messerabatt", "amount": percent, "type": "percentage",
-            "created_at": time::rfc3339(deal.add), "created_by": company.users[deal.owner].id, "updated_at": null, "updated_by": null,
+            "created_at": time::rfc3339(deal.add), "created_by": company.users[deal.owner].id, "updated_at": time::rfc3339(deal.add), "updated_by": company.users[deal.owner].id,
         }));
         sink.row("dealDiscounts", Id::Text(id.into()), &row);
     }
@@ -138,9 +138,10 @@ pub(super) fn comments(company: &Company, note: u64, note_id: u64, add: i64, sin
         let uuid = dice.uuid();
         let at = (add + (number as i64 + 1) * DAY).min(company.now);
         let content = texts::sentence(&mut dice).replace('&', "and").replace(['<', '>'], "");
+        let author = dice.pick(&company.users).id;
         let row: Map<String, Value> = object(json!({
             "uuid": uuid, "note_id": note_id, "content": content, "active_flag": true, "add_time": time::plain(at),
-            "update_time": time::plain(at), "user_id": dice.pick(&company.users).id, "updater_id": null,
+            "update_time": time::plain(at), "user_id": author, "updater_id": author,
             "company_id": company.id,
         }));
         sink.row("noteComments", Id::Text(uuid.into()), &row);

@@ -237,7 +237,7 @@ fn thread_row(writing: &Writing<'_>, snippets: &[String], (first, last): (u64, u
             "from": [if starts_here { theirs } else { ours }.listed(first, begin, false)],
             "to": [if starts_here { ours } else { theirs }.listed(last, end, sent)],
         },
-        "snippet": snippets.last(), "snippet_draft": snippet(|one| one.draft), "snippet_sent": snippet(|one| one.sent),
+        "snippet": snippets.last(), "snippet_draft": snippet(|one| one.draft), "snippet_sent": snippet(|one| one.sent).unwrap_or_default(),
         "first_message_timestamp": time::millis(begin, 0), "last_message_timestamp": time::millis(end, 0),
         "last_message_sent_timestamp": stamp(thread.last(|one| one.sent)),
         "last_message_received_timestamp": stamp(thread.last(Letter::came)),

@@ -27,7 +27,7 @@ pub(super) fn projects(company: &Company, sink: &mut dyn Sink) {
         let id = company.id_of("projectTemplates", index);
         let time = time::millis(company.born, 204);
         let row = json!({
-            "id": id, "title": title, "description": null, "projects_board_id": company.id_of("boards", 0),
+            "id": id, "title": title, "description": "", "projects_board_id": company.id_of("boards", 0),
             "owner_id": company.users[0].id, "add_time": time, "update_time": time,
         });
         sink.row("projectTemplates", Id::Number(id), &rows::object(row));

@@ -12,6 +12,7 @@ use crate::sandbox::{Options, serve};
 
 mod children;
 mod company;
+mod described;
 mod fields;
 mod lists;
 mod mail;
