@@ -2,6 +2,8 @@
 
 /// The catalogue against the published description.
 mod catalogue;
+/// Random histories, compared with the truth.
+mod histories;
 /// What a user would tell: whole runs against a sandbox, compared with its judge.
 mod stories;
 /// The world the stories live in.

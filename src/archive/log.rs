@@ -26,6 +26,10 @@ pub struct Log {
     name: String,
     output: Box<dyn Output>,
     entries: u64,
+    /// How long the file is.
+    bytes: u64,
+    /// Where its whole entries end, if a crash has cut the one behind them.
+    cut: Option<u64>,
     /// Set when an append failed: what the file ends with is not known any more.
     broken: bool,
 }
@@ -65,6 +69,11 @@ impl Log {
         let sealed = seal::seal(self.inner.data_recipient.as_ref(), &text).map_err(Error::file("write", &path))?;
         let bytes = [format!("{:015} {}\n", sealed.len(), blake3::hash(&sealed).to_hex()).as_bytes(), &sealed].concat();
         self.broken = true;
+        // Not before: of somebody who is still writing, an entry that is under way looks the same.
+        if let Some(whole) = self.cut.take() {
+            self.inner.store.truncate(&file_of(self.folder, &self.name), whole)?;
+            self.bytes = whole;
+        }
         self.output
             .write_all(&bytes)
             .and_then(|()| self.output.flush())
@@ -72,7 +81,13 @@ impl Log {
             .map_err(Error::file("write", &path))?;
         self.broken = false;
         self.entries += 1;
+        self.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Whether nobody else has appended since it was opened.
+    pub fn is_current(&self) -> Result<bool, Error> {
+        Ok(length(&self.inner, &file_of(self.folder, &self.name))? == self.bytes)
     }
 }
 
@@ -95,17 +110,18 @@ impl Archive {
             name: name.to_owned(),
             output: self.inner.store.append(&file)?,
             entries: 0,
+            bytes: 0,
+            cut: None,
             broken: false,
         })
     }
 
-    /// Opens a log for more entries; a torn end is cut off first.
+    /// Opens a log for more entries; a torn end is cut off before the first of them.
     pub fn open_log(&self, name: &str) -> Result<Log, Error> {
         let file = checked(LOGS, name, "open")?;
+        // Measured first: what is appended while it is read shows as such.
+        let bytes = length(&self.inner, &file)?;
         let (read, whole) = self.inner.read_in(LOGS, name)?;
-        if read.torn {
-            self.inner.store.truncate(&file, whole)?;
-        }
         let output = self.inner.store.append(&file)?;
         Ok(Log {
             inner: self.inner.clone(),
@@ -113,6 +129,8 @@ impl Archive {
             name: name.to_owned(),
             output,
             entries: read.entries.len() as u64,
+            bytes,
+            cut: read.torn.then_some(whole),
             broken: false,
         })
     }
@@ -127,6 +145,12 @@ impl Archive {
     pub fn logs(&self) -> Result<Vec<String>, Error> {
         self.inner.store.list(LOGS)
     }
+}
+
+/// How long a log's file is.
+fn length(inner: &Inner, file: &str) -> Result<u64, Error> {
+    let path = inner.store.path(file);
+    Ok(std::fs::metadata(&path).map_err(Error::file("read", &path))?.len())
 }
 
 impl Inner {

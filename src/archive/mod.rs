@@ -64,7 +64,8 @@ pub use self::log::{Log, LogEntries};
 pub use self::manifest::Manifest;
 pub use self::progress::Took;
 pub use self::reindex::Reindexed;
-pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, Shelf, StoredFile, Turn, in_order_of_copying};
+pub use self::run::Turn;
+pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
 pub use self::writer::{Ending, SnapshotWriter, Tally};
 

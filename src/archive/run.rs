@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Archive;
 use super::error::Error;
 use super::store::Store;
 
@@ -35,6 +36,28 @@ pub(super) struct Run {
     path: PathBuf,
     stop: Option<Sender<()>>,
     heart: Option<JoinHandle<()>>,
+}
+
+/// The right to write to an archive and to the account it keeps: nobody captures, restores or adds files beside its
+/// holder.
+#[derive(Debug)]
+#[must_use = "it lasts as long as this is held"]
+pub struct Turn {
+    _run: Run,
+}
+
+impl Turn {
+    /// Takes the right to write, which one process has at a time.
+    pub(super) fn take(store: &Store, now: DateTime<Utc>) -> Result<Turn, Error> {
+        Ok(Turn { _run: Run::begin(store, now)? })
+    }
+}
+
+impl Archive {
+    /// Takes the right to write.
+    pub fn turn(&self) -> Result<Turn, Error> {
+        Turn::take(&self.inner.store, self.inner.clock.now())
+    }
 }
 
 impl Run {

@@ -22,7 +22,7 @@ use super::index::INDEX;
 use super::keys::HOLDERS;
 use super::log::{LOGS, is_log_name};
 use super::manifest::SNAPSHOTS;
-use super::run::{RUNS, Run};
+use super::run::{RUNS, Turn};
 use super::segment::SEGMENTS;
 use super::store::{DRAFTS, Draft, Store};
 
@@ -145,12 +145,6 @@ impl HeaderFacts {
     }
 }
 
-/// The right to add files while nobody else writes, until dropped.
-#[derive(Debug)]
-pub struct Turn {
-    _run: Run,
-}
-
 /// The folder of an archive, or one that becomes it.
 #[derive(Clone)]
 pub struct Shelf {
@@ -186,7 +180,7 @@ impl Shelf {
 
     /// Takes the right to write.
     pub fn turn(&self, now: DateTime<Utc>) -> Result<Turn, Error> {
-        Ok(Turn { _run: Run::begin(&self.store, now)? })
+        Turn::take(&self.store, now)
     }
 
     /// Every file that is copied, in the order of copying.

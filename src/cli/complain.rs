@@ -232,6 +232,8 @@ impl From<restore::Error> for Failure {
     fn from(error: restore::Error) -> Failure {
         match error {
             restore::Error::Archive(error) => Failure::from(error).while_doing("write the restore's journal"),
+            restore::Error::WentOn { .. } => Failure::from_error(Exit::Locked, &error)
+                .hint("run \"pdbak restore --resume\" to go on from where it stands now"),
             _ => Failure::from_error(Exit::Usage, &error)
                 .hint("check --base-url and the token, then run \"pdbak restore --from-plan\" again"),
         }

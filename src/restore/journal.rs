@@ -155,11 +155,13 @@ impl Journal {
     /// Opens the journal of an earlier replay; answers its plan too.
     pub fn resume(archive: &Archive, name: &str, clock: Clock) -> Result<(Journal, Plan), NoJournal> {
         let damaged = |fact: String| NoJournal::Damaged { name: name.to_owned(), fact };
+        // Opened before it is read: what another run appends meanwhile shows by its length.
+        let log = archive.open_log(name)?;
         let entries = archive.read_log(name)?.entries;
         let (first, rest) = entries.split_first().ok_or_else(|| damaged("it is empty".to_owned()))?;
         let plan = first.get("plan").ok_or_else(|| damaged("it does not begin with a plan".to_owned()))?;
         let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| damaged(error.to_string()))?;
-        let mut journal = Journal::new(archive.open_log(name)?, clock, name.to_owned(), plan.digest());
+        let mut journal = Journal::new(log, clock, name.to_owned(), plan.digest());
         for entry in rest {
             journal.learn(entry).map_err(|error| damaged(error.to_string()))?;
         }
@@ -183,6 +185,11 @@ impl Journal {
             report: None,
             spent: Cost::default(),
         }
+    }
+
+    /// Whether nobody else has gone on with it since it was opened.
+    pub(super) fn is_current(&self) -> Result<bool, archive::Error> {
+        self.log.is_current()
     }
 
     /// The name under which it can be resumed.

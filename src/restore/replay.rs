@@ -53,6 +53,12 @@ pub enum Error {
         /// The company of the account.
         account: u64,
     },
+    /// Another process went on with the journal after it was opened here.
+    #[error("another run has gone on with restore {journal} meanwhile")]
+    WentOn {
+        /// The journal's name.
+        journal: String,
+    },
     /// The archive cannot be read or written.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -93,7 +99,8 @@ pub struct Site<'s> {
     pub archive: &'s Archive,
 }
 
-/// Performs what is left of a plan and reports.
+/// Performs what is left of a plan and reports. Nobody else writes meanwhile: two that replay would each look, find
+/// nothing, and make every record twice.
 pub async fn replay(
     plan: &Plan,
     journal: &mut Journal,
@@ -118,6 +125,10 @@ pub async fn replay_between(
     }
     if account.identity().company_id != plan.company {
         return Err(Error::OtherAccount { plan: plan.company, account: account.identity().company_id });
+    }
+    let _turn = site.archive.turn()?;
+    if !journal.is_current()? {
+        return Err(Error::WentOn { journal: journal.name().to_owned() });
     }
     let run = Run { plan, site, monitor, seen, reads: Reads::new(account), before: (journal.spent(), account.spent()) };
     let mut stopped = run.settle_doubts(journal).await?;

@@ -52,6 +52,11 @@ pub(super) fn rests_on(object: &str) -> Option<&'static str> {
     matches!(object, "dealInstallments" | "dealDiscounts").then_some("dealProducts")
 }
 
+/// Whether the value of a deal may be counted from rows of this object (api/restore-hazards.md 4, Value).
+pub(super) fn decides_value(object: &str) -> bool {
+    matches!(object, "dealProducts" | "dealDiscounts")
+}
+
 /// References without which the service makes the record that they would point to: a call log its activity
 /// (api/restore-hazards.md 4, Call logs).
 pub(super) fn beside_which_another_is_made(object: &str) -> &'static [&'static str] {

@@ -10,7 +10,7 @@ use crate::restore::definitions::Definitions;
 use crate::restore::fields::field_id;
 use crate::restore::fill::{Body, Fill, Known, key_value, value_key};
 use crate::restore::links::{candidates, is_custom, linked, segments};
-use crate::restore::plan::{Action, Plan};
+use crate::restore::plan::{Action, Plan, Reason, Step};
 use crate::restore::planner::home;
 use crate::restore::report::{Difference, Verdict};
 use crate::restore::same::{plain_text, same};
@@ -24,6 +24,8 @@ pub(super) struct Expected<'p> {
     bodies: HashMap<&'p RecordId, Vec<&'p Body>>,
     announced: BTreeSet<(String, String)>,
     kept: BTreeSet<&'p RecordId>,
+    /// Records that were asked for, of which everything is compared.
+    asked: BTreeSet<&'p RecordId>,
     keys: &'p BTreeMap<String, String>,
     options: HashMap<&'p RecordId, &'p [String]>,
 }
@@ -47,7 +49,13 @@ impl<'p> Expected<'p> {
             .iter()
             .filter_map(|left| Some((format!("{}/{}", left.object, left.key.as_ref()?), left.field.clone()?)));
         let kept = plan.kept.iter().map(|kept| &kept.record).collect();
-        Expected { bodies, announced: announced.collect(), kept, keys: &plan.keys, options }
+        let asked = plan.steps.iter().filter(|step| !is_aside(&step.reason)).map(Step::record).collect();
+        Expected { bodies, announced: announced.collect(), kept, asked, keys: &plan.keys, options }
+    }
+
+    /// Whether a field is none of the plan's business: of a record that nobody asked for, everything it does not write.
+    fn passes_over(&self, record: &RecordId, is_written: bool) -> bool {
+        !is_written && !self.asked.contains(record)
     }
 
     fn fill(&self, record: &RecordId, field: &str) -> Option<&'p Fill> {
@@ -94,18 +102,21 @@ pub(super) fn compare(
         if skipped || (name == "custom_fields" && home.custom.is_some()) {
             continue;
         }
+        let flat = home.custom.filter(|custom| custom.shape == Shape::Flat && name.get(..40).is_some_and(is_custom));
+        let today = flat.map_or_else(|| name.clone(), |custom| expected.today(custom.fields, name, known));
+        if expected.passes_over(one.record, expected.fill(one.record, &today).is_some()) {
+            continue;
+        }
         let fill = expected.fill(one.record, name).filter(|_| !home.computed.contains(&name.as_str()));
         let wanted = fill.and_then(|fill| fill.value(known).ok()).unwrap_or_else(|| moved(home, name, value, known));
-        let flat = home.custom.filter(|custom| custom.shape == Shape::Flat && name.get(..40).is_some_and(is_custom));
-        let (wanted, today) = match flat {
+        let wanted = match flat {
             Some(custom) => {
-                let today = expected.today(custom.fields, name, known);
                 // A fill of the plan stands under the key of today.
                 let fill = expected.fill(one.record, &today).and_then(|fill| fill.value(known).ok());
                 let wanted = fill.unwrap_or(wanted);
-                (moved_custom(custom, name, &wanted, known, definitions), today)
+                moved_custom(custom, name, &wanted, known, definitions)
             }
-            None => (wanted, name.clone()),
+            None => wanted,
         };
         let found = one.row.get(&today).cloned().unwrap_or_default();
         differences.extend(difference(one, name, wanted, found, expected));
@@ -121,8 +132,11 @@ pub(super) fn compare(
         for code in codes {
             let today = expected.today(custom.fields, code, known);
             let wanted = then.get(code).cloned().unwrap_or_default();
-            let wanted = custom_fill(expected, one.record, [code, &today], known)
-                .unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
+            let fill = custom_fill(expected, one.record, [code, &today], known);
+            if expected.passes_over(one.record, fill.is_some()) {
+                continue;
+            }
+            let wanted = fill.unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
             let found = now.get(&today).cloned().unwrap_or_default();
             differences.extend(difference(one, &format!("custom_fields.{code}"), wanted, found, expected));
         }
@@ -133,6 +147,14 @@ pub(super) fn compare(
         Some(false) => Verdict::Failed,
     };
     (verdict, differences)
+}
+
+/// Whether a step touches a record for the sake of others: it is linked again, or opened for a part of it.
+fn is_aside(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::LostLink(_) | Reason::Unarchive | Reason::Archive | Reason::AfterLines | Reason::AddedByItself
+    )
 }
 
 fn difference(
@@ -288,6 +310,7 @@ mod tests {
             bodies: HashMap::new(),
             announced: BTreeSet::new(),
             kept: BTreeSet::new(),
+            asked: BTreeSet::new(),
             keys: &BTreeMap::new(),
             options: HashMap::new(),
         };

@@ -38,6 +38,19 @@ pub(super) fn serve(account: &mut Account, call: &Call<'_>, kind: &'static str) 
     single(200, answer)
 }
 
+/// What a deal only has beside its status, which is the survivor's: api/restore-hazards.md 3 (lost_time only when lost).
+const OF_STATUS: &[&str] = &[
+    "won_time",
+    "lost_time",
+    "close_time",
+    "lost_reason",
+    "first_won_time",
+    "local_won_date",
+    "local_lost_date",
+    "local_close_date",
+    "archive_time",
+];
+
 /// What the survivor lacks comes from the other.
 fn complete(row: &mut Map<String, Value>, gone: &Map<String, Value>) {
     let lacks = |value: Option<&Value>| match value {
@@ -45,7 +58,9 @@ fn complete(row: &mut Map<String, Value>, gone: &Map<String, Value>) {
         Some(Value::Array(list)) => list.is_empty(),
         Some(_) => false,
     };
-    for (member, value) in gone.iter().filter(|(member, _)| *member != "custom_fields") {
+    for (member, value) in
+        gone.iter().filter(|(member, _)| *member != "custom_fields" && !OF_STATUS.contains(&member.as_str()))
+    {
         if lacks(row.get(member)) {
             row.insert(member.clone(), value.clone());
         }
@@ -71,6 +86,12 @@ fn move_children(account: &mut Account, kind: &'static str, what: &Id, with: &Id
                     continue;
                 }
                 row.insert((*member).to_owned(), json!(with_number));
+                // An organization is not related to itself.
+                if child_kind.name == "organizationRelationships" && row["rel_owner_org_id"] == row["rel_linked_org_id"]
+                {
+                    account.erase(child_kind.name, &id);
+                    continue;
+                }
                 move_participant(&mut row, what, with_number);
                 account.write(child_kind.name, &id, &row);
             }

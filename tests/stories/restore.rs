@@ -19,7 +19,7 @@ pub(super) fn planned(world: &World, goal: &Manifest, policy: &Policy) -> Plan {
 }
 
 /// The same from a snapshot that looks closer.
-pub(super) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, wanted: &Wanted) -> Plan {
+pub(crate) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, wanted: &Wanted) -> Plan {
     let seen = world.snapshot_of(wanted);
     let archive = world.archive();
     let (goal, seen) = (archive.snapshot(&goal.id).expect("the goal"), archive.snapshot(&seen.id).expect("the state"));
@@ -30,7 +30,7 @@ pub(super) fn planned_from(world: &World, goal: &Manifest, policy: &Policy, want
 }
 
 /// A clock for replays in whose way are faults: nobody waits for requests that may still be under way, since none is.
-pub(super) fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     Clock::Fixed(DateTime::UNIX_EPOCH)
 }
 
@@ -73,7 +73,7 @@ pub(super) fn left(world: &World, goal: &Manifest, policy: &Policy) -> Vec<Strin
 }
 
 /// An accident: edited deals, deleted organizations and deals, an edited product, junk.
-pub(super) fn vandalise(world: &World) {
+pub(crate) fn vandalise(world: &World) {
     for deal in ids(world, "Deals").iter().step_by(7).take(12) {
         world.call("PATCH", &format!("/api/v2/deals/{deal}"), Some(&json!({"title": "oops", "value": 1})));
     }
@@ -123,7 +123,7 @@ fn a_vandalised_company_comes_back() {
 }
 
 /// Rows of every kind that are alive, by the judge.
-pub(super) fn living(world: &World) -> Vec<(String, usize)> {
+pub(crate) fn living(world: &World) -> Vec<(String, usize)> {
     let judge = world.judge();
     let kinds = judge.as_object().expect("kinds").iter();
     let alive = |row: &&serde_json::Value| row["is_deleted"] != json!(true) && row["active_flag"] != json!(false);

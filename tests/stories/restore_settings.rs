@@ -55,7 +55,7 @@ pub(super) fn make_filters(world: &World) {
 }
 
 /// Deletes a fifth of everything that is set up, and of what is set up with it.
-pub(super) fn unsettle(world: &World) {
+pub(crate) fn unsettle(world: &World) {
     let judge = world.judge();
     for (kind, path) in [
         ("Filters", "/v1/filters"),

@@ -37,7 +37,7 @@ use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
 use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
 use crate::restore::policy::{Policy, StandIn};
-use crate::restore::rules::Facts;
+use crate::restore::rules::{self, Facts};
 use crate::restore::scope::{self, Chosen};
 use crate::restore::state::State;
 use crate::restore::translate::Translator;
@@ -413,8 +413,8 @@ fn facts<S: State>(
     }
     facts.freed = facts.freed.difference(&after).cloned().collect();
     // Where the lines are what they were and the value is not, the value was evidently its own.
-    let decides = |id: &RecordId| ["dealProducts", "dealDiscounts"].contains(&id.object.as_str());
-    let moved: BTreeSet<Key> = cases.all.keys().filter(|id| decides(id)).filter_map(|id| id.key.parent()).collect();
+    let decides = |id: &&RecordId| rules::decides_value(id.object.as_str());
+    let moved: BTreeSet<Key> = cases.all.keys().filter(decides).filter_map(|id| id.key.parent()).collect();
     facts.by_lines = before.union(&after).filter(|deal| moved.contains(*deal)).cloned().collect();
     Ok(facts)
 }

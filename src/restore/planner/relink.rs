@@ -103,6 +103,16 @@ impl<S: State> Planner<'_, S> {
         if body.is_empty() {
             return;
         }
+        // A variation of the product that is gone is none of the one made again, and would have the link refused.
+        let variation = "product_variation_id";
+        if body.contains_key("product_id")
+            && !body.contains_key(variation)
+            && !is_empty(now.get(variation).unwrap_or(&Value::Null))
+        {
+            body.insert(variation.to_owned(), Fill::Is(Value::Null));
+            let why = "its variation belonged to the product that was deleted, and does not come back";
+            self.said.left_out.push(LeftOut::field(goal.id(), variation, why));
+        }
         if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
             // A stage goes with its pipeline: the rule of deals, applied by the rules themselves.
             let translator = self.translator();
@@ -110,8 +120,8 @@ impl<S: State> Planner<'_, S> {
             let pair = rules::Pair { key: &goal.id().key, goal: &then, live: &now };
             rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
         }
-        // A project is changed where it is: nothing takes it out of its archive.
-        let archived = object_of(live.id()).is_some_and(is_archive) && home.archive.is_none();
+        // A project is changed where it is: `archive`.
+        let archived = home.archive.is_none() && object_of(live.id()).is_some_and(is_archive);
         if archived {
             self.draft_open(home, goal.id(), live, &body);
         }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, ObjectName, Restore, Write};
+use crate::catalogue::{Object, ObjectName, Reference, Restore, Write};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
-use crate::restore::links::{Link, pointers};
 use crate::restore::plan::{Action, Create, Kept, LeftOut, LiveId, Look, Reason, Stamp, Update};
 use crate::restore::planner::bodies::writable;
 use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, is_last, order_of, place};
@@ -45,8 +44,8 @@ impl<S: State> Planner<'_, S> {
             return self.replace(home, goal, &then, live, &now);
         }
         let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
-        self.say_unwritable_links(home, goal.id(), (&then, &now));
         self.lose(goal.id(), lost);
+        self.stuck(home, goal.id(), &then, &now);
         let closed_at = body.remove("close_time").and_then(|_| rules::closed_at(home.name, &then));
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
@@ -78,25 +77,6 @@ impl<S: State> Planner<'_, S> {
         }
     }
 
-    /// Links to records that are made again and that no call writes to a record which is there: where a file belongs.
-    fn say_unwritable_links(
-        &mut self,
-        home: &'static Object,
-        id: &RecordId,
-        (then, now): (&Map<String, Value>, &Map<String, Value>),
-    ) {
-        let takes = |write: Option<Write>, field: &str| write.is_some_and(|write| write.fields.contains(&field));
-        let lost: BTreeSet<String> = pointers(home, id, then, &self.then)
-            .into_iter()
-            .filter(|pointer| takes(home.create, &pointer.field) && !takes(home.update, &pointer.field))
-            .filter(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)))
-            .map(|pointer| pointer.field)
-            .filter(|field| self.is_lost((home, id), field, now))
-            .collect();
-        let why = "its link to a record that comes back cannot be written again";
-        self.said.left_out.extend(lost.iter().map(|field| LeftOut::field(id, field, why)));
-    }
-
     /// Object rules over the body of an update: what to say about the step, and what stays different.
     fn settle(
         &mut self,
@@ -119,6 +99,18 @@ impl<S: State> Planner<'_, S> {
         }
         self.said.left_out.extend(said.lost.iter().map(|(field, why)| LeftOut::field(id, field, why.as_str())));
         (said.notes, said.kept)
+    }
+
+    /// Links that only a creation takes stay as they are, and the plan says so: a file that a merge has moved.
+    fn stuck(&mut self, home: &'static Object, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>) {
+        let takes = |write: Option<Write>, field: &str| write.is_some_and(|write| write.fields.contains(&field));
+        for field in home.references.iter().map(Reference::top) {
+            let moved = then.get(field).is_some_and(|before| !same(before, now.get(field).unwrap_or(&Value::Null)));
+            if moved && takes(home.create, field) && !takes(home.update, field) {
+                let why = "the link has changed since, and the service takes it only when the record is made";
+                self.said.left_out.push(LeftOut::field(id, field, why));
+            }
+        }
     }
 
     /// The writable fields that differ.
@@ -154,6 +146,7 @@ impl<S: State> Planner<'_, S> {
         let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
         let settled = self.drafts.iter().filter(|draft| draft.phase == Phase::Settle);
         let before: BTreeSet<Key> = settled.map(|draft| draft.key.clone()).collect();
+        let torn = self.torn();
         for id in &self.chosen.records {
             let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
                 && self.facts.by_lines.contains(&id.key)
@@ -166,6 +159,14 @@ impl<S: State> Planner<'_, S> {
                 _ => continue,
             };
             if let Some(value) = goal.fields().get("value").filter(|value| !is_empty(value)) {
+                if torn.contains(&id.key) {
+                    let why = "the service counts it from the deal's lines, and these will not all be as they were";
+                    self.said.left_out.push(LeftOut::field(id, "value", why));
+                    // Nothing opens the archive for a value that would not be taken.
+                    if live.as_ref().and_then(|live| object_of(&live.0)).is_some_and(is_archive) {
+                        continue;
+                    }
+                }
                 values.insert(id.clone(), (live, value.clone()));
             }
         }
@@ -185,6 +186,17 @@ impl<S: State> Planner<'_, S> {
                 notes: Vec::new(),
             });
         }
+    }
+
+    /// Deals whose lines will not be what they were: some are not asked for, or cannot be made.
+    fn torn(&self) -> BTreeSet<Key> {
+        let stays = |(id, case): &(&RecordId, &Case)| match case {
+            Case::Deleted(_) => !self.links.is_made(id),
+            Case::Changed { .. } => !self.chosen.records.contains(id),
+            Case::Added(_) => !(self.policy.delete_added && self.chosen.records.contains(id)),
+        };
+        let lines = self.cases.all.iter().filter(|(id, _)| rules::decides_value(id.object.as_str()));
+        lines.filter(stays).filter_map(|(id, _)| id.key.parent()).collect()
     }
 
     /// Whether one of the two states left this field out on purpose.

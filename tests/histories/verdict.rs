@@ -1,0 +1,157 @@
+//! What must hold after a restore, told from three tellings of the judge: the goal, the account before the restore, and after it.
+//!
+//! - In scope: what the goal had is there once, and equal; what was added since is gone if that was asked for, else as it was.
+//! - Out of scope: as it was before the restore. A link that was lost may be there again.
+//! - Nothing is there that was in neither.
+
+use std::collections::BTreeSet;
+
+use pdbak::restore::{Plan, Policy, Report};
+use serde_json::Value;
+
+use super::truth::{Different, MEMBERS, Places, by_id, kinds, members};
+
+/// One restore, as far as others could see it.
+pub(super) struct Seen<'a> {
+    pub(super) goal: &'a Value,
+    pub(super) before: &'a Value,
+    pub(super) after: &'a Value,
+    pub(super) policy: &'a Policy,
+    pub(super) plan: &'a Plan,
+    pub(super) report: &'a Report,
+}
+
+/// The name of the client's object, of any list that shows a kind.
+fn is_object(object: &str, kind: &str) -> bool {
+    let flat = object.strip_prefix("archived").unwrap_or(object);
+    flat.eq_ignore_ascii_case(kind)
+}
+
+impl Seen<'_> {
+    /// Whether a row was asked for. With `related` more may come back than was named: then anything may.
+    fn asked(&self, kind: &str, id: &str) -> bool {
+        let scope = &self.policy.scope;
+        scope.is_everything()
+            || scope.objects.iter().any(|object| is_object(object.as_str(), kind))
+            || scope
+                .records
+                .iter()
+                .any(|record| is_object(record.object.as_str(), kind) && ends_with(&record.key.to_string(), id))
+    }
+
+    /// Whether the plan or the report says that a row, or a field of it, does not come back.
+    fn is_told(&self, different: &Different, field: &str) -> bool {
+        let code = field.strip_prefix("custom_fields.").unwrap_or(field);
+        let planned = self.plan.left_out.iter().any(|left| {
+            is_object(&left.object, different.kind)
+                && left.key.as_ref().is_none_or(|key| ends_with(key, &different.id))
+                && left.field.as_ref().is_none_or(|told| told.ends_with(code) || field.is_empty())
+        });
+        let kept = self.plan.kept.iter().any(|kept| ends_with(&kept.record.key.to_string(), &different.id));
+        planned || kept
+    }
+
+    /// Everything that does not hold, in words.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let places = Places::find(self.goal, self.after, &|kind, id| {
+            self.asked(kind, id)
+                || self.policy.related
+                || by_id(self.before, kind).contains_key(id)
+                || !self.policy.scope.is_everything()
+        });
+        for kind in kinds() {
+            self.rows(kind, &places, &mut faults);
+        }
+        for (kind, fields) in MEMBERS {
+            self.members((kind, *fields), &places, &mut faults);
+        }
+        faults
+    }
+
+    fn rows(&self, kind: &'static str, places: &Places, faults: &mut Vec<String>) {
+        let (goal, before, after) = (by_id(self.goal, kind), by_id(self.before, kind), by_id(self.after, kind));
+        let everything = self.policy.scope.is_everything();
+        for (id, row) in goal.iter().filter(|(id, _)| self.asked(kind, id)) {
+            let place = places.place(kind, id).and_then(|place| after.get(&place));
+            let fields = place.map_or_else(Vec::new, |now| places.differences(kind, row, now));
+            let different = Different { kind, id: id.clone(), fields };
+            if place.is_none() && !self.is_told(&different, "") {
+                faults.push(format!("{kind} {id} did not come back: {}", Value::Object(row.clone())));
+            }
+            for (field, words) in different.fields.iter().filter(|(field, _)| !self.is_told(&different, field)) {
+                faults.push(format!("{kind} {id} {field}: {words}"));
+            }
+        }
+        let taken = places.taken(kind);
+        for (id, row) in after.iter().filter(|(id, _)| !taken.contains(*id)) {
+            let was = before.contains_key(id);
+            let goes = self.policy.delete_added && everything;
+            let different = Different { kind, id: id.clone(), fields: Vec::new() };
+            if (!was && !self.is_twin(kind, id))
+                || (was && goes && !self.is_told(&different, "") && !self.is_twin(kind, id))
+            {
+                faults.push(format!("{kind} {id} should not be there: {}", Value::Object(row.clone())));
+            }
+        }
+        for (id, row) in before.iter().filter(|(id, _)| !(goal.contains_key(*id) && self.asked(kind, id))) {
+            // A row that an earlier restore made stands for one of the goal.
+            if taken.contains(id) && !goal.contains_key(id) {
+                continue;
+            }
+            match after.get(id) {
+                None if self.policy.delete_added && !goal.contains_key(id) => {}
+                // What cannot be changed is made again, to be linked again.
+                None if places.place(kind, id).is_some() => {}
+                None => faults
+                    .push(format!("{kind} {id} was not in the scope, and is gone: {}", Value::Object(row.clone()))),
+                Some(now) => {
+                    let then = goal.get(id).map(|then| places.differences(kind, then, now));
+                    let own = Places::find(self.before, self.after, &|_, _| false);
+                    for (field, words) in own.differences(kind, row, now) {
+                        let linked_again =
+                            then.as_ref().is_some_and(|then| !then.iter().any(|(name, _)| *name == field));
+                        // What its lines add up to follows from them.
+                        if !linked_again && (kind, field.as_str()) != ("Deals", "value") {
+                            faults.push(format!("{kind} {id} was not in the scope: {field}: {words}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the report names a row as one that is there twice.
+    fn is_twin(&self, kind: &str, id: &str) -> bool {
+        let words = self.report.findings.iter().flat_map(|finding| &finding.words);
+        let mut named = words.filter_map(|words| words.split_once(" shows the same")).map(|(twin, _)| twin);
+        named
+            .any(|twin| twin.split_once('/').is_some_and(|(object, key)| is_object(object, kind) && ends_with(key, id)))
+    }
+
+    fn members(&self, kind: (&'static str, [&'static str; 2]), places: &Places, faults: &mut Vec<String>) {
+        let (goal, before, after) =
+            (places.members(self.goal, kind), members(self.before, kind), members(self.after, kind));
+        let everything = self.policy.scope.is_everything();
+        let named = self.policy.scope.objects.iter().any(|object| is_object(object.as_str(), kind.0));
+        if everything || named {
+            for member in goal.difference(&after) {
+                if !self.plan.left_out.iter().any(|left| is_object(&left.object, kind.0)) {
+                    faults.push(format!("{} {member:?} did not come back", kind.0));
+                }
+            }
+        }
+        let allowed: BTreeSet<_> = match everything && self.policy.delete_added {
+            true => goal,
+            false => goal.union(&before).cloned().collect(),
+        };
+        for member in after.difference(&allowed) {
+            faults.push(format!("{} {member:?} should not be there", kind.0));
+        }
+    }
+}
+
+/// Whether a key of the client means this id: under a parent, the parent's stands before it.
+fn ends_with(key: &str, id: &str) -> bool {
+    key == id || key.rsplit(':').next() == Some(id)
+}
