@@ -172,6 +172,8 @@ impl From<restore::CannotPlan> for Failure {
             CannotPlan::UnknownObject(_) => {
                 Failure::from_error(Exit::Usage, &error).hint("run \"pdbak objects\" to see what they are called")
             }
+            CannotPlan::NoSuchField(_) => Failure::from_error(Exit::Usage, &error)
+                .hint("\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals; the other objects likewise"),
             CannotPlan::NoSuchUser(_) => {
                 Failure::from_error(Exit::Usage, &error).hint("run \"pdbak ls latest users\" to see who is there")
             }

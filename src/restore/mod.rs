@@ -20,6 +20,7 @@ mod fill;
 mod journal;
 mod lineage;
 mod links;
+mod past;
 mod plan;
 mod planner;
 mod policy;
@@ -40,12 +41,13 @@ pub use check::{Objection, check, check_against};
 pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::lineage;
+pub use past::{Between, Past, Witness};
 pub use plan::{
-    Action, AddOptions, ByNature, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
+    Action, AddOptions, ByNature, Conflict, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
     SideEffects, Stamp, Step, StepNumber, Update, Upload,
 };
-pub use planner::{CannotPlan, plan};
-pub use policy::{Missing, Policy, Scope, StandIn};
+pub use planner::{CannotPlan, plan, plan_with};
+pub use policy::{Missing, Policy, Scope, Side, StandIn};
 pub use replay::{Error, Replayed, Site, Stop, replay};
 pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};

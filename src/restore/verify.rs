@@ -10,7 +10,7 @@ use crate::restore::definitions::Definitions;
 use crate::restore::fields::field_id;
 use crate::restore::fill::{Body, Fill, Known, key_value, value_key};
 use crate::restore::links::{candidates, is_custom, linked, segments};
-use crate::restore::plan::{Action, Plan};
+use crate::restore::plan::{Action, Plan, Step};
 use crate::restore::planner::home;
 use crate::restore::report::{Difference, Verdict};
 use crate::restore::same::{plain_text, same};
@@ -24,6 +24,10 @@ pub(super) struct Expected<'p> {
     bodies: HashMap<&'p RecordId, Vec<&'p Body>>,
     announced: BTreeSet<(String, String)>,
     kept: BTreeSet<&'p RecordId>,
+    /// Fields in which the account keeps what it has.
+    contested: BTreeSet<(&'p RecordId, &'p str)>,
+    /// Records that were made or made again; of others only what was sent counts, if only a part was asked for.
+    made: Option<BTreeSet<&'p RecordId>>,
     keys: &'p BTreeMap<String, String>,
     options: HashMap<&'p RecordId, &'p [String]>,
 }
@@ -47,7 +51,10 @@ impl<'p> Expected<'p> {
             .iter()
             .filter_map(|left| Some((format!("{}/{}", left.object, left.key.as_ref()?), left.field.clone()?)));
         let kept = plan.kept.iter().map(|kept| &kept.record).collect();
-        Expected { bodies, announced: announced.collect(), kept, keys: &plan.keys, options }
+        let contested = plan.conflicts_kept().map(|conflict| (&conflict.record, conflict.field.as_str())).collect();
+        let makes = |step: &&'p Step| matches!(step.action, Action::Create(_) | Action::Revive { .. });
+        let made = plan.is_partial().then(|| plan.steps.iter().filter(makes).map(Step::record).collect());
+        Expected { bodies, announced: announced.collect(), kept, contested, made, keys: &plan.keys, options }
     }
 
     fn fill(&self, record: &RecordId, field: &str) -> Option<&'p Fill> {
@@ -61,6 +68,27 @@ impl<'p> Expected<'p> {
         let made = known.id(&id).map(|key| key.to_string());
         let today = made.or_else(|| self.keys.get(&id.to_string()).cloned());
         today.map_or_else(|| name.to_owned(), |today| format!("{today}{ending}"))
+    }
+
+    /// Whether a difference says nothing about the restore: nobody asked for the field, or it was edited again.
+    fn is_beside(&self, record: &RecordId, field: &str) -> bool {
+        let asked = |made: &BTreeSet<&RecordId>| made.contains(record) || self.sends(record, field);
+        self.contested.contains(&(record, field)) || self.made.as_ref().is_some_and(|made| !asked(made))
+    }
+
+    /// Whether the plan sends a field of a record.
+    fn sends(&self, record: &RecordId, field: &str) -> bool {
+        let bodies = self.bodies.get(record).into_iter().flatten();
+        let custom = |body: &Body, code: &str| match body.get("custom_fields") {
+            Some(Fill::Fields(parts)) => parts.contains_key(code),
+            Some(Fill::Is(Value::Object(parts))) => parts.contains_key(code),
+            _ => false,
+        };
+        let mut found = bodies.map(|body| match field.strip_prefix("custom_fields.") {
+            Some(code) => custom(body, code),
+            None => body.contains_key(field),
+        });
+        found.any(|found| found)
     }
 
     fn is_announced(&self, record: &RecordId, field: &str) -> bool {
@@ -142,7 +170,7 @@ fn difference(
     found: Value,
     expected: &Expected<'_>,
 ) -> Option<Difference> {
-    if same(&wanted, &found) {
+    if same(&wanted, &found) || expected.is_beside(one.record, field) {
         return None;
     }
     let home = home(one.object);
@@ -287,6 +315,8 @@ mod tests {
         let expected = Expected {
             bodies: HashMap::new(),
             announced: BTreeSet::new(),
+            contested: BTreeSet::new(),
+            made: None,
             kept: BTreeSet::new(),
             keys: &BTreeMap::new(),
             options: HashMap::new(),

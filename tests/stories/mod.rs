@@ -15,6 +15,7 @@ mod login;
 mod mail;
 mod projects;
 mod restore;
+mod restore_again;
 mod restore_company;
 mod restore_files;
 mod restore_killed;

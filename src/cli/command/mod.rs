@@ -13,6 +13,7 @@ pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod narrow;
 pub(crate) mod objects;
 pub(crate) mod reindex;
 pub(crate) mod replay;

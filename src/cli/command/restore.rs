@@ -16,6 +16,7 @@ use crate::capture;
 use crate::catalogue::{self, Object, ObjectName};
 use crate::cli::command::get::record_id;
 use crate::cli::command::live::Looking;
+use crate::cli::command::narrow::{Frame, Narrow};
 use crate::cli::command::replay::Work;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::command::snapshot::object;
@@ -35,13 +36,15 @@ Examples:
   pdbak restore 2026-11-02 --delete-added                     everything, and delete what was added since
   pdbak restore latest --object Products --plan plan.json     write the plan to a file, to be read and kept
   pdbak restore latest~1 --object Deals --with-fields         values of deleted fields as well, in fields made again
+  pdbak restore --since 1c02 --until 3fa9                     undo just what happened between two snapshots
+  pdbak restore 1c02 --object Deals --field value --theirs    one field of all deals, also where it was edited again
   pdbak restore --from-plan plan.json --yes                   replay exactly that
   pdbak restore --resume                                      go on with a restore that was interrupted";
 
 /// Arguments of `pdbak restore`.
 #[derive(Args, Debug)]
 pub(crate) struct Restore {
-    #[arg(value_name = "SNAPSHOT", required_unless_present_any = ["from_plan", "resume"], help = SNAPSHOT_HELP)]
+    #[arg(value_name = "SNAPSHOT", required_unless_present_any = ["from_plan", "resume", "since"], help = SNAPSHOT_HELP)]
     snapshot: Option<String>,
     /// Only this record, such as deals/42; may be repeated
     #[arg(long, value_name = "RECORD", value_parser = record_id)]
@@ -49,6 +52,8 @@ pub(crate) struct Restore {
     /// Only this object; may be repeated
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     object: Vec<&'static Object>,
+    #[command(flatten)]
+    narrow: Narrow,
     /// Also what the chosen records point to and what belongs to them, as far as it is missing
     #[arg(long)]
     related: bool,
@@ -74,10 +79,10 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Replay a plan: a file, or the beginning of the id of one that was kept
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
     from_plan: Option<String>,
     /// Go on with the newest restore that was interrupted
-    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
     resume: bool,
     /// Read the whole account again before planning, also what nothing says has changed
     #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
@@ -111,9 +116,9 @@ impl Restore {
     /// Reads the account and plans.
     async fn make(&self, work: &Work<'_>) -> Result<Plan, Failure> {
         // Before the account is read: afterwards `latest` would mean the state to get away from.
-        let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
+        let frame = self.narrow.frame(work.session, work.archive, self.snapshot.as_deref())?;
         let seen = live::capture_from(work.session, work.archive, work.account, self.looking()).await?;
-        let plan = self.between(work, &goal, &seen.id)?;
+        let plan = self.between(work, &frame, &seen.id)?;
         let unsure = carried_over(&plan, &seen);
         if unsure.is_empty() {
             return Ok(plan);
@@ -122,18 +127,13 @@ impl Restore {
         let mut looking = self.looking();
         looking.anew.extend(unsure);
         let seen = live::capture_from(work.session, work.archive, work.account, looking).await?;
-        self.between(work, &goal, &seen.id)
+        self.between(work, &frame, &seen.id)
     }
 
     /// Plans the way from the account as it was seen back to the goal, and has the plan checked.
-    fn between(&self, work: &Work<'_>, goal: &SnapshotId, seen: &SnapshotId) -> Result<Plan, Failure> {
-        let (goal, seen) = (work.archive.snapshot(goal)?, work.archive.snapshot(seen)?);
-        let plan = restore::plan(
-            &goal,
-            &seen,
-            &self.policy(work.account.identity().user_id),
-            &restore::lineage(work.archive)?,
-        )?;
+    fn between(&self, work: &Work<'_>, frame: &Frame, seen: &SnapshotId) -> Result<Plan, Failure> {
+        let (goal, seen) = (work.archive.snapshot(&frame.goal)?, work.archive.snapshot(seen)?);
+        let plan = frame.plan(work.archive, &goal, &seen, &self.policy(work.account.identity().user_id))?;
         let objections = restore::check_against(&plan, &goal, &seen)?;
         match objections.first() {
             None => Ok(plan),
@@ -154,7 +154,7 @@ impl Restore {
 
     fn policy(&self, me: u64) -> Policy {
         let objects = self.object.iter().map(|object| ObjectName::known(object.name)).collect();
-        Policy {
+        let mut policy = Policy {
             scope: Scope { objects, records: self.record.iter().cloned().collect() },
             related: self.related,
             delete_added: self.delete_added,
@@ -162,7 +162,10 @@ impl Restore {
             missing: if self.skip_incomplete { Missing::Skip } else { Missing::Empty },
             invite_users: self.invite_users,
             owner_fallback: self.owner_fallback.as_deref().map(|user| stand_in(user, me)),
-        }
+            ..Policy::default()
+        };
+        self.narrow.apply(&mut policy, me);
+        policy
     }
 
     /// Shows the plan, and unless only that was asked for, writes it.
@@ -194,7 +197,7 @@ fn carried_over(plan: &Plan, seen: &Manifest) -> Vec<&'static Object> {
 }
 
 /// The user a person means.
-fn stand_in(user: &str, me: u64) -> StandIn {
+pub(crate) fn stand_in(user: &str, me: u64) -> StandIn {
     match user.parse() {
         _ if user == "me" => StandIn::Id(me),
         Ok(id) => StandIn::Id(id),

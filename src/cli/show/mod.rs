@@ -4,6 +4,7 @@
 //! same fields, so the two cannot tell different stories.
 
 pub(crate) mod changes;
+pub(crate) mod conflicts;
 pub(crate) mod objects;
 pub(crate) mod plans;
 pub(crate) mod records;

@@ -8,7 +8,9 @@
 
 mod archive;
 mod assemble;
+mod authors;
 mod bodies;
+mod conflicts;
 mod custom;
 mod definitions;
 mod expel;
@@ -23,7 +25,7 @@ mod specimen;
 mod tests;
 mod updates;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -34,7 +36,9 @@ use crate::restore::cases::{Case, Cases, object_of, parent_key};
 use crate::restore::definitions::Definitions;
 use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
-use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
+use crate::restore::past::Between;
+use crate::restore::plan::{Action, ByNature, Conflict, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
+use crate::restore::planner::authors::Authors;
 use crate::restore::policy::{Policy, StandIn};
 use crate::restore::rules::Facts;
 use crate::restore::scope::{self, Chosen};
@@ -58,6 +62,9 @@ pub enum CannotPlan {
     /// The scope names a record that neither state has.
     #[error("neither the snapshot nor the account has {0}")]
     NoSuchRecord(RecordId),
+    /// No object that was asked for has such a field.
+    #[error("no field that a restore writes is called {0}")]
+    NoSuchField(String),
     /// Nobody in the account can take over.
     #[error("no user of the account is {0}")]
     NoSuchUser(String),
@@ -68,6 +75,18 @@ pub enum CannotPlan {
 
 /// Plans the writes that turn the account seen into the goal, as far as the policy asks for it.
 pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) -> Result<Plan, CannotPlan> {
+    plan_with(goal, None, seen, policy, lineage)
+}
+
+/// The same, knowing a state in between: what was edited again after it is a conflict, or only what happened until then
+/// is undone.
+pub fn plan_with<S: State>(
+    goal: &S,
+    between: Option<&Between<'_, S>>,
+    seen: &S,
+    policy: &Policy,
+    lineage: &Lineage,
+) -> Result<Plan, CannotPlan> {
     let (of, at) = (goal.manifest().source.company_id, seen.manifest().source.company_id);
     if of != at {
         return Err(CannotPlan::OtherAccount { goal: of, seen: at });
@@ -81,34 +100,35 @@ pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) ->
     }
     let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
     let links = Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?;
-    let facts = facts(goal, seen, &cases, &chosen, policy)?;
-    let stand_in = stand_in(seen, policy)?;
+    let stand_in = user(seen, policy.owner_fallback.as_ref())?;
     let mut planner = Planner {
         goal,
         seen,
         policy,
         then,
         now,
+        between,
+        versions: between.map_or_else(|| Ok(HashMap::new()), |between| between.versions(goal, &cases))?,
+        lineage,
         cases: &cases,
-        chosen: &chosen,
+        chosen,
         fields,
         links,
         stand_in,
-        facts,
+        by_user: user(seen, policy.by_user.as_ref())?,
+        authors: Authors::default(),
+        facts: Facts::default(),
         drafts: Vec::new(),
         said: Said::default(),
+        withheld: BTreeSet::new(),
     };
-    planner.unseen();
-    let makes = planner.makes();
-    planner.create(&makes);
-    planner.add_options();
-    planner.update_changed();
-    planner.delete_added();
-    planner.relink()?;
-    planner.relink_conditions()?;
-    planner.settle_values();
-    planner.expel()?;
-    planner.open_archived_parents()?;
+    if planner.by_user.is_some() {
+        planner.authors = Authors::since(goal, between, seen)?;
+    }
+    planner.know_fields()?;
+    planner.leave_alone()?;
+    planner.facts = facts(goal, seen, &cases, &planner.chosen, policy)?;
+    planner.draft()?;
     Ok(planner.assemble())
 }
 
@@ -118,6 +138,7 @@ struct Said {
     left_out: Vec<LeftOut>,
     by_nature: Vec<ByNature>,
     kept: Vec<Kept>,
+    conflicts: Vec<Conflict>,
 }
 
 /// A plan in the making.
@@ -127,15 +148,25 @@ struct Planner<'a, S> {
     policy: &'a Policy,
     then: Definitions,
     now: Definitions,
+    /// A state that tells what happened when.
+    between: Option<&'a Between<'a, S>>,
+    /// Versions that changed records had in between.
+    versions: HashMap<RecordId, Vec<Record>>,
+    lineage: &'a Lineage,
     cases: &'a Cases,
-    chosen: &'a Chosen,
+    chosen: Chosen,
     fields: Fields,
     links: Links<'a>,
     /// The user who takes over what belonged to users who are gone.
     stand_in: Option<Key>,
+    /// Only what this user changed.
+    by_user: Option<Key>,
+    authors: Authors,
     facts: Facts,
     drafts: Vec<Draft>,
     said: Said,
+    /// Fields of records that are there and stay as they are.
+    withheld: BTreeSet<(RecordId, String)>,
 }
 
 /// When a step is taken, as far as references leave it open.
@@ -182,6 +213,21 @@ impl<'a, S: State> Planner<'a, S> {
             links: &self.links,
             stand_in: self.stand_in.as_ref(),
         }
+    }
+
+    /// Drafts every step.
+    fn draft(&mut self) -> Result<(), CannotPlan> {
+        self.unseen();
+        let makes = self.makes();
+        self.create(&makes);
+        self.add_options();
+        self.update_changed();
+        self.delete_added();
+        self.relink()?;
+        self.relink_conditions()?;
+        self.settle_values();
+        self.expel()?;
+        Ok(self.open_archived_parents()?)
     }
 
     /// Says what could not be compared, as far as it was asked for.
@@ -264,8 +310,8 @@ impl<'a, S: State> Planner<'a, S> {
 }
 
 /// Finds the user whom the policy names.
-fn stand_in<S: State>(seen: &S, policy: &Policy) -> Result<Option<Key>, CannotPlan> {
-    let Some(named) = &policy.owner_fallback else { return Ok(None) };
+fn user<S: State>(seen: &S, named: Option<&StandIn>) -> Result<Option<Key>, CannotPlan> {
+    let Some(named) = named else { return Ok(None) };
     let users = ObjectName::known("users");
     let nobody = |who: String| CannotPlan::NoSuchUser(who);
     match named {
