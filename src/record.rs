@@ -39,6 +39,15 @@ impl Key {
         pair.map_or_else(|| Key::Text(text.into()), |(first, second)| Key::Pair(first, second))
     }
 
+    /// The parent that the key of a child names; `None` where it names none.
+    pub fn parent(&self) -> Option<Key> {
+        match self {
+            Key::Pair(parent, _) => Some(Key::Number(*parent)),
+            Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
+            Key::Number(_) => None,
+        }
+    }
+
     /// The key as bytes whose order is the order of keys.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
@@ -277,6 +286,13 @@ fn fields(row: &RawValue) -> Result<Fields<'_>, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_names_its_parent() {
+        assert_eq!(Key::Pair(7, 9).parent(), Some(Key::Number(7)));
+        assert_eq!(Key::parse("a-b:9").parent(), Some(Key::parse("a-b")));
+        assert_eq!(Key::Number(9).parent(), None);
+    }
 
     fn imported(row: &str) -> Record {
         Record::import(ObjectName::new("deals"), "id", row).expect("a record")

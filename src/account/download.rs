@@ -43,8 +43,7 @@ impl Account {
     ) -> Result<u64, Error> {
         let segments = address::segments(contents.path, None, Some(&key.to_string())).ok_or(Error::Gone)?;
         let request = reading(Version::V1, segments, Vec::new(), contents.price);
-        let spool = self.spooled(&request).await?;
-        hand_over(spool, into).map_err(|source| Error::Local { doing: "hand over what was downloaded", source })
+        hand_over(self.spooled(&request).await?, into)
     }
 
     /// Takes contents from an address that the service named in a row; the token does not go along, and nothing is paid.
@@ -53,22 +52,9 @@ impl Account {
         let _turn = self.turn().await;
         let mut tried = Tried::default();
         loop {
-            let came = match self.wire.follow(url.clone()).await {
-                Ok(response) => self.receive(response).await,
-                Err(broken) => Err(broken),
-            };
-            let came = match came {
-                Ok(Arrived::Whole(spool)) => {
-                    let handed = hand_over(spool, into);
-                    return handed.map_err(|source| Error::Local { doing: "hand over what was downloaded", source });
-                }
-                Ok(Arrived::Else(answer)) => Ok(answer),
-                Err(broken) => Err(broken),
-            };
-            match self.settle(came, false, &mut tried, Asked::One).await {
-                None => {}
-                Some(Err(error)) => return Err(error),
-                Some(Ok(answer)) => return Err(answer::failure(&answer, Asked::One)),
+            let begun = self.wire.follow(url.clone()).await;
+            if let Some(ended) = self.arrived(begun, &mut tried).await {
+                return ended.and_then(|spool| hand_over(spool, into));
             }
         }
     }
@@ -83,22 +69,30 @@ impl Account {
                 Ok(response) => reserved.learn(&exchange::limits(response.headers())),
                 Err(_) => drop(reserved),
             }
-            let came = match begun {
-                Ok(response) => self.receive(response).await,
-                Err(broken) => Err(broken),
-            };
-            let came = match came {
-                Ok(Arrived::Whole(spool)) => return Ok(spool),
-                Ok(Arrived::Else(answer)) => Ok(answer),
-                Err(broken) => Err(broken),
-            };
-            match self.settle(came, false, &mut tried, Asked::One).await {
-                None => {}
-                Some(Err(error)) => return Err(error),
-                // A success that is no download has been taken as one before.
-                Some(Ok(answer)) => return Err(answer::failure(&answer, Asked::One)),
+            if let Some(ended) = self.arrived(begun, &mut tried).await {
+                return ended;
             }
         }
+    }
+
+    /// How a try ended; `None` when it is worth another.
+    async fn arrived(
+        &self,
+        begun: Result<Response, Broken>,
+        tried: &mut Tried,
+    ) -> Option<Result<SpooledTempFile, Error>> {
+        let came = match begun {
+            Ok(response) => self.receive(response).await,
+            Err(broken) => Err(broken),
+        };
+        let came = match came {
+            Ok(Arrived::Whole(spool)) => return Some(Ok(spool)),
+            Ok(Arrived::Else(answer)) => Ok(answer),
+            Err(broken) => Err(broken),
+        };
+        let settled = self.settle(came, false, tried, Asked::One).await?;
+        // A success that is no download has been taken as one before.
+        Some(Err(settled.map_or_else(|error| error, |answer| answer::failure(&answer, Asked::One))))
     }
 
     /// Follows an answer to where the bytes are, and takes them in.
@@ -135,7 +129,11 @@ fn target(response: &Response) -> Option<Url> {
     response.url().join(location).ok()
 }
 
-fn hand_over(mut spool: SpooledTempFile, into: &mut (dyn Sink + Send)) -> io::Result<u64> {
+fn hand_over(spool: SpooledTempFile, into: &mut (dyn Sink + Send)) -> Result<u64, Error> {
+    pour(spool, into).map_err(|source| Error::Local { doing: "hand over what was downloaded", source })
+}
+
+fn pour(mut spool: SpooledTempFile, into: &mut (dyn Sink + Send)) -> io::Result<u64> {
     spool.rewind()?;
     let mut buffer = vec![0; 64 << 10];
     let mut handed = 0;

@@ -100,7 +100,7 @@ impl Ask<'_> {
     pub(super) fn asked(&self) -> Asked {
         // With one parent a call, its absence is the parent's; with many, the service leaves those that are gone out.
         let alone = matches!(self.object.listing, Listing::Under { .. } | Listing::Bulk { batch: 1, .. });
-        match (alone, self.object.retired) {
+        match (alone, self.object.is_removed()) {
             (true, true) => Asked::Retired,
             (true, false) => Asked::ListUnder,
             (false, _) => Asked::List,

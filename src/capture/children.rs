@@ -113,7 +113,7 @@ impl Run<'_> {
                     return Err(Trouble::Stop(stop));
                 }
                 // It says that this parent has none.
-                Err(Trouble::Gone) if object.retired => batch.parents.extend_from_slice(parents),
+                Err(Trouble::Gone) if object.is_removed() => batch.parents.extend_from_slice(parents),
                 Err(Trouble::Gone) => self.unread(object, parents, "the parent is gone")?,
                 Err(Trouble::Object(failure)) => self.unread_or_futile(object, parents, failure)?,
             }
@@ -156,7 +156,7 @@ impl Run<'_> {
     fn let_go(&self, object: &'static Object, roaming: Roaming) -> Result<(), Trouble> {
         let mut desk = self.desk();
         let progress = desk.notes.progress(object.name);
-        if object.retired && roaming.shown.is_empty() && !roaming.missing.is_empty() {
+        if object.is_removed() && roaming.shown.is_empty() && !roaming.missing.is_empty() {
             // Deleted one and all, or no longer answered for: the words of a refusal do not tell.
             progress.unread += roaming.missing.len() as u64;
             progress.gap("none is shown any more, which may mean that they are no longer offered".to_owned());

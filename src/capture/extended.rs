@@ -8,7 +8,6 @@
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
-use super::family::parent_of;
 use super::lists::Row;
 use super::run::{Run, Trouble};
 use super::shape;
@@ -35,7 +34,7 @@ impl Run<'_> {
                 Fate::Store(row) => complete.push(row),
                 Fate::Keep(record, reason) => {
                     let mut desk = self.desk();
-                    let parent = parent_of(&record.id().key).map(|parent| parent.to_string());
+                    let parent = record.id().key.parent().map(|parent| parent.to_string());
                     if !desk.writer.keep(record.id()).map_err(super::Error::from)? {
                         // Better without these fields than not at all; the next increment asks for them.
                         desk.take(object.name, std::slice::from_ref(&record))?;

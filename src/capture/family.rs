@@ -51,7 +51,7 @@ impl Run<'_> {
         let Some(field) = object.parent_field() else {
             for key in base.keys(&name)? {
                 let key = key?;
-                found.push((parent_of(&key), key));
+                found.push((key.parent(), key));
             }
             return Ok(found);
         };
@@ -251,15 +251,6 @@ pub(super) fn parents_a_call(object: &Object) -> usize {
     }
 }
 
-/// The parent that a child's key names.
-pub(super) fn parent_of(key: &Key) -> Option<Key> {
-    match key {
-        Key::Pair(parent, _) => Some(Key::Number(*parent)),
-        Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
-        Key::Number(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,12 +273,5 @@ mod tests {
         assert!(must_ask(&head(Some(3), true), 2, true) && must_ask(&head(None, true), 2, true));
         let alone = |name: &'static str| counter_alone(specimen::object(name));
         assert!(alone("dealMailMessages") && !alone("mailMessages") && !alone("dealFollowers"));
-    }
-
-    #[test]
-    fn a_child_names_its_parent() {
-        assert_eq!(parent_of(&Key::Pair(7, 9)), Some(Key::Number(7)));
-        assert_eq!(parent_of(&Key::parse("a-b:9")), Some(Key::parse("a-b")));
-        assert_eq!(parent_of(&Key::Number(9)), None);
     }
 }

@@ -5,8 +5,8 @@
 //! 410 does not offer them, which is known after one question.
 
 use super::object::{
-    Call, Deletions, Dml, Inline, Listing, Method, Object, Otherwise, Paging, Reference, Restore, Single, Version,
-    When, Write,
+    Call, Deletions, Dml, Inline, Listing, Method, Object, Otherwise, Paging, Reference, Removed, Restore, Single,
+    Version, When, Write,
 };
 
 /// Subscriptions of deals, recurring or in installments; a row without cadence is one in installments.
@@ -16,7 +16,7 @@ pub(super) static SUBSCRIPTIONS: Object = Object {
     path: "/subscriptions/find/{parent}",
     listing: Listing::Under { parents: &["deals", "archivedDeals"], counter: None, paging: Paging::One },
     price: 2,
-    retired: true,
+    removed: Removed::Everything,
     single: Some(Single { path: "/subscriptions/{id}", version: Version::V1, price: 2 }),
     references: &[
         Reference::to("deal_id", &["deals"]),
@@ -69,7 +69,7 @@ pub(super) static SUBSCRIPTION_PAYMENTS: Object = Object {
     path: "/subscriptions/{parent}/payments",
     listing: Listing::Under { parents: &["subscriptions"], counter: None, paging: Paging::Whole },
     price: 20,
-    retired: true,
+    removed: Removed::Everything,
     references: &[Reference {
         field: "subscription_id",
         to: super::Target::Record(&["subscriptions"]),
@@ -103,7 +103,7 @@ pub(super) static GLOBAL_MESSAGES: Object = Object {
     path: "/globalMessages",
     listing: Listing::Flat(Paging::Whole),
     price: 20,
-    retired: true,
+    removed: Removed::Everything,
     deletions: Deletions::Sweep,
     delete: Some(Call::v1(Method::Delete, "/globalMessages/{id}", 6)),
     dml: Dml { insert: false, update: false, delete: true },

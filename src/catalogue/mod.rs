@@ -36,7 +36,7 @@ mod workplace;
 pub use name::ObjectName;
 pub use object::{
     Call, Contents, Custom, Deletions, Dml, Encoding, Extended, Inline, KeyIn, Listing, Method, Object, Otherwise, Own,
-    Paging, Parts, Reference, Restore, Rows, Shape, Single, Target, Undelete, Version, When, Write,
+    Paging, Parts, Reference, Removed, Restore, Rows, Shape, Single, Target, Undelete, Version, When, Write,
 };
 pub use order::in_restore_order;
 pub use views::{Edge, VIEWS, View, find_view};

@@ -73,15 +73,12 @@ pub struct Object {
     pub undelete: &'static [Undelete],
     /// The other list a record can move to and back from without being deleted.
     pub twin: Option<&'static str>,
-    /// The service has removed the calls that write, or all: an account that does not answer them does not offer them.
-    pub removed: bool,
+    /// What of it the service has removed: an account that answers 404 or 410 there does not offer it.
+    pub removed: Removed,
     /// The call that moves a record into the archive, where being archived is no field: nothing brings it out again.
     pub archive: Option<Call>,
     /// Fields that are written under another name than they are read, as 0 or 1: name read, name written.
     pub flags: &'static [(&'static str, &'static str)],
-    /// True for calls that the service has taken out of its description: an account that answers 404 or 410 does not
-    /// offer them, and one question is enough to know.
-    pub retired: bool,
     /// Where a record goes that lacks certain fields.
     pub otherwise: Option<Otherwise>,
     /// A field that writes take and no list shows, filled from the records of another object.
@@ -139,10 +136,9 @@ impl Object {
         options: None,
         undelete: &[],
         twin: None,
-        removed: false,
+        removed: Removed::Nothing,
         archive: None,
         flags: &[],
-        retired: false,
         otherwise: None,
         inline: None,
         on_request: false,
@@ -184,6 +180,11 @@ impl Object {
         }
     }
 
+    /// Whether every call is out of the service's description, so that only old accounts may answer.
+    pub fn is_removed(&self) -> bool {
+        matches!(self.removed, Removed::Everything)
+    }
+
     /// Whether a record belongs to two parents and is listed under both: its own id is its key, and it names them.
     pub fn is_shared(&self) -> bool {
         matches!(self.listing, Listing::Under { .. }) && !self.is_under_parent() && self.to_parents().count() > 1
@@ -200,6 +201,17 @@ impl Object {
         let updated = self.update.map_or(&[][..], |write| write.fields);
         created.iter().chain(updated.iter().filter(|field| !created.contains(field))).copied()
     }
+}
+
+/// What of an object the service has taken out of its description.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// All is described and answers.
+    Nothing,
+    /// The calls that write.
+    Writes,
+    /// Every call: one question is enough to know that an account does not offer it.
+    Everything,
 }
 
 /// How a deletion shows.

@@ -4,8 +4,8 @@
 //! cost 10 and set by set 20 tokens more (api/objects.md, Facts that shape the whole table).
 
 use super::object::{
-    Call, Dml, Extended, KeyIn, Listing, Method, Object, Paging, Reference, Restore, Rows, Single, Target, Undelete,
-    Version, When, Write,
+    Call, Dml, Extended, KeyIn, Listing, Method, Object, Paging, Reference, Removed, Restore, Rows, Single, Target,
+    Undelete, Version, When, Write,
 };
 
 /// Permission sets; the list leaves out what they permit.
@@ -25,7 +25,7 @@ pub(super) static PERMISSION_SETS: Object = Object {
     }],
     // UNCONFIRMED: no description of the removed call is left; an account without it answers 404.
     update: Write::json(Call::v1(Method::Put, "/permissionSets/{id}", 10), &["name", "description", "contents"], &[]),
-    removed: true,
+    removed: Removed::Writes,
     dml: Dml::UPDATE,
     restore: Restore::MatchBy("name"),
     volatile: &["assignment_count"],
@@ -52,7 +52,7 @@ pub(super) static PERMISSION_SET_ASSIGNMENTS: Object = Object {
     references: &[Reference::to("user_id", &["users"])],
     // UNCONFIRMED: removed like the call that changes a set; roles still take the user so.
     create: Write::json(Call::v1(Method::Post, "/permissionSets/{parent}/assignments", 10), &["user_id"], &["user_id"]),
-    removed: true,
+    removed: Removed::Writes,
     dml: Dml::INSERT,
     computed: &["permission_set_id", "app", "admin"],
     limits: "access can be given only with an invitation today; the call that gave it to a user who is there was removed, \

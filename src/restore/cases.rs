@@ -101,7 +101,7 @@ impl Cases {
             let mut gone = Vec::new();
             for record in goal.records(&name)? {
                 let record = record?;
-                if parent_key(record.id()).is_some_and(|parent| parents.contains(&parent)) {
+                if record.id().key.parent().is_some_and(|parent| parents.contains(&parent)) {
                     gone.push(record);
                 }
             }
@@ -182,15 +182,6 @@ pub(super) fn places(id: &RecordId) -> Vec<RecordId> {
 /// The entry of a record's object.
 pub(super) fn object_of(id: &RecordId) -> Option<&'static Object> {
     catalogue::find(&id.object)
-}
-
-/// The key of the parent a row was listed under, if the row's key holds it.
-pub(super) fn parent_key(id: &RecordId) -> Option<Key> {
-    match &id.key {
-        Key::Pair(parent, _) => Some(Key::Number(*parent)),
-        Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
-        Key::Number(_) => None,
-    }
 }
 
 /// Which of the keys exist, found in one walk over the object's keys.

@@ -334,7 +334,7 @@ fn is_there(record: &Record) -> bool {
 
 /// Whether the record hangs on a row that only says that it is deleted: it is gone with that row.
 fn is_orphan<S: State>(seen: &S, id: &RecordId) -> Result<bool, archive::Error> {
-    let Some(key) = crate::restore::cases::parent_key(id) else { return Ok(false) };
+    let Some(key) = id.key.parent() else { return Ok(false) };
     for name in catalogue::find(&id.object).map_or(&[][..], Object::parents) {
         let parent = seen.find(&RecordId::new(ObjectName::known(name), key.clone()))?;
         if parent.is_some_and(|parent| !is_there(&parent)) {

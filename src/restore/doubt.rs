@@ -216,7 +216,7 @@ pub(super) async fn read(
     let row = match object.single {
         Some(_) => account.one(object, key).await?.and_then(|row| fields(&row)),
         None => {
-            let parent = parent(key).filter(|_| !object.parents().is_empty());
+            let parent = key.parent().filter(|_| !object.parents().is_empty());
             let rows = list(account, object, parent.as_ref()).await?;
             rows.into_iter().find(|row| identity(object, parent.as_ref(), row).is_some_and(|id| id.key == *key))
         }
@@ -233,7 +233,7 @@ pub(super) async fn under(
     let mut rows = list(account, object, Some(parent)).await?;
     // Rows that stand inside those of another object come with those of every parent.
     if matches!(object.listing, Listing::Within { .. }) {
-        let under = |row: &Map<String, Value>| identity(object, Some(parent), row).and_then(|id| self::parent(&id.key));
+        let under = |row: &Map<String, Value>| identity(object, Some(parent), row).and_then(|id| id.key.parent());
         rows.retain(|row| under(row).as_ref() == Some(parent));
     }
     Ok(rows)
@@ -341,15 +341,6 @@ fn newest_first(object: &'static Object) -> Vec<(&'static str, String)> {
 /// A row as fields.
 pub(super) fn fields(row: &RawValue) -> Option<Map<String, Value>> {
     serde_json::from_str(row.get()).ok()
-}
-
-/// The parent's key in the key of a row.
-pub(super) fn parent(key: &Key) -> Option<Key> {
-    match key {
-        Key::Pair(parent, _) => Some(Key::Number(*parent)),
-        Key::Text(text) => text.split_once(':').map(|(parent, _)| Key::parse(parent)),
-        Key::Number(_) => None,
-    }
 }
 
 #[cfg(test)]

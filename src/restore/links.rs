@@ -12,7 +12,7 @@ use crate::archive;
 use crate::catalogue::{self, KeyIn, Object, ObjectName, Restore, Shape, Target};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Cases, parent_key, places, present};
+use crate::restore::cases::{Cases, places, present};
 use crate::restore::conditions;
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::value_key;
@@ -36,7 +36,7 @@ pub(super) fn pointers(
     definitions: &Definitions,
 ) -> Vec<Pointer> {
     let mut found = Vec::new();
-    if let Some(key) = parent_key(id).filter(|_| !object.parents().is_empty()) {
+    if let Some(key) = id.key.parent().filter(|_| !object.parents().is_empty()) {
         found.push(Pointer { field: String::new(), objects: object.parents(), key });
     }
     for reference in object.references {

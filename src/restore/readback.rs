@@ -209,7 +209,7 @@ fn judged(
 
 /// A row in the form in which the archive keeps it.
 fn as_archived(object: &'static Object, record: &RecordId, row: &Map<String, Value>) -> Map<String, Value> {
-    let parent = crate::restore::cases::parent_key(record);
+    let parent = record.key.parent();
     let raw = serde_json::value::to_raw_value(row).ok();
     let read = raw.and_then(|raw| Record::read(home(object), parent.as_ref(), &raw).ok());
     read.map_or_else(|| row.clone(), |record| record.fields())

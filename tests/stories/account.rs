@@ -45,7 +45,7 @@ fn every_list_of_the_catalogue_is_served_to_its_end() {
     let account = world.account();
     world.run(async {
         // What was taken away has stories of its own.
-        for object in ALL.iter().filter(|object| !object.retired) {
+        for object in ALL.iter().filter(|object| !object.is_removed()) {
             let records = match object.listing {
                 Listing::Flat(_) | Listing::Within { .. } => walk(&account, object, &[]).await,
                 Listing::Bulk { batch, parents, .. } => {

@@ -23,7 +23,7 @@ fn a_first_snapshot_holds_every_record_of_the_account_and_nothing_else() {
     assert_holds_the_truth(&world, &first);
     for object in catalogue::ALL {
         let seen = contents(&first, object.name);
-        if object.on_request || object.retired {
+        if object.on_request || object.is_removed() {
             let known = matches!(seen.coverage, Coverage::LeftOut { .. } | Coverage::NotOffered { .. });
             assert!(known, "{}", object.name);
             continue;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::archive;
 use crate::catalogue::{self, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{parent_key, present};
+use crate::restore::cases::present;
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, LiveId, Reason, Stamp, Update};
 use crate::restore::planner::{Draft, Phase, Planner, home, place};
@@ -87,7 +87,7 @@ impl<S: State> Planner<'_, S> {
             };
             let parents = catalogue::find(&id.object).map_or(&[][..], Object::parents);
             for parent in parents.iter().filter_map(|name| catalogue::find(&ObjectName::known(name))) {
-                if let Some(key) = parent_key(id).filter(|_| home(parent).name != parent.name) {
+                if let Some(key) = id.key.parent().filter(|_| home(parent).name != parent.name) {
                     wanted.entry(parent.name).or_default().insert(key);
                 }
             }

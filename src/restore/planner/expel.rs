@@ -218,10 +218,7 @@ fn members<S: State>(state: &S, part: &'static Object, parents: &BTreeSet<Key>) 
     let Some(field) = member_field(part).filter(|_| !parents.is_empty() && state.contents(&name).is_some()) else {
         return Ok(members);
     };
-    let parent = |key: &Key| {
-        let id = RecordId::new(name.clone(), key.clone());
-        crate::restore::cases::parent_key(&id).filter(|parent| parents.contains(parent))
-    };
+    let parent = |key: &Key| key.parent().filter(|parent| parents.contains(parent));
     let in_key = matches!(part.key, KeyIn::ParentAnd(own) if own == field);
     if in_key {
         for key in state.keys(&name)? {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::archive;
 use crate::catalogue::{Inline, Listing, Object, ObjectName, Restore, find};
 use crate::record::{Key, RecordId};
-use crate::restore::cases::{Case, object_of, parent_key};
+use crate::restore::cases::{Case, object_of};
 use crate::restore::fill::{Fill, value_key};
 use crate::restore::links::Link;
 use crate::restore::plan::{LeftOut, Upload};
@@ -202,7 +202,7 @@ impl<S: State> Planner<'_, S> {
         if alone || matches!(object.listing, Listing::Flat(_) | Listing::Derived { .. }) {
             return None;
         }
-        let Some(key) = parent_key(id) else { return Some(Err("the snapshot does not name its parent".to_owned())) };
+        let Some(key) = id.key.parent() else { return Some(Err("the snapshot does not name its parent".to_owned())) };
         Some(match self.links.find(object.parents(), &key) {
             Link::Made(record) => Ok(Fill::IdOf(record)),
             Link::Live(key) => Ok(Fill::Is(crate::restore::fill::key_value(&key))),

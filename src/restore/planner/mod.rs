@@ -32,7 +32,7 @@ use serde_json::{Map, Value};
 use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Case, Cases, object_of, parent_key};
+use crate::restore::cases::{Case, Cases, object_of};
 use crate::restore::definitions::Definitions;
 use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
@@ -277,7 +277,7 @@ impl<'a, S: State> Planner<'a, S> {
             let object = object_of(id).expect("only records of known objects are deleted");
             // A deleted parent takes its parts with it.
             let parent = |name: &'static str| {
-                parent_key(id).is_some_and(|key| gone.contains(&RecordId::new(ObjectName::known(name), key)))
+                id.key.parent().is_some_and(|key| gone.contains(&RecordId::new(ObjectName::known(name), key)))
             };
             if !object.parents().iter().any(|name| parent(name)) {
                 let Some(Case::Added(live)) = self.cases.all.get(id) else { continue };
@@ -391,7 +391,7 @@ fn facts<S: State>(
             let id = RecordId::new(lines.clone(), key?);
             // A line that is missing and does not come back decides nothing.
             let lost = matches!(cases.all.get(&id), Some(Case::Deleted(_))) && !chosen.records.contains(&id);
-            if let Some(deal) = parent_key(&id).filter(|deal| deals.contains(deal) && !lost) {
+            if let Some(deal) = id.key.parent().filter(|deal| deals.contains(deal) && !lost) {
                 before.insert(deal);
             }
         }
@@ -400,7 +400,7 @@ fn facts<S: State>(
     if seen.contents(&lines).is_some() {
         for key in seen.keys(&lines)? {
             let id = RecordId::new(lines.clone(), key?);
-            let Some(deal) = parent_key(&id).filter(|deal| deals.contains(deal) && !before.contains(deal)) else {
+            let Some(deal) = id.key.parent().filter(|deal| deals.contains(deal) && !before.contains(deal)) else {
                 continue;
             };
             let goes = policy.delete_added && chosen.records.contains(&id);
@@ -414,7 +414,7 @@ fn facts<S: State>(
     facts.freed = facts.freed.difference(&after).cloned().collect();
     // Where the lines are what they were and the value is not, the value was evidently its own.
     let decides = |id: &RecordId| ["dealProducts", "dealDiscounts"].contains(&id.object.as_str());
-    let moved: BTreeSet<Key> = cases.all.keys().filter(|id| decides(id)).filter_map(parent_key).collect();
+    let moved: BTreeSet<Key> = cases.all.keys().filter(|id| decides(id)).filter_map(|id| id.key.parent()).collect();
     facts.by_lines = before.union(&after).filter(|deal| moved.contains(*deal)).cloned().collect();
     Ok(facts)
 }

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use crate::account::Account;
 use crate::catalogue::{Object, ObjectName};
 use crate::record::{Key, RecordId};
-use crate::restore::cases::{object_of, parent_key};
+use crate::restore::cases::object_of;
 use crate::restore::doubt;
 use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
@@ -191,7 +191,7 @@ fn made(plan: &Plan, journal: &Journal) -> HashMap<(String, Key), i64> {
                 }
             }
             (Action::Delete { live, .. }, Was::Done) => {
-                if let Some(under) = parent_key(&live.0) {
+                if let Some(under) = live.0.key.parent() {
                     *made.entry((live.0.object.to_string(), under)).or_default() -= 1;
                 }
             }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
 use crate::account::{Attached, Error};
+use crate::catalogue::Removed;
 use crate::record::Key;
 use crate::restore::doubt;
 use crate::restore::journal::Was;
@@ -78,7 +79,7 @@ impl Run<'_> {
             return Sent::Stopped(stop);
         }
         let unknown = matches!(error, Error::Gone | Error::Refused { status: 404 | 405 | 410 | 501, .. });
-        if request.object.removed && unknown {
+        if request.object.removed != Removed::Nothing && unknown {
             return Sent::Ended(request.ended(Was::Refused, "not offered: the service has removed this call"));
         }
         if let (Error::Gone, Verb::Update { .. }) = (&error, &request.verb) {

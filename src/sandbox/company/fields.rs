@@ -10,6 +10,7 @@ use crate::sandbox::company::facts::{ACTIVE_CURRENCIES, CURRENCIES, Company};
 use crate::sandbox::company::system::{self, System};
 use crate::sandbox::company::time::{self, DAY};
 use crate::sandbox::company::{rows, texts};
+use crate::sandbox::custom;
 
 /// A field as the rest of the generator needs it.
 #[derive(Clone, Debug)]
@@ -30,20 +31,6 @@ pub(super) struct Field {
 /// Names of the zones that time values carry, with the numbers the service has for them.
 pub(in crate::sandbox) const ZONES: &[(u64, &str)] =
     &[(318, "Europe/London"), (266, "Europe/Berlin"), (158, "America/New_York"), (237, "Asia/Tokyo")];
-
-/// The parts of an address in the v1 shape: suffixes of the field's key.
-const ADDRESS_PARTS: &[&str] = &[
-    "subpremise",
-    "street_number",
-    "route",
-    "sublocality",
-    "locality",
-    "admin_area_level_1",
-    "admin_area_level_2",
-    "country",
-    "postal_code",
-    "formatted_address",
-];
 
 /// Every field of the company, by kind.
 pub(super) fn of(company: &Company) -> Vec<(&'static str, Vec<Field>)> {
@@ -149,7 +136,7 @@ fn subfields(field: &Field) -> Value {
         "time" => &[("timezone_id", "int")],
         "timerange" => &[("until", "time"), ("timezone_id", "int")],
         "address" => {
-            return ADDRESS_PARTS.iter().map(|part| subfield(field, part, "varchar")).collect();
+            return custom::ADDRESS.iter().map(|part| subfield(field, part, "varchar")).collect();
         }
         _ => return Value::Null,
     };
