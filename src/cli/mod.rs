@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    check, completions, demo, diff, doctor, get, import, init, login, ls, man, objects, reindex, restore, sandbox,
-    show as show_command, snapshot, snapshots,
+    check, completions, demo, diff, doctor, get, import, init, login, ls, man, objects, reindex, restore, restores,
+    sandbox, show as show_command, snapshot, snapshots, undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -90,6 +90,12 @@ enum Command {
     /// Bring data back: plan, show, ask, write, verify
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
+    /// List the restores of the archive, plans that were only shown included
+    #[command(after_help = restores::EXAMPLES)]
+    Restores(restores::Restores),
+    /// Take a restore back; what was edited since stays
+    #[command(after_help = undo::EXAMPLES)]
+    Undo(undo::Undo),
     /// Check that the archive is what was written
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
@@ -125,6 +131,8 @@ impl Command {
             Command::Get(command) => command.run(session),
             Command::Diff(command) => command.run(session),
             Command::Restore(command) => command.run(session),
+            Command::Restores(command) => command.run(session),
+            Command::Undo(command) => command.run(session),
             Command::Check(command) => command.run(session),
             Command::Reindex(command) => command.run(session),
             Command::Objects(command) => command.run(session),

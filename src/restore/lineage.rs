@@ -10,11 +10,16 @@ use crate::restore::journal;
 
 /// Reads the lineage from every journal of the archive, finished or not: what was created exists.
 pub fn lineage(archive: &Archive) -> Result<Lineage, Error> {
-    let mut lineage = Lineage::default();
+    let mut journals = Vec::new();
     for name in archive.logs()? {
-        for entry in archive.read_log(&name)?.entries {
-            journal::identities(&entry).into_iter().for_each(|(old, new)| lineage.learn(old, new));
-        }
+        let entries = archive.read_log(&name)?.entries;
+        let begun = entries.first().and_then(|entry| entry.get("at")).map(ToString::to_string).unwrap_or_default();
+        let pairs: Vec<_> = entries.iter().flat_map(journal::identities).collect();
+        journals.push((begun, pairs));
     }
+    // A record that was made twice is where the later restore made it, and the names of journals have no order.
+    journals.sort();
+    let mut lineage = Lineage::default();
+    journals.into_iter().flat_map(|(_, pairs)| pairs).for_each(|(old, new)| lineage.learn(old, new));
     Ok(lineage)
 }

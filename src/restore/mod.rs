@@ -35,6 +35,7 @@ mod stamp;
 mod state;
 mod summary;
 mod translate;
+mod undo;
 mod verify;
 
 pub use check::{Objection, check, check_against};
@@ -52,3 +53,4 @@ pub use replay::{Error, Replayed, Site, Stop, replay};
 pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};
 pub use summary::{Counts, Summary};
+pub use undo::{Undone, undo};

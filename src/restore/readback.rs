@@ -208,7 +208,7 @@ fn judged(
 }
 
 /// A row in the form in which the archive keeps it.
-fn as_archived(object: &'static Object, record: &RecordId, row: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn as_archived(object: &'static Object, record: &RecordId, row: &Map<String, Value>) -> Map<String, Value> {
     let parent = record.key.parent();
     let raw = serde_json::value::to_raw_value(row).ok();
     let read = raw.and_then(|raw| Record::read(home(object), parent.as_ref(), &raw).ok());

@@ -23,4 +23,5 @@ mod restore_late;
 mod restore_parts;
 mod restore_people;
 mod restore_settings;
+mod restore_undo;
 mod sweep;

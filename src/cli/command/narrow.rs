@@ -108,7 +108,7 @@ fn later(session: &Session, archive: &Archive, goal: &SnapshotId) -> Result<Vec<
         return Ok(Vec::new());
     }
     for name in archive.logs()? {
-        let (journal, plan) = Journal::resume(archive, &name, session.clock())?;
+        let (journal, plan) = Journal::read(archive, &name, session.clock())?;
         if journal.standing() != Standing::Fresh {
             let seen = archive.snapshot(&plan.seen)?.manifest().sequence;
             manifests.retain(|manifest| manifest.sequence > seen);

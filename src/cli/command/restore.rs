@@ -5,29 +5,25 @@
 //! on later replays exactly what was shown.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::account::Allowance;
 use crate::archive::{Manifest, SnapshotId};
 use crate::capture;
 use crate::catalogue::{self, Object, ObjectName};
+use crate::cli::command::ending::Ending;
 use crate::cli::command::get::record_id;
+use crate::cli::command::live;
 use crate::cli::command::live::Looking;
 use crate::cli::command::narrow::{Frame, Narrow};
 use crate::cli::command::replay::Work;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::command::snapshot::object;
-use crate::cli::command::{consent, live};
 use crate::cli::complain::Failure;
-use crate::cli::config::allowance;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
-use crate::cli::show::plans::short;
 use crate::record::RecordId;
-use crate::restore::{self, Journal, Missing, Plan, Policy, Scope, StandIn, Standing};
+use crate::restore::{Missing, Plan, Policy, Scope, StandIn};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -72,12 +68,6 @@ pub(crate) struct Restore {
     /// Who owns what belonged to a user who is not in the account: a user's id or e-mail, or "me"
     #[arg(long, value_name = "USER")]
     owner_fallback: Option<String>,
-    /// Show the plan and keep it, but write nothing to the account
-    #[arg(long)]
-    dry_run: bool,
-    /// Write the plan to FILE, but nothing to the account
-    #[arg(long, value_name = "FILE")]
-    plan: Option<PathBuf>,
     /// Replay a plan: a file, or the beginning of the id of one that was kept
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
     from_plan: Option<String>,
@@ -87,29 +77,23 @@ pub(crate) struct Restore {
     /// Read the whole account again before planning, also what nothing says has changed
     #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
     full: bool,
-    /// Consent beforehand; for scripts
-    #[arg(long, short = 'y')]
-    yes: bool,
-    /// Send no write before the one before it was answered: slower, and easier to follow
-    #[arg(long)]
-    one_at_a_time: bool,
-    /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
-    #[arg(long, value_name = "SHARE", value_parser = allowance)]
-    budget: Option<Allowance>,
+    #[command(flatten)]
+    ending: Ending,
 }
 
 impl Restore {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
         wait(async {
-            let account = session.account(self.budget).await?;
-            let work = Work { session, archive: &archive, account: &account, one_at_a_time: self.one_at_a_time };
+            let account = session.account(self.ending.budget()).await?;
+            let work =
+                Work { session, archive: &archive, account: &account, one_at_a_time: self.ending.one_at_a_time() };
             let (plan, journal) = match (&self.from_plan, self.resume) {
                 (Some(name), _) => work.kept(name)?,
                 (None, true) => work.interrupted()?,
                 (None, false) => work.keep(self.make(&work).await?)?,
             };
-            self.go_on(&work, &plan, journal).await
+            self.ending.go_on(&work, &plan, journal, |_| Ok(())).await
         })
     }
 
@@ -134,16 +118,8 @@ impl Restore {
     fn between(&self, work: &Work<'_>, frame: &Frame, seen: &SnapshotId) -> Result<Plan, Failure> {
         let (goal, seen) = (work.archive.snapshot(&frame.goal)?, work.archive.snapshot(seen)?);
         let plan = frame.plan(work.archive, &goal, &seen, &self.policy(work.account.identity().user_id))?;
-        let objections = restore::check_against(&plan, &goal, &seen)?;
-        match objections.first() {
-            None => Ok(plan),
-            Some(first) => Err(Failure::new(
-                Exit::Failed,
-                "the plan did not pass its own check; nothing has been written",
-            )
-            .because(first)
-            .hint("this is a fault of pdbak: please report it with the output of \"pdbak restore --dry-run --json\"")),
-        }
+        work.check(&plan, &goal, &seen)?;
+        Ok(plan)
     }
 
     /// What is named is looked at whatever it costs: a comment that was edited or deleted shows nowhere else.
@@ -167,26 +143,6 @@ impl Restore {
         self.narrow.apply(&mut policy, me);
         policy
     }
-
-    /// Shows the plan, and unless only that was asked for, writes it.
-    async fn go_on(&self, work: &Work<'_>, plan: &Plan, mut journal: Journal) -> Result<Exit, Failure> {
-        let only_shown = self.dry_run || self.plan.is_some();
-        work.show(plan, only_shown || !self.yes)?;
-        if let Some(path) = &self.plan {
-            write_plan(plan, path)?;
-        }
-        if only_shown {
-            let name = self.plan.as_ref().map_or_else(|| short(plan), |path| path.display().to_string());
-            work.session.say(&format!("nothing has been written.  To go on: pdbak restore --from-plan {name}"));
-            return Ok(Exit::Done);
-        }
-        if let Standing::Partly { done } = journal.standing() {
-            work.session.say(&format!("going on after {done} of {} steps", plan.steps().len()));
-        }
-        // A plan without writes needs no consent to them.
-        let consent = consent::ask(plan, self.yes || plan.is_empty())?;
-        work.replay(plan, &mut journal, &consent).await
-    }
 }
 
 /// The objects that a plan would write without anybody having looked at all of their records just now.
@@ -203,10 +159,4 @@ pub(crate) fn stand_in(user: &str, me: u64) -> StandIn {
         Ok(id) => StandIn::Id(id),
         Err(_) => StandIn::Email(user.to_owned()),
     }
-}
-
-/// Writes a plan to a new file.
-fn write_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    fs::write(path, plan.to_json() + "\n")
-        .map_err(|error| Failure::from(error).while_doing(format_args!("write {}", path.display())))
 }

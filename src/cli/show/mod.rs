@@ -9,6 +9,7 @@ pub(crate) mod objects;
 pub(crate) mod plans;
 pub(crate) mod records;
 pub(crate) mod reports;
+pub(crate) mod restores;
 pub(crate) mod snapshots;
 
 use std::io::{self, Write};

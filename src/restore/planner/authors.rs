@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::archive;
 use crate::catalogue::ObjectName;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Case, object_of, parent_key};
+use crate::restore::cases::{Case, object_of};
 use crate::restore::fill::value_key;
 use crate::restore::past::Between;
 use crate::restore::plan::LeftOut;
@@ -74,7 +74,7 @@ impl Authors {
         let fields = row.fields();
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let time = text("time").replace('T', " ");
-        let (Some(parent), Some(actor)) = (parent_key(row.id()), fields.get("actor_user_id").and_then(value_key))
+        let (Some(parent), Some(actor)) = (row.id().key.parent(), fields.get("actor_user_id").and_then(value_key))
         else {
             return;
         };

@@ -11,43 +11,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::archive;
-use crate::catalogue::{self, Object, ObjectName, Restore};
+use crate::catalogue::{self, Object, ObjectName};
 use crate::record::{Record, RecordId};
 use crate::restore::CannotPlan;
 use crate::restore::cases::{Case, object_of, places};
-use crate::restore::fill::{Body, Fill};
-use crate::restore::links::is_custom;
+use crate::restore::fill::Fill;
+use crate::restore::links::{candidates, is_custom, pointers};
 use crate::restore::past::{Between, Witness};
 use crate::restore::plan::{Conflict, Kept, LeftOut};
+use crate::restore::planner::testimony::{Fate, Testimony, bind, custom, differs, drop_fields};
 use crate::restore::planner::updates::Delta;
 use crate::restore::planner::{Planner, home, is_archive};
 use crate::restore::policy::Side;
-use crate::restore::same::same;
+use crate::restore::rules;
+use crate::restore::same::is_empty;
 use crate::restore::state::State;
 
 /// A conflict about a whole record.
 const WHOLE: &str = "*";
-
-/// Fields that only make sense together: one that stays keeps the others.
-const TOGETHER: &[(&str, &[&str])] = &[
-    ("deals", &["pipeline_id", "stage_id"]),
-    ("deals", &["close_time", "lost_reason", "lost_time", "status", "won_time"]),
-    ("deals", &["currency", "value"]),
-    ("activities", &["deal_id", "lead_id", "project_id"]),
-    ("activities", &["due_date", "due_time"]),
-];
-
-/// What is done about one field that differs.
-#[derive(Clone, PartialEq, Debug)]
-enum Fate {
-    Write,
-    /// Nobody asked for it.
-    Leave,
-    /// Nothing tells who changed it.
-    Untold,
-    /// It was edited again; what it was in between.
-    Contested(Value),
-}
 
 impl<'a, S: State> Planner<'a, S> {
     /// Takes records off the list that nobody asked for, as far as a look at the whole record tells.
@@ -63,6 +44,38 @@ impl<'a, S: State> Planner<'a, S> {
             };
             if wanted {
                 self.chosen.records.insert(id);
+            }
+        }
+        self.spare()
+    }
+
+    /// Spares what was added and is to be deleted, where somebody has attached something to it later.
+    fn spare(&mut self) -> Result<(), archive::Error> {
+        let (Some(end), cases) = (self.end().filter(|_| self.policy.delete_added), self.cases) else { return Ok(()) };
+        let goes = |id: &&RecordId| matches!(cases.all.get(*id), Some(Case::Added(_)));
+        let going: BTreeSet<RecordId> = self.chosen.records.iter().filter(goes).cloned().collect();
+        let mut spared: BTreeMap<RecordId, RecordId> = BTreeMap::new();
+        for (id, case) in &cases.all {
+            let (Case::Added(live) | Case::Changed { live, .. }) = case else { continue };
+            // Who follows and who takes part is often the service's own doing, and means nothing alone.
+            let Some(object) = object_of(live.id()).filter(|object| object.update.is_some()) else { continue };
+            if self.chosen.records.contains(id) {
+                continue;
+            }
+            let then = self.then_at(end, live.id())?;
+            let old = then.map(|then| pointers(object, then.id(), &then.fields(), &self.now)).unwrap_or_default();
+            for new in pointers(object, live.id(), &live.fields(), &self.now) {
+                let later = !old.iter().any(|old| old.field == new.field && old.key == new.key);
+                let to = candidates(new.objects, &new.key).into_iter().find(|to| going.contains(to));
+                if let Some(to) = to.filter(|_| later) {
+                    spared.insert(to, live.id().clone());
+                }
+            }
+        }
+        for (id, by) in spared {
+            let attached = Value::String(format!("{by} was attached to it later"));
+            if self.contest(&id, WHOLE, [Value::Null, Value::Null, attached]) == Side::Account {
+                self.chosen.records.remove(&id);
             }
         }
         Ok(())
@@ -216,7 +229,24 @@ impl<'a, S: State> Planner<'a, S> {
             let field = if is_custom(field) { custom(field) } else { field.clone() };
             witness.fate(self, &field) == Fate::Write
         });
+        self.leave_linked(home, (goal.id(), live), delta);
         self.withheld.extend(stays.into_iter().map(|field| (goal.id().clone(), field)));
+    }
+
+    /// Leaves one link where a record must have one: what it points to goes with this plan, and takes the link along.
+    fn leave_linked(&mut self, home: &'static Object, (id, live): (&RecordId, &Record), delta: &mut Delta) {
+        let (links, now) = (rules::one_of(home.name), live.fields());
+        let stays = |name: &&str| match delta.body.get(*name) {
+            Some(fill) => !fill.clears(),
+            None => now.get(*name).is_some_and(|value| !is_empty(value)),
+        };
+        let clears = links.iter().any(|name| delta.body.get(*name).is_some_and(Fill::clears));
+        if !clears || links.iter().any(|name| stays(&name)) {
+            return;
+        }
+        delta.body.retain(|name, _| !links.contains(&name.as_str()));
+        let why = format!("it must have one of {}: what it has stays until that is deleted", links.join(", "));
+        self.said.kept.push(Kept { record: id.clone(), why });
     }
 
     /// Whether a record that cannot be changed may be replaced.
@@ -294,177 +324,4 @@ impl<'a, S: State> Planner<'a, S> {
     pub(super) fn is_withheld(&self, record: &RecordId, field: &str) -> bool {
         self.withheld.contains(&(record.clone(), field.to_owned()))
     }
-
-    /// Whether a field was asked for, by its key or by the name people know it by.
-    fn is_named(&self, home: &'static Object, field: &str) -> bool {
-        let wanted = &self.policy.fields;
-        if wanted.is_empty() {
-            return true;
-        }
-        let key = field.strip_prefix("custom_fields.").unwrap_or(field);
-        let code = key.get(..40).filter(|code| is_custom(code)).unwrap_or(key);
-        let code = self.code_then(home, code);
-        let name = home.custom.and_then(|custom| self.then.find(custom.fields, &code)).map(|field| &field.name);
-        wanted.iter().any(|wanted| {
-            *wanted == key || *wanted == code || name.is_some_and(|name| name.to_lowercase() == wanted.to_lowercase())
-        })
-    }
-
-    /// The key under which the goal has a custom field that may have another one today.
-    fn code_then(&self, home: &'static Object, today: &str) -> String {
-        let mut moved = self.fields.moved();
-        let old = home.custom.and_then(|custom| {
-            moved.find(|(id, key)| id.object.as_str() == custom.fields && *key == today).map(|(id, _)| id)
-        });
-        old.map_or_else(|| today.to_owned(), |id| id.key.to_string())
-    }
-}
-
-/// What is known of one record at three times.
-struct Testimony {
-    /// Its identity in the account.
-    id: RecordId,
-    home: &'static Object,
-    goal: Map<String, Value>,
-    /// As it was in between: at the end of the window, or its versions.
-    then: Vec<Map<String, Value>>,
-    now: Map<String, Value>,
-    /// Whether there is a window.
-    end: bool,
-}
-
-impl Testimony {
-    fn fate<S: State>(&self, planner: &Planner<'_, S>, field: &str) -> Fate {
-        if !planner.is_named(self.home, field) {
-            return Fate::Leave;
-        }
-        match planner.is_edit_of_user(&self.id, self.then.last().filter(|_| self.end).unwrap_or(&self.now), field) {
-            Some(true) => {}
-            Some(false) => return Fate::Leave,
-            None => return Fate::Untold,
-        }
-        let (goal, now) = (self.goal(planner, field), self.live(field));
-        let mut changed = false;
-        for then in &self.then {
-            let between = self.then(planner, then, field);
-            let stands = same(&between, &now) || self.is_today(planner, field, &between, &now);
-            let edited = !same(&goal, &between);
-            if edited && !stands {
-                return Fate::Contested(between);
-            }
-            changed |= edited;
-        }
-        // What changed only after the window is not what is undone.
-        if self.end && !changed { Fate::Leave } else { Fate::Write }
-    }
-
-    fn then<S: State>(&self, planner: &Planner<'_, S>, then: &Map<String, Value>, field: &str) -> Value {
-        match value(then, field) {
-            Value::Null => value(then, &self.renamed(planner, field)),
-            value => value,
-        }
-    }
-
-    /// Whether the value in between only means the same by another number.
-    fn is_today<S: State>(&self, planner: &Planner<'_, S>, field: &str, between: &Value, now: &Value) -> bool {
-        if field.starts_with("custom_fields.") {
-            return false;
-        }
-        let translated = planner.translator().field(self.home, field, between);
-        matches!(translated.fill, Some(Fill::Is(between)) if same(&between, now))
-    }
-
-    fn goal<S: State>(&self, planner: &Planner<'_, S>, field: &str) -> Value {
-        match value(&self.goal, field) {
-            Value::Null => value(&self.goal, &self.renamed(planner, field)),
-            value => value,
-        }
-    }
-
-    fn live(&self, field: &str) -> Value {
-        value(&self.now, field)
-    }
-
-    /// The field under the key it had in the goal.
-    fn renamed<S: State>(&self, planner: &Planner<'_, S>, field: &str) -> String {
-        let (before, key) = match field.strip_prefix("custom_fields.") {
-            Some(key) => ("custom_fields.", key),
-            None => ("", field),
-        };
-        let (code, rest) = key.split_at_checked(40).filter(|(code, _)| is_custom(code)).unwrap_or((key, ""));
-        format!("{before}{}{rest}", planner.code_then(self.home, code))
-    }
-}
-
-fn custom(code: &str) -> String {
-    format!("custom_fields.{code}")
-}
-
-fn value(fields: &Map<String, Value>, field: &str) -> Value {
-    let found = match field.strip_prefix("custom_fields.") {
-        Some(code) => fields.get("custom_fields").and_then(|custom| custom.get(code)),
-        None => fields.get(field),
-    };
-    found.cloned().unwrap_or_default()
-}
-
-/// Fields that only make sense together share the fate of the one that was edited again.
-fn bind(object: &str, fates: &mut BTreeMap<String, Fate>, witness: &Testimony) {
-    let contested = |fate: Option<&Fate>| matches!(fate, Some(Fate::Contested(_)));
-    for (_, fields) in TOGETHER.iter().filter(|(name, _)| *name == object) {
-        if fields.iter().any(|field| contested(fates.get(*field))) {
-            for field in *fields {
-                if let Some(fate) = fates.get_mut(*field).filter(|fate| **fate == Fate::Write) {
-                    *fate = Fate::Contested(witness.then.last().map_or(Value::Null, |then| value(then, field)));
-                }
-            }
-        }
-    }
-    // The parts of a flat custom field are one value.
-    let codes: Vec<String> = fates
-        .iter()
-        .filter(|(_, fate)| contested(Some(fate)))
-        .filter_map(|(field, _)| field.get(..40).filter(|code| is_custom(code)).map(str::to_owned))
-        .collect();
-    for (field, fate) in fates.iter_mut().filter(|(_, fate)| **fate == Fate::Write) {
-        if codes.iter().any(|code| field.starts_with(code.as_str())) {
-            *fate = Fate::Contested(witness.then.last().map_or(Value::Null, |then| value(then, field)));
-        }
-    }
-}
-
-/// Takes fields out of a body.
-fn drop_fields(body: &mut Body, stays: &[String]) {
-    for field in stays {
-        let Some(code) = field.strip_prefix("custom_fields.") else {
-            body.remove(field);
-            continue;
-        };
-        match body.get_mut("custom_fields") {
-            Some(Fill::Fields(parts)) => drop(parts.remove(code)),
-            Some(Fill::Is(Value::Object(parts))) => drop(parts.remove(code)),
-            _ => {}
-        }
-    }
-    let empty = |fill: &Fill| match fill {
-        Fill::Fields(parts) => parts.is_empty(),
-        Fill::Is(Value::Object(parts)) => parts.is_empty(),
-        _ => false,
-    };
-    if body.get("custom_fields").is_some_and(empty) {
-        body.remove("custom_fields");
-    }
-}
-
-/// Whether two versions of a record differ in something that can be written.
-fn differs(home: &'static Object, before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
-    if matches!(home.restore, Restore::Mirror(_)) {
-        return false;
-    }
-    let own = home.writable().any(|name| !same(&value(before, name), &value(after, name)));
-    let flat = |fields: &Map<String, Value>| -> Vec<(String, Value)> {
-        let custom = fields.iter().filter(|(name, value)| name.get(..40).is_some_and(is_custom) && !value.is_null());
-        custom.map(|(name, value)| (name.clone(), value.clone())).collect()
-    };
-    own || !same(&value(before, "custom_fields"), &value(after, "custom_fields")) || flat(before) != flat(after)
 }

@@ -21,6 +21,7 @@ mod price;
 mod relink;
 #[cfg(test)]
 mod specimen;
+mod testimony;
 #[cfg(test)]
 mod tests;
 mod updates;
