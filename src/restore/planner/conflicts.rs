@@ -241,7 +241,7 @@ impl<'a, S: State> Planner<'a, S> {
             None => now.get(*name).is_some_and(|value| !is_empty(value)),
         };
         let clears = links.iter().any(|name| delta.body.get(*name).is_some_and(Fill::clears));
-        if !clears || links.iter().any(|name| stays(&name)) {
+        if !clears || links.iter().any(|name| stays(name)) {
             return;
         }
         delta.body.retain(|name, _| !links.contains(&name.as_str()));
