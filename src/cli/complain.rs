@@ -183,6 +183,14 @@ impl From<restore::CannotPlan> for Failure {
     }
 }
 
+impl From<restore::Unfit> for Failure {
+    fn from(error: restore::Unfit) -> Failure {
+        Failure::from_error(Exit::Usage, &error).while_doing("read the edited plan; nothing has been written").hint(
+            "take whole steps or fields of updates out, or set a conflict's winner to \"snapshot\" or \"account\"",
+        )
+    }
+}
+
 impl From<restore::NoJournal> for Failure {
     fn from(error: restore::NoJournal) -> Failure {
         match error {

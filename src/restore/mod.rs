@@ -15,6 +15,7 @@ mod check;
 mod conditions;
 mod definitions;
 mod doubt;
+mod edited;
 mod fields;
 mod fill;
 mod journal;
@@ -39,6 +40,7 @@ mod undo;
 mod verify;
 
 pub use check::{Objection, check, check_against};
+pub use edited::{Unfit, review};
 pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::lineage;

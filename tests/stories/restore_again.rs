@@ -193,3 +193,39 @@ fn what_one_user_changed_is_undone_where_the_data_tells_and_the_rest_is_said() {
     ran(&world, &[&window[..], &["me", "--yes"]].concat(), 0);
     assert_eq!(deal(&world, deals[0])["title"], before["title"]);
 }
+
+#[test]
+fn an_edited_plan_may_decide_conflicts_and_take_fields_out_and_nothing_else() {
+    let (world, deals) = world();
+    let before = deal(&world, deals[0]);
+    let goal = snapshot(&world);
+    edit(&world, deals[0], json!({"title": "import", "probability": 7}));
+    edit(&world, deals[1], json!({"title": "import"}));
+    snapshot(&world);
+    edit(&world, deals[0], json!({"title": "by hand"}));
+    ran(&world, &["restore", &goal, "--plan", "plan.json"], 0);
+    let path = world.path("plan.json");
+    let plan = std::fs::read_to_string(&path).expect("the plan");
+    let mut plan: Value = serde_json::from_str(&plan).expect("JSON");
+    let write = |plan: &Value| std::fs::write(&path, plan.to_string()).expect("a file");
+
+    let steps = plan["steps"].as_array().expect("steps").clone();
+    let about = |id: u64| {
+        let record = json!(format!("deals/{id}"));
+        steps.iter().position(|step| step["action"]["record"] == record).expect("a step")
+    };
+    let mut wrong = plan.clone();
+    wrong["steps"][about(deals[1])]["action"]["body"]["title"] = json!({"is": "mine"});
+    write(&wrong);
+    let refused = ran(&world, &["restore", "--from-plan", "plan.json", "--yes"], 2);
+    assert!(refused.stderr.contains("fields can only be taken out"), "{}", refused.stderr);
+
+    // The conflict goes to the snapshot, and the other deal stays as it is.
+    plan["conflicts"][0]["winner"] = json!("snapshot");
+    plan["steps"].as_array_mut().expect("steps").remove(about(deals[1]));
+    write(&plan);
+    ran(&world, &["restore", "--from-plan", "plan.json", "--yes"], 0);
+    let after = deal(&world, deals[0]);
+    assert_eq!((&after["title"], &after["probability"]), (&before["title"], &before["probability"]));
+    assert_eq!(deal(&world, deals[1])["title"], json!("import"));
+}

@@ -73,6 +73,19 @@ impl Narrow {
 }
 
 impl Frame {
+    /// The frame of a plan that was made before.
+    pub(crate) fn of(plan: &Plan) -> Result<Frame, Failure> {
+        let past = match &plan.past {
+            Some(Past::Undone(_)) => {
+                return Err(Failure::usage("a plan that takes a restore back cannot be edited")
+                    .hint("run \"pdbak undo RESTORE\" with --theirs or --ours instead"));
+            }
+            Some(past) => past.clone(),
+            None => Past::Between(Vec::new()),
+        };
+        Ok(Frame { goal: plan.goal.clone(), past })
+    }
+
     /// Plans with what is known of the time in between.
     pub(crate) fn plan(
         &self,

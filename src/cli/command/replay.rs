@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::account::{Account, Consent};
 use crate::archive::{Archive, Snapshot};
+use crate::cli::command::narrow::Frame;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -37,7 +38,12 @@ impl Work<'_> {
         if let Ok(text) = fs::read_to_string(name) {
             let plan = Plan::from_json(&text)
                 .map_err(|error| Failure::usage(error).while_doing(format_args!("read {name}")))?;
-            return self.keep(plan);
+            let kept = plan.digest()[..16].to_owned();
+            // What pdbak has written itself is kept; anything else was edited.
+            return match self.archive.logs()?.contains(&kept) {
+                true => self.open(&kept),
+                false => self.keep(self.reviewed(&plan)?),
+            };
         }
         let mut found = self.archive.logs()?;
         found.retain(|log| log.starts_with(name));
@@ -48,6 +54,15 @@ impl Work<'_> {
             _ => Err(Failure::usage(format!("{} kept plans begin with {name}", found.len()))
                 .hint("give more letters of the plan's id to \"pdbak restore --from-plan\"")),
         }
+    }
+
+    /// A plan that somebody has edited, as far as it may be replayed.
+    fn reviewed(&self, edited: &Plan) -> Result<Plan, Failure> {
+        let (goal, seen) = (self.archive.snapshot(&edited.goal)?, self.archive.snapshot(&edited.seen)?);
+        let frame = Frame::of(edited)?;
+        let plan = restore::review(edited, |policy| frame.plan(self.archive, &goal, &seen, policy))?;
+        self.check(&plan, &goal, &seen)?;
+        Ok(plan)
     }
 
     /// The newest restore that was begun and not ended.
@@ -98,7 +113,7 @@ impl Work<'_> {
             None => Ok(()),
             Some(first) => Err(Failure::new(
                 Exit::Failed,
-                "the plan did not pass its own check; nothing has been written",
+                "the plan did not pass the check; nothing has been written",
             )
             .because(first)
             .hint(

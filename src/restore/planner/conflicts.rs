@@ -15,11 +15,12 @@ use crate::catalogue::{self, Object, ObjectName};
 use crate::record::{Record, RecordId};
 use crate::restore::CannotPlan;
 use crate::restore::cases::{Case, object_of, places};
+use crate::restore::edited::drop_fields;
 use crate::restore::fill::Fill;
 use crate::restore::links::{candidates, is_custom, pointers};
 use crate::restore::past::{Between, Witness};
 use crate::restore::plan::{Conflict, Kept, LeftOut};
-use crate::restore::planner::testimony::{Fate, Testimony, bind, custom, differs, drop_fields};
+use crate::restore::planner::testimony::{Fate, Testimony, bind, custom, differs};
 use crate::restore::planner::updates::Delta;
 use crate::restore::planner::{Planner, home, is_archive};
 use crate::restore::policy::Side;
@@ -241,7 +242,7 @@ impl<'a, S: State> Planner<'a, S> {
             None => now.get(*name).is_some_and(|value| !is_empty(value)),
         };
         let clears = links.iter().any(|name| delta.body.get(*name).is_some_and(Fill::clears));
-        if !clears || links.iter().any(|name| stays(name)) {
+        if !clears || links.iter().any(stays) {
             return;
         }
         delta.body.retain(|name, _| !links.contains(&name.as_str()));

@@ -17,7 +17,7 @@ mod expel;
 #[cfg(test)]
 mod laws;
 mod makes;
-mod price;
+pub(super) mod price;
 mod relink;
 #[cfg(test)]
 mod specimen;

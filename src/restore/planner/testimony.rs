@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::catalogue::{Object, Restore};
 use crate::record::RecordId;
-use crate::restore::fill::{Body, Fill};
+use crate::restore::fill::Fill;
 use crate::restore::links::is_custom;
 use crate::restore::planner::Planner;
 use crate::restore::same::same;
@@ -143,29 +143,6 @@ pub(super) fn bind(object: &str, fates: &mut BTreeMap<String, Fate>, witness: &T
         if codes.iter().any(|code| field.starts_with(code.as_str())) {
             *fate = Fate::Contested(witness.then.last().map_or(Value::Null, |then| value(then, field)));
         }
-    }
-}
-
-/// Takes fields out of a body.
-pub(super) fn drop_fields(body: &mut Body, stays: &[String]) {
-    for field in stays {
-        let Some(code) = field.strip_prefix("custom_fields.") else {
-            body.remove(field);
-            continue;
-        };
-        match body.get_mut("custom_fields") {
-            Some(Fill::Fields(parts)) => drop(parts.remove(code)),
-            Some(Fill::Is(Value::Object(parts))) => drop(parts.remove(code)),
-            _ => {}
-        }
-    }
-    let empty = |fill: &Fill| match fill {
-        Fill::Fields(parts) => parts.is_empty(),
-        Fill::Is(Value::Object(parts)) => parts.is_empty(),
-        _ => false,
-    };
-    if body.get("custom_fields").is_some_and(empty) {
-        body.remove("custom_fields");
     }
 }
 
