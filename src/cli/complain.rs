@@ -210,12 +210,22 @@ impl From<restore::CannotPlan> for Failure {
             CannotPlan::UnknownObject(_) => {
                 Failure::from_error(Exit::Usage, &error).hint("run \"pdbak objects\" to see what they are called")
             }
+            CannotPlan::NoSuchField(_) => Failure::from_error(Exit::Usage, &error)
+                .hint("\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals; the other objects likewise"),
             CannotPlan::NoSuchUser(_) => {
                 Failure::from_error(Exit::Usage, &error).hint("run \"pdbak ls latest users\" to see who is there")
             }
             CannotPlan::NoSuchRecord(_) => Failure::from_error(Exit::Usage, &error)
                 .hint("run \"pdbak ls SNAPSHOT OBJECT\" to find the record's id"),
         }
+    }
+}
+
+impl From<restore::Unfit> for Failure {
+    fn from(error: restore::Unfit) -> Failure {
+        Failure::from_error(Exit::Usage, &error).while_doing("read the edited plan; nothing has been written").hint(
+            "take whole steps or fields of updates out, or set a conflict's winner to \"snapshot\" or \"account\"",
+        )
     }
 }
 

@@ -24,7 +24,7 @@ use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
     bundle, check, completions, demo, diff, doctor, drill, get, import, init, login, ls, man, objects, offsite,
-    reindex, restore, sandbox, show as show_command, snapshot, snapshots,
+    reindex, restore, restores, sandbox, show as show_command, snapshot, snapshots, undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -91,6 +91,12 @@ enum Command {
     /// Bring data back: plan, show, ask, write, verify
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
+    /// List the restores of the archive, plans that were only shown included
+    #[command(after_help = restores::EXAMPLES)]
+    Restores(restores::Restores),
+    /// Take a restore back; what was edited since stays
+    #[command(after_help = undo::EXAMPLES)]
+    Undo(undo::Undo),
     /// Restore a snapshot into an empty account on this machine, and score what came back
     #[command(after_help = drill::EXAMPLES)]
     Drill(drill::Drill),
@@ -135,6 +141,8 @@ impl Command {
             Command::Get(command) => command.run(session),
             Command::Diff(command) => command.run(session),
             Command::Restore(command) => command.run(session),
+            Command::Restores(command) => command.run(session),
+            Command::Undo(command) => command.run(session),
             Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
             Command::Reindex(command) => command.run(session),

@@ -349,7 +349,7 @@ fn is_orphan<S: State>(seen: &S, id: &RecordId) -> Result<bool, archive::Error> 
 }
 
 /// What a step does to its record: each may be done once.
-fn role(step: &Step) -> String {
+pub(super) fn role(step: &Step) -> String {
     let role = match (&step.action, &step.reason) {
         (Action::Create(_) | Action::Revive { .. }, _) => "make",
         (Action::Delete { .. }, _) => "delete",

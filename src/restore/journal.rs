@@ -55,6 +55,8 @@ pub enum Standing {
     InDoubt(StepNumber),
     /// Every step has ended and the report is written.
     Complete,
+    /// It was taken back before its end: nobody goes on with it.
+    TakenBack,
 }
 
 /// What is about to be sent.
@@ -119,7 +121,8 @@ pub(super) enum Was {
 
 /// The record of one replay.
 pub struct Journal {
-    log: Log,
+    /// None while it is only looked at.
+    log: Option<Log>,
     clock: Clock,
     name: String,
     digest: String,
@@ -135,6 +138,10 @@ pub struct Journal {
     claimed: HashSet<RecordId>,
     rows: HashMap<RecordId, Map<String, Value>>,
     report: Option<Report>,
+    /// The journal of the restore that took this one back.
+    undone: Option<String>,
+    /// When it was begun.
+    begun: DateTime<Utc>,
     /// What all runs have cost so far.
     spent: Cost,
 }
@@ -148,27 +155,37 @@ impl Journal {
             return Err(NoJournal::Begun(name));
         }
         let mut log = archive.create_log(&name)?;
-        log.append(&json!({"entry": "plan", "at": clock.now(), "digest": digest, "plan": plan}))?;
-        Ok(Journal::new(log, clock, name, digest))
+        let at = clock.now();
+        log.append(&json!({"entry": "plan", "at": at, "digest": digest, "plan": plan}))?;
+        Ok(Journal::new(Some(log), clock, (name, digest), at))
     }
 
     /// Opens the journal of an earlier replay; answers its plan too.
     pub fn resume(archive: &Archive, name: &str, clock: Clock) -> Result<(Journal, Plan), NoJournal> {
-        let damaged = |fact: String| NoJournal::Damaged { name: name.to_owned(), fact };
         // Opened before it is read: what another run appends meanwhile shows by its length.
         let log = archive.open_log(name)?;
+        let (mut journal, plan) = Journal::read(archive, name, clock)?;
+        journal.log = Some(log);
+        Ok((journal, plan))
+    }
+
+    /// Reads the journal of an earlier replay, to look at it.
+    pub fn read(archive: &Archive, name: &str, clock: Clock) -> Result<(Journal, Plan), NoJournal> {
+        let damaged = |fact: String| NoJournal::Damaged { name: name.to_owned(), fact };
         let entries = archive.read_log(name)?.entries;
         let (first, rest) = entries.split_first().ok_or_else(|| damaged("it is empty".to_owned()))?;
         let plan = first.get("plan").ok_or_else(|| damaged("it does not begin with a plan".to_owned()))?;
         let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| damaged(error.to_string()))?;
-        let mut journal = Journal::new(log, clock, name.to_owned(), plan.digest());
+        let begun = first.get("at").cloned().unwrap_or_default();
+        let begun = serde_json::from_value(begun).map_err(|error| damaged(error.to_string()))?;
+        let mut journal = Journal::new(None, clock, (name.to_owned(), plan.digest()), begun);
         for entry in rest {
             journal.learn(entry).map_err(|error| damaged(error.to_string()))?;
         }
         Ok((journal, plan))
     }
 
-    fn new(log: Log, clock: Clock, name: String, digest: String) -> Journal {
+    fn new(log: Option<Log>, clock: Clock, (name, digest): (String, String), begun: DateTime<Utc>) -> Journal {
         Journal {
             log,
             clock,
@@ -183,13 +200,15 @@ impl Journal {
             now: HashMap::new(),
             rows: HashMap::new(),
             report: None,
+            undone: None,
+            begun,
             spent: Cost::default(),
         }
     }
 
     /// Whether nobody else has gone on with it since it was opened.
     pub(super) fn is_current(&self) -> Result<bool, archive::Error> {
-        self.log.is_current()
+        self.log.as_ref().map_or(Ok(true), Log::is_current)
     }
 
     /// The name under which it can be resumed.
@@ -210,11 +229,29 @@ impl Journal {
     /// Where the replay stands.
     pub fn standing(&self) -> Standing {
         match (self.doubt.keys().next(), &self.report, self.ended.len()) {
+            (_, None, _) if self.undone.is_some() => Standing::TakenBack,
             (Some(step), _, _) => Standing::InDoubt(*step),
             (None, Some(_), _) => Standing::Complete,
             (None, None, 0) => Standing::Fresh,
             (None, None, done) => Standing::Partly { done },
         }
+    }
+
+    /// When it was begun.
+    pub fn begun(&self) -> DateTime<Utc> {
+        self.begun
+    }
+
+    /// The restore that took this one back, if one did.
+    pub fn undone(&self) -> Option<&str> {
+        self.undone.as_deref()
+    }
+
+    /// Writes down that a restore takes this one back: nobody goes on with it.
+    pub fn take_back(&mut self, by: &str) -> Result<(), archive::Error> {
+        self.append(&json!({"entry": "undone", "at": self.clock.now(), "by": by}))?;
+        self.undone = Some(by.to_owned());
+        Ok(())
     }
 
     /// How many steps have ended.
@@ -224,6 +261,11 @@ impl Journal {
 
     pub(super) fn ended(&self, step: StepNumber) -> Option<&Outcome> {
         self.ended.get(&step)
+    }
+
+    /// Whether a request of the step ever left.
+    pub(super) fn has_sent(&self, step: StepNumber) -> bool {
+        self.sent.contains(&step)
     }
 
     /// Requests whose outcome is not known, and when they were about to leave.
@@ -261,7 +303,7 @@ impl Journal {
         let entry = json!({
             "entry": "turn", "at": at, "spent": self.spent, "outcomes": self.unwritten, "intents": intents,
         });
-        self.log.append(&entry)?;
+        self.append(&entry)?;
         self.unwritten.clear();
         self.expect(at, intents);
         Ok(())
@@ -287,11 +329,25 @@ impl Journal {
         self.clock
     }
 
-    /// Ends the journal.
-    pub(super) fn seal(&mut self, report: &Report) -> Result<(), archive::Error> {
-        self.log.append(&json!({"entry": "report", "report": report}))?;
+    /// Ends the journal. Rows that were read back otherwise than they were answered are kept: a later step may have
+    /// changed them, and taking the restore back begins there.
+    pub(super) fn seal(
+        &mut self,
+        report: &Report,
+        rows: HashMap<RecordId, Map<String, Value>>,
+    ) -> Result<(), archive::Error> {
+        let other: Vec<(RecordId, Map<String, Value>)> =
+            rows.into_iter().filter(|(record, row)| self.rows.get(record) != Some(row)).collect();
+        let after: BTreeMap<String, &Map<String, Value>> =
+            other.iter().map(|(record, row)| (record.to_string(), row)).collect();
+        self.append(&json!({"entry": "report", "report": report, "after": after}))?;
+        self.rows.extend(other);
         self.report = Some(report.clone());
         Ok(())
+    }
+
+    fn append(&mut self, entry: &Value) -> Result<(), archive::Error> {
+        self.log.as_mut().expect("who only looks at a journal writes nothing").append(entry)
     }
 
     fn learn(&mut self, entry: &Value) -> Result<(), serde_json::Error> {
@@ -305,7 +361,13 @@ impl Journal {
                 outcomes.into_iter().for_each(|outcome| self.take(outcome));
                 self.expect(at, intents);
             }
-            Some("report") => self.report = Some(serde_json::from_value(field("report"))?),
+            Some("report") => {
+                self.report = Some(serde_json::from_value(field("report"))?);
+                let after: Option<BTreeMap<String, Map<String, Value>>> = serde_json::from_value(field("after"))?;
+                let after = after.into_iter().flatten();
+                self.rows.extend(after.filter_map(|(id, row)| Some((RecordId::parse(&id)?, row))));
+            }
+            Some("undone") => self.undone = field("by").as_str().map(str::to_owned),
             _ => {}
         }
         Ok(())

@@ -56,16 +56,19 @@ pub fn carried(archive: &Archive, from: u64, to: u64) -> Result<Carried, Error> 
     Ok(carried)
 }
 
-/// Every old and new identity that the journals between two companies tell.
+/// Every old and new identity that the journals between two companies tell, the earlier restores first.
 fn each(archive: &Archive, between: (u64, u64), tell: &mut dyn FnMut(RecordId, RecordId)) -> Result<(), Error> {
+    let mut journals = Vec::new();
     for name in archive.logs()? {
         let entries = archive.read_log(&name)?.entries;
         if entries.first().is_some_and(|first| companies(first) == Some(between)) {
-            for entry in entries {
-                journal::identities(&entry).into_iter().for_each(|(old, new)| tell(old, new));
-            }
+            let begun = entries.first().and_then(|first| first.get("at")).map(ToString::to_string).unwrap_or_default();
+            journals.push((begun, entries.iter().flat_map(journal::identities).collect::<Vec<_>>()));
         }
     }
+    // A record that was made twice is where the later restore made it, and the names of journals have no order.
+    journals.sort();
+    journals.into_iter().flat_map(|(_, pairs)| pairs).for_each(|(old, new)| tell(old, new));
     Ok(())
 }
 

@@ -15,12 +15,14 @@ mod check;
 mod conditions;
 mod definitions;
 mod doubt;
+mod edited;
 mod elsewhere;
 mod fields;
 mod fill;
 mod journal;
 mod lineage;
 mod links;
+mod past;
 mod plan;
 mod planner;
 mod policy;
@@ -35,20 +37,24 @@ mod stamp;
 mod state;
 mod summary;
 mod translate;
+mod undo;
 mod verify;
 
 pub use check::{Objection, check, check_against};
+pub use edited::{Unfit, review};
 pub use elsewhere::{Entry, Fate, Mapping, NotAMapping, propose};
 pub use fill::{Body, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::{Carried, carried, lineage};
+pub use past::{Between, Past, Witness};
 pub use plan::{
-    Action, AddOptions, ByNature, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
+    Action, AddOptions, ByNature, Conflict, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
     SideEffects, Stamp, Step, StepNumber, Update, Upload,
 };
-pub use planner::{CannotPlan, plan, plan_elsewhere};
-pub use policy::{Missing, Policy, Scope, StandIn};
+pub use planner::{CannotPlan, plan, plan_elsewhere, plan_with};
+pub use policy::{Missing, Policy, Scope, Side, StandIn};
 pub use replay::{Error, Replayed, Site, Stop, replay, replay_between};
 pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};
 pub use summary::{Counts, Summary};
+pub use undo::{Undone, undo};

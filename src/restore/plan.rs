@@ -9,12 +9,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::archive::{BlobRef, SnapshotId};
 use crate::catalogue::ObjectName;
 use crate::record::RecordId;
 use crate::restore::fill::{Body, Fill, text};
-use crate::restore::policy::Policy;
+use crate::restore::past::Past;
+use crate::restore::policy::{Policy, Side};
 
 /// The version of the plan's JSON form.
 pub(super) const FORMAT: u32 = 1;
@@ -47,6 +49,9 @@ pub struct Plan {
     /// The company of the goal, where it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u64>,
+    /// A state between the two that tells what happened when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<Past>,
     /// What was asked.
     pub policy: Policy,
     /// The writes, in the order in which they are sent.
@@ -57,6 +62,9 @@ pub struct Plan {
     pub by_nature: Vec<ByNature>,
     /// What looks different and is kept on purpose.
     pub kept: Vec<Kept>,
+    /// Values that were edited again after what is undone, and who wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
     /// Keys of today by the fields of the goal that have another one now: `dealFields/<key>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, String>,
@@ -320,6 +328,25 @@ pub struct Kept {
     pub why: String,
 }
 
+/// A value that was edited again after what is undone.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conflict {
+    /// The record as the goal names it; of an added one, as the account does.
+    #[serde(with = "text")]
+    pub record: RecordId,
+    /// The field; custom ones as `custom_fields.<code>`; `*` for the whole record.
+    pub field: String,
+    /// What the goal has.
+    pub goal: Value,
+    /// What it was in between.
+    pub between: Value,
+    /// What the account has.
+    pub account: Value,
+    /// Who wins.
+    pub winner: Side,
+}
+
 /// What the writes may set off in the account.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -418,6 +445,18 @@ impl Plan {
     /// What the writes may set off.
     pub fn side_effects(&self) -> &SideEffects {
         &self.side_effects
+    }
+
+    /// Conflicts in which the account keeps what it has.
+    pub fn conflicts_kept(&self) -> impl Iterator<Item = &Conflict> {
+        self.conflicts.iter().filter(|conflict| conflict.winner == Side::Account)
+    }
+
+    /// Whether only some of what differs from the goal was asked for: then the rest says nothing about the restore.
+    pub(super) fn is_partial(&self) -> bool {
+        let policy = &self.policy;
+        let window = matches!(self.past, Some(Past::Until(_) | Past::Undone(_)));
+        window || !policy.fields.is_empty() || policy.by_user.is_some()
     }
 
     /// Whether there is nothing to write.

@@ -1,6 +1,6 @@
 //! What is asked of a restore.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,35 @@ pub struct Policy {
     /// In another company: also make webhooks, which call the receivers of the first one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub with_webhooks: bool,
+    /// Only these fields, by name or key, of records that are there; every field when empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub fields: BTreeSet<String>,
+    /// Only what this user changed, where the data tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_user: Option<StandIn>,
+    /// Who wins where a value was edited again.
+    #[serde(default, skip_serializing_if = "Side::is_account")]
+    pub conflicts: Side,
+    /// Who wins in single cases: by record, then by field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decided: BTreeMap<String, BTreeMap<String, Side>>,
+}
+
+/// A side of a conflict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// What the account has stays.
+    #[default]
+    Account,
+    /// What the snapshot has is written.
+    Snapshot,
+}
+
+impl Side {
+    fn is_account(&self) -> bool {
+        *self == Side::Account
+    }
 }
 
 /// A user of the account who takes over records.
@@ -65,6 +94,14 @@ pub enum Missing {
     Empty,
     /// The record does not come back, and the plan says so.
     Skip,
+}
+
+impl Policy {
+    /// Who wins the conflict about a record's field, or about the whole record when the field is `*`.
+    pub(super) fn side(&self, record: &RecordId, field: &str) -> Side {
+        let own = self.decided.get(&record.to_string()).and_then(|fields| fields.get(field));
+        own.copied().unwrap_or(self.conflicts)
+    }
 }
 
 impl Scope {

@@ -11,9 +11,9 @@ use crate::restore::cases::object_of;
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::Known;
 use crate::restore::journal::{Journal, Outcome, Was};
-use crate::restore::plan::{Action, LiveId, Plan, Reason, Step};
+use crate::restore::plan::{Action, Conflict, LiveId, Plan, Reason, Step};
 use crate::restore::planner::home;
-use crate::restore::report::{Bill, Cost, Finding, Report, Tally, Verdict};
+use crate::restore::report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 use crate::restore::request::is_deleted;
 use crate::restore::state::State;
 use crate::restore::verify::{Compared, Expected, compare, count_nature};
@@ -89,8 +89,49 @@ pub(super) fn report(
             report.findings.push(finding);
         }
     }
+    contested(plan, &mut report);
     report.nature.retain(|_, fields| !fields.is_empty());
     Ok(report)
+}
+
+/// Records of which the account keeps a value that was edited again: they are not as the goal had them.
+fn contested(plan: &Plan, report: &mut Report) {
+    let mut kept: BTreeMap<&RecordId, Vec<&Conflict>> = BTreeMap::new();
+    plan.conflicts_kept().for_each(|conflict| kept.entry(&conflict.record).or_default().push(conflict));
+    let touched: BTreeSet<&RecordId> = plan.steps.iter().map(Step::record).collect();
+    for (record, conflicts) in kept {
+        let name = record.to_string();
+        let place = report.findings.iter().position(|finding| finding.record == name);
+        let tally = report.objects.entry(record.object.title()).or_default();
+        let before = place.map(|at| report.findings[at].verdict);
+        // What failed or was found moved says more.
+        if matches!(before, Some(Verdict::Failed | Verdict::Conflict)) {
+            continue;
+        }
+        if let Some(before) = before.or(touched.contains(record).then_some(Verdict::Equal)) {
+            tally.uncount(before);
+            report.total.uncount(before);
+        }
+        tally.count(Verdict::Conflict);
+        report.total.count(Verdict::Conflict);
+        let fields = conflicts.iter().map(|conflict| Difference {
+            field: conflict.field.clone(),
+            wanted: conflict.goal.clone(),
+            found: conflict.account.clone(),
+            by_nature: false,
+        });
+        let finding = Finding {
+            record: name,
+            live: None,
+            verdict: Verdict::Conflict,
+            fields: fields.collect(),
+            words: vec!["edited again since, and kept".to_owned()],
+        };
+        match place {
+            Some(at) => report.findings[at] = finding,
+            None => report.findings.push(finding),
+        }
+    }
 }
 
 /// How many rows were removed that the service had added by itself.
@@ -167,7 +208,7 @@ fn judged(
 }
 
 /// A row in the form in which the archive keeps it.
-fn as_archived(object: &'static Object, record: &RecordId, row: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn as_archived(object: &'static Object, record: &RecordId, row: &Map<String, Value>) -> Map<String, Value> {
     let parent = record.key.parent();
     let raw = serde_json::value::to_raw_value(row).ok();
     let read = raw.and_then(|raw| Record::read(home(object), parent.as_ref(), &raw).ok());

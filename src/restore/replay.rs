@@ -142,7 +142,7 @@ pub async fn replay_between(
             Ok((rows, twins)) => {
                 run.spend(journal);
                 let made = readback::report(plan, journal, goal, &rows, &twins)?;
-                journal.seal(&made)?;
+                journal.seal(&made, rows)?;
                 report = Some(made);
             }
             Err(stop) => stopped = Some(stop),

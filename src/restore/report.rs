@@ -122,13 +122,22 @@ pub struct Difference {
 
 impl Tally {
     pub(super) fn count(&mut self, verdict: Verdict) {
-        *match verdict {
+        *self.of(verdict) += 1;
+    }
+
+    /// Takes one back that was counted.
+    pub(super) fn uncount(&mut self, verdict: Verdict) {
+        *self.of(verdict) -= 1;
+    }
+
+    fn of(&mut self, verdict: Verdict) -> &mut u64 {
+        match verdict {
             Verdict::Equal => &mut self.equal,
             Verdict::ByNature => &mut self.by_nature,
             Verdict::Failed => &mut self.failed,
             Verdict::Conflict => &mut self.conflicts,
             Verdict::Deleted => &mut self.deleted,
-        } += 1;
+        }
     }
 
     /// Whether nothing is left to be looked at.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, Shape};
+use crate::catalogue::{Object, Reference, Shape, Target};
 use crate::restore::fill::{key_value, value_key};
 use crate::restore::links::is_custom;
 use crate::restore::plan::Stamp;
@@ -27,7 +27,13 @@ impl Stamp {
             }
             None => Vec::new(),
         };
-        let all = named.chain(custom).filter(|(name, _)| !without.iter().any(|other| other == name));
+        // A link may be shown with what it leads to, whose name is not this record's.
+        let links: Vec<(&str, Value)> = named
+            .chain(custom)
+            .filter(|(name, _)| !without.iter().any(|other| other == name))
+            .map(|(name, value)| (name, link(object, name, value).unwrap_or_else(|| value.clone())))
+            .collect();
+        let all = links.iter().map(|(name, value)| (*name, value));
         Stamp { time, fields: digest(all), without: without.to_vec() }
     }
 
@@ -37,6 +43,13 @@ impl Stamp {
         let now = Stamp::of(object, fields, &self.without);
         (self.time.is_some() && self.time == now.time) || self.fields == now.fields
     }
+}
+
+/// The id alone of a link that is shown as an object.
+fn link(object: &'static Object, name: &str, value: &Value) -> Option<Value> {
+    let is_link = |reference: &&Reference| reference.field == name && matches!(reference.to, Target::Record(_));
+    let key = value_key(value).filter(|_| value.is_object())?;
+    object.references.iter().find(is_link).map(|_| key_value(&key))
 }
 
 /// Whether a flat field belongs to a custom one: `<40 hex>` or `<40 hex>_currency`, less what no write takes.

@@ -24,7 +24,9 @@ pub(super) struct Expected<'p> {
     bodies: HashMap<&'p RecordId, Vec<&'p Body>>,
     announced: BTreeSet<(String, String)>,
     kept: BTreeSet<&'p RecordId>,
-    /// Records that were asked for, of which everything is compared.
+    /// Fields in which the account keeps what it has.
+    contested: BTreeSet<(&'p RecordId, &'p str)>,
+    /// Records of which everything is compared; of others, only what the plan sends.
     asked: BTreeSet<&'p RecordId>,
     keys: &'p BTreeMap<String, String>,
     options: HashMap<&'p RecordId, &'p [String]>,
@@ -49,8 +51,11 @@ impl<'p> Expected<'p> {
             .iter()
             .filter_map(|left| Some((format!("{}/{}", left.object, left.key.as_ref()?), left.field.clone()?)));
         let kept = plan.kept.iter().map(|kept| &kept.record).collect();
-        let asked = plan.steps.iter().filter(|step| !is_aside(&step.reason)).map(Step::record).collect();
-        Expected { bodies, announced: announced.collect(), kept, asked, keys: &plan.keys, options }
+        let contested = plan.conflicts_kept().map(|conflict| (&conflict.record, conflict.field.as_str())).collect();
+        let makes = |step: &Step| matches!(step.action, Action::Create(_) | Action::Revive { .. });
+        let asked = |step: &&Step| !is_aside(&step.reason) && (!plan.is_partial() || makes(step));
+        let asked = plan.steps.iter().filter(asked).map(Step::record).collect();
+        Expected { bodies, announced: announced.collect(), kept, contested, asked, keys: &plan.keys, options }
     }
 
     /// Whether a field is none of the plan's business: of a record that nobody asked for, everything it does not write.
@@ -69,6 +74,11 @@ impl<'p> Expected<'p> {
         let made = known.id(&id).map(|key| key.to_string());
         let today = made.or_else(|| self.keys.get(&id.to_string()).cloned());
         today.map_or_else(|| name.to_owned(), |today| format!("{today}{ending}"))
+    }
+
+    /// Whether the value was edited again, and that one stays.
+    fn is_contested(&self, record: &RecordId, field: &str) -> bool {
+        self.contested.contains(&(record, field))
     }
 
     fn is_announced(&self, record: &RecordId, field: &str) -> bool {
@@ -164,7 +174,7 @@ fn difference(
     found: Value,
     expected: &Expected<'_>,
 ) -> Option<Difference> {
-    if same(&wanted, &found) {
+    if same(&wanted, &found) || expected.is_contested(one.record, field) {
         return None;
     }
     let home = home(one.object);
@@ -309,6 +319,7 @@ mod tests {
         let expected = Expected {
             bodies: HashMap::new(),
             announced: BTreeSet::new(),
+            contested: BTreeSet::new(),
             kept: BTreeSet::new(),
             asked: BTreeSet::new(),
             keys: &BTreeMap::new(),

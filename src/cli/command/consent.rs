@@ -13,7 +13,7 @@ use crate::cli::show::{count, number};
 use crate::restore::{Action, Plan};
 
 /// Plans with more steps than this want their number typed.
-const BULK: usize = 25;
+const BULK: usize = 100;
 
 /// No answer is longer; whatever leans on the keyboard does not fill the memory.
 const LONGEST: u64 = 1_000;
@@ -62,6 +62,18 @@ impl Question {
             Question::YesOrNo(_) => matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"),
             Question::Number(steps) => answer == steps.to_string() || answer == number(steps as u64),
         })
+    }
+}
+
+/// Refuses a plan that has not exactly the expected number of writes.
+pub(crate) fn expect(plan: &Plan, writes: Option<usize>) -> Result<(), Failure> {
+    let planned = plan.steps().len();
+    match writes {
+        Some(writes) if writes != planned => {
+            let (planned, writes) = (count(planned as u64, "write", "writes"), number(writes as u64));
+            Err(refused(plan, &format!("nothing has been written: the plan has {planned}, not {writes}")))
+        }
+        _ => Ok(()),
     }
 }
 

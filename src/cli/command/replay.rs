@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::account::{Account, Consent};
-use crate::archive::Archive;
+use crate::archive::{Archive, Snapshot};
+use crate::cli::command::narrow::Frame;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -37,7 +38,12 @@ impl Work<'_> {
         if let Ok(text) = fs::read_to_string(name) {
             let plan = Plan::from_json(&text)
                 .map_err(|error| Failure::usage(error).while_doing(format_args!("read {name}")))?;
-            return self.keep(plan);
+            let kept = plan.digest()[..16].to_owned();
+            // What pdbak has written itself is kept; anything else was edited.
+            return match self.archive.logs()?.contains(&kept) {
+                true => self.open(&kept),
+                false => self.keep(self.reviewed(&plan)?),
+            };
         }
         let mut found = self.archive.logs()?;
         found.retain(|log| log.starts_with(name));
@@ -50,16 +56,70 @@ impl Work<'_> {
         }
     }
 
+    /// A plan that somebody has edited, as far as it may be replayed.
+    fn reviewed(&self, edited: &Plan) -> Result<Plan, Failure> {
+        let (goal, seen) = (self.archive.snapshot(&edited.goal)?, self.archive.snapshot(&edited.seen)?);
+        let frame = Frame::of(edited)?;
+        let plan = restore::review(edited, |policy| frame.plan(self.archive, &goal, &seen, policy))?;
+        self.check(&plan, &goal, &seen)?;
+        Ok(plan)
+    }
+
     /// The newest restore that was begun and not ended.
     pub(crate) fn interrupted(&self) -> Result<(Plan, Journal), Failure> {
-        for name in self.archive.logs()?.iter().rev() {
-            let (journal, plan) = Journal::resume(self.archive, name, self.session.clock())?;
-            if matches!(journal.standing(), Standing::Partly { .. } | Standing::InDoubt(_)) {
-                return Ok((plan, journal));
+        let open = |standing: Standing| matches!(standing, Standing::Partly { .. } | Standing::InDoubt(_));
+        let newest = self.journals(open)?.pop().map(|(journal, _)| journal.name().to_owned());
+        match newest {
+            Some(name) => self.open(&name),
+            None => Err(Failure::usage("no restore was interrupted")
+                .hint("run \"pdbak restore --from-plan PLAN\" to replay a plan that was only shown")),
+        }
+    }
+
+    /// A restore that has written something, by the beginning of its id, or the newest.
+    pub(crate) fn begun(&self, name: &str) -> Result<(Journal, Plan), Failure> {
+        let mut found = self.journals(|standing| standing != Standing::Fresh)?;
+        if name != "latest" {
+            found.retain(|(journal, _)| journal.name().starts_with(name));
+            if found.len() > 1 {
+                return Err(Failure::usage(format!("{} restores begin with {name}", found.len()))
+                    .hint("give more letters of the restore's id; \"pdbak restores\" lists them"));
             }
         }
-        Err(Failure::usage("no restore was interrupted")
-            .hint("run \"pdbak restore --from-plan PLAN\" to replay a plan that was only shown"))
+        let found = found.pop();
+        found.ok_or_else(|| {
+            Failure::usage(format!("no restore {name} has written anything"))
+                .hint("\"pdbak restores\" lists the restores of the archive")
+        })
+    }
+
+    /// The journals that stand in a certain way, oldest first.
+    fn journals(&self, wanted: impl Fn(Standing) -> bool) -> Result<Vec<(Journal, Plan)>, Failure> {
+        let mut found = Vec::new();
+        for name in self.archive.logs()? {
+            let (journal, plan) = Journal::read(self.archive, &name, self.session.clock())?;
+            if wanted(journal.standing()) {
+                found.push((journal, plan));
+            }
+        }
+        found.sort_by_key(|(journal, _)| journal.begun());
+        Ok(found)
+    }
+
+    /// Has a plan checked beside the states it was made from.
+    pub(crate) fn check(&self, plan: &Plan, goal: &Snapshot<'_>, seen: &Snapshot<'_>) -> Result<(), Failure> {
+        let objections = restore::check_against(plan, goal, seen)?;
+        match objections.first() {
+            None => Ok(()),
+            Some(first) => Err(Failure::new(
+                Exit::Failed,
+                "the plan did not pass the check; nothing has been written",
+            )
+            .because(first)
+            .hint(
+                "this is a fault of pdbak: please report it with the output of the same command with --dry-run --json",
+            )),
+        }
     }
 
     fn open(&self, name: &str) -> Result<(Plan, Journal), Failure> {

@@ -5,28 +5,25 @@
 //! on later replays exactly what was shown.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::account::Allowance;
-use crate::archive::{Manifest, Snapshot, SnapshotId};
+use crate::archive::{Manifest, SnapshotId};
 use crate::capture;
 use crate::catalogue::{self, Object, ObjectName};
+use crate::cli::command::ending::Ending;
 use crate::cli::command::get::record_id;
+use crate::cli::command::live;
 use crate::cli::command::live::Looking;
+use crate::cli::command::narrow::{Frame, Narrow};
 use crate::cli::command::replay::Work;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::command::snapshot::object;
-use crate::cli::command::{consent, live};
 use crate::cli::complain::Failure;
-use crate::cli::config::allowance;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
-use crate::cli::show::plans::short;
 use crate::record::RecordId;
-use crate::restore::{self, CannotPlan, Journal, Missing, Plan, Policy, Scope, StandIn, Standing};
+use crate::restore::{CannotPlan, Missing, Plan, Policy, Scope, StandIn};
 
 mod elsewhere;
 
@@ -37,6 +34,8 @@ Examples:
   pdbak restore 2026-11-02 --delete-added                     everything, and delete what was added since
   pdbak restore latest --object Products --plan plan.json     write the plan to a file, to be read and kept
   pdbak restore latest~1 --object Deals --with-fields         values of deleted fields as well, in fields made again
+  pdbak restore --since 1c02 --until 3fa9                     undo just what happened between two snapshots
+  pdbak restore 1c02 --object Deals --field value --theirs    one field of all deals, also where it was edited again
   pdbak restore --from-plan plan.json --yes                   replay exactly that
   pdbak restore latest --to test --mapping map.jsonl --dry-run
                                                               into another company, and who stands for whom there
@@ -45,7 +44,7 @@ Examples:
 /// Arguments of `pdbak restore`.
 #[derive(Args, Debug)]
 pub(crate) struct Restore {
-    #[arg(value_name = "SNAPSHOT", required_unless_present_any = ["from_plan", "resume"], help = SNAPSHOT_HELP)]
+    #[arg(value_name = "SNAPSHOT", required_unless_present_any = ["from_plan", "resume", "since"], help = SNAPSHOT_HELP)]
     snapshot: Option<String>,
     /// Only this record, such as deals/42; may be repeated
     #[arg(long, value_name = "RECORD", value_parser = record_id)]
@@ -53,6 +52,8 @@ pub(crate) struct Restore {
     /// Only this object; may be repeated
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     object: Vec<&'static Object>,
+    #[command(flatten)]
+    narrow: Narrow,
     /// Also what the chosen records point to and what belongs to them, as far as it is missing
     #[arg(long)]
     related: bool,
@@ -73,30 +74,17 @@ pub(crate) struct Restore {
     owner_fallback: Option<String>,
     #[command(flatten)]
     elsewhere: elsewhere::Elsewhere,
-    /// Show the plan and keep it, but write nothing to the account
-    #[arg(long)]
-    dry_run: bool,
-    /// Write the plan to FILE, but nothing to the account
-    #[arg(long, value_name = "FILE")]
-    plan: Option<PathBuf>,
     /// Replay a plan: a file, or the beginning of the id of one that was kept
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
     from_plan: Option<String>,
     /// Go on with the newest restore that was interrupted
-    #[arg(long, conflicts_with_all = ["snapshot", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
     resume: bool,
     /// Read the whole account again before planning, also what nothing says has changed
     #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
     full: bool,
-    /// Consent beforehand; for scripts
-    #[arg(long, short = 'y')]
-    yes: bool,
-    /// Send no write before the one before it was answered: slower, and easier to follow
-    #[arg(long)]
-    one_at_a_time: bool,
-    /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
-    #[arg(long, value_name = "SHARE", value_parser = allowance)]
-    budget: Option<Allowance>,
+    #[command(flatten)]
+    ending: Ending,
 }
 
 impl Restore {
@@ -104,32 +92,34 @@ impl Restore {
         let archive = session.archive()?;
         wait(async {
             let other = self.elsewhere.session(session)?;
-            let account = other.as_ref().unwrap_or(session).account(self.budget).await?;
-            let work = Work { session, archive: &archive, account: &account, one_at_a_time: self.one_at_a_time };
+            let account = other.as_ref().unwrap_or(session).account(self.ending.budget()).await?;
+            let work =
+                Work { session, archive: &archive, account: &account, one_at_a_time: self.ending.one_at_a_time() };
             let (plan, journal) = match (&self.from_plan, self.resume) {
                 (Some(name), _) => work.kept(name)?,
                 (None, true) => work.interrupted()?,
                 (None, false) => work.keep(self.make(&work).await?)?,
             };
-            self.go_on(&work, &plan, journal).await
+            self.ending.go_on(&work, &plan, journal, |_| Ok(())).await
         })
     }
 
     /// Reads the account and plans.
     async fn make(&self, work: &Work<'_>) -> Result<Plan, Failure> {
         // Before the account is read: afterwards `latest` would mean the state to get away from.
-        let goal = work.archive.resolve(self.snapshot.as_deref().unwrap_or("latest"))?;
+        let frame = self.narrow.frame(work.session, work.archive, self.snapshot.as_deref())?;
         if self.elsewhere.to.is_some() {
             let policy = self.policy(work.account.identity().user_id);
-            return self.elsewhere.make(work, &goal, &policy, self.full).await;
+            return self.elsewhere.make(work, &frame.goal, &policy, self.full).await;
         }
         // Before the account is read: what is not this company's must not become its newest snapshot.
-        let (of, at) = (work.archive.snapshot(&goal)?.manifest().source.company_id, work.account.identity().company_id);
+        let of = work.archive.snapshot(&frame.goal)?.manifest().source.company_id;
+        let at = work.account.identity().company_id;
         if of != at {
             return Err(CannotPlan::OtherAccount { goal: of, seen: at }.into());
         }
         let seen = live::capture_from(work.session, work.archive, work.account, self.looking()).await?;
-        let plan = self.between(work, &goal, &seen.id)?;
+        let plan = self.between(work, &frame, &seen.id)?;
         let unsure = carried_over(&plan, &seen);
         if unsure.is_empty() {
             return Ok(plan);
@@ -138,15 +128,15 @@ impl Restore {
         let mut looking = self.looking();
         looking.anew.extend(unsure);
         let seen = live::capture_from(work.session, work.archive, work.account, looking).await?;
-        self.between(work, &goal, &seen.id)
+        self.between(work, &frame, &seen.id)
     }
 
     /// Plans the way from the account as it was seen back to the goal, and has the plan checked.
-    fn between(&self, work: &Work<'_>, goal: &SnapshotId, seen: &SnapshotId) -> Result<Plan, Failure> {
-        let (goal, seen) = (work.archive.snapshot(goal)?, work.archive.snapshot(seen)?);
-        let policy = self.policy(work.account.identity().user_id);
-        let lineage = restore::lineage(work.archive, goal.manifest().source.company_id)?;
-        sound(restore::plan(&goal, &seen, &policy, &lineage)?, &goal, &seen)
+    fn between(&self, work: &Work<'_>, frame: &Frame, seen: &SnapshotId) -> Result<Plan, Failure> {
+        let (goal, seen) = (work.archive.snapshot(&frame.goal)?, work.archive.snapshot(seen)?);
+        let plan = frame.plan(work.archive, &goal, &seen, &self.policy(work.account.identity().user_id))?;
+        work.check(&plan, &goal, &seen)?;
+        Ok(plan)
     }
 
     /// What is named is looked at whatever it costs: a comment that was edited or deleted shows nowhere else.
@@ -158,7 +148,7 @@ impl Restore {
 
     fn policy(&self, me: u64) -> Policy {
         let objects = self.object.iter().map(|object| ObjectName::known(object.name)).collect();
-        Policy {
+        let mut policy = Policy {
             scope: Scope { objects, records: self.record.iter().cloned().collect() },
             related: self.related,
             delete_added: self.delete_added,
@@ -169,37 +159,10 @@ impl Restore {
             owner_fallback: self.owner_fallback.as_deref().map(|user| stand_in(user, me)),
             change_matched: self.elsewhere.change_matched,
             with_webhooks: self.elsewhere.with_webhooks,
-        }
-    }
-
-    /// Shows the plan, and unless only that was asked for, writes it.
-    async fn go_on(&self, work: &Work<'_>, plan: &Plan, mut journal: Journal) -> Result<Exit, Failure> {
-        let only_shown = self.dry_run || self.plan.is_some();
-        work.show(plan, only_shown || !self.yes)?;
-        if let Some(path) = &self.plan {
-            write_plan(plan, path)?;
-        }
-        if only_shown {
-            let name = self.plan.as_ref().map_or_else(|| short(plan), |path| path.display().to_string());
-            work.session.say(&format!("nothing has been written.  To go on: pdbak restore --from-plan {name}"));
-            return Ok(Exit::Done);
-        }
-        if let Standing::Partly { done } = journal.standing() {
-            work.session.say(&format!("going on after {done} of {} steps", plan.steps().len()));
-        }
-        // A plan without writes needs no consent to them.
-        let consent = consent::ask(plan, self.yes || plan.is_empty())?;
-        work.replay(plan, &mut journal, &consent).await
-    }
-}
-
-/// The plan, if it passes its own check.
-fn sound(plan: Plan, goal: &Snapshot<'_>, seen: &Snapshot<'_>) -> Result<Plan, Failure> {
-    match restore::check_against(&plan, goal, seen)?.first() {
-        None => Ok(plan),
-        Some(first) => Err(Failure::new(Exit::Failed, "the plan did not pass its own check; nothing has been written")
-            .because(first)
-            .hint("this is a fault of pdbak: please report it with the output of \"pdbak restore --dry-run --json\"")),
+            ..Policy::default()
+        };
+        self.narrow.apply(&mut policy, me);
+        policy
     }
 }
 
@@ -211,16 +174,10 @@ fn carried_over(plan: &Plan, seen: &Manifest) -> Vec<&'static Object> {
 }
 
 /// The user a person means.
-fn stand_in(user: &str, me: u64) -> StandIn {
+pub(crate) fn stand_in(user: &str, me: u64) -> StandIn {
     match user.parse() {
         _ if user == "me" => StandIn::Id(me),
         Ok(id) => StandIn::Id(id),
         Err(_) => StandIn::Email(user.to_owned()),
     }
-}
-
-/// Writes a plan to a new file.
-fn write_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    fs::write(path, plan.to_json() + "\n")
-        .map_err(|error| Failure::from(error).while_doing(format_args!("write {}", path.display())))
 }

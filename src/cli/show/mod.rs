@@ -4,12 +4,14 @@
 //! same fields, so the two cannot tell different stories.
 
 pub(crate) mod changes;
+pub(crate) mod conflicts;
 pub(crate) mod copies;
 pub(crate) mod drills;
 pub(crate) mod objects;
 pub(crate) mod plans;
 pub(crate) mod records;
 pub(crate) mod reports;
+pub(crate) mod restores;
 pub(crate) mod snapshots;
 
 use std::io::{self, Write};

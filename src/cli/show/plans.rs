@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::catalogue::ObjectName;
-use crate::cli::show::{View, count, moment, number};
+use crate::cli::show::{View, conflicts, count, moment, number};
 use crate::restore::{Counts, Plan};
 
 /// How many different reasons or records of a kind are told one by one.
@@ -40,12 +40,13 @@ pub(crate) fn short(plan: &Plan) -> String {
 impl View for PlanView<'_> {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let plan = self.plan;
-        let goal = format!("back to snapshot {} ({} UTC)", plan.goal.short(), moment(self.goal_seen));
+        let goal = format!("{} {} ({} UTC)", conflicts::way(plan), plan.goal.short(), moment(self.goal_seen));
         writeln!(out, "plan {}  ·  {goal}  ·  account read {} UTC", short(plan), moment(self.account_seen))?;
         if plan.is_empty() {
             writeln!(out, "  nothing to write: what was asked for is as it was")?;
         }
         self.steps(out)?;
+        conflicts::text(self.plan, out)?;
         self.notes(out)?;
         self.left_out(out)?;
         if plan.is_empty() {

@@ -6,6 +6,7 @@ use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
 use crate::restore::fill::Fill;
+use crate::restore::past::Between;
 use crate::restore::plan::{Action, FORMAT, Plan, SideEffects, Step, StepNumber};
 use crate::restore::planner::price::{price, step_price};
 use crate::restore::planner::{Draft, Phase, Planner, is_ordered};
@@ -28,6 +29,7 @@ impl<S: State> Planner<'_, S> {
             seen: self.seen.manifest().id.clone(),
             company: self.seen.manifest().source.company_id,
             from: self.mapping.map(|mapping| mapping.from),
+            past: self.between.map(Between::past),
             policy: self.policy.clone(),
             side_effects: self.side_effects(&steps),
             price: price(&steps),
@@ -35,6 +37,7 @@ impl<S: State> Planner<'_, S> {
             left_out: said.left_out,
             by_nature: said.by_nature,
             kept: said.kept,
+            conflicts: said.conflicts,
             keys: self.fields.moved().map(|(field, key)| (field.to_string(), key.clone())).collect(),
         }
     }

@@ -8,22 +8,25 @@
 
 mod archive;
 mod assemble;
+mod authors;
 mod bodies;
+mod conflicts;
 mod custom;
 mod definitions;
 mod expel;
 #[cfg(test)]
 mod laws;
 mod makes;
-mod price;
+pub(super) mod price;
 mod relink;
 #[cfg(test)]
 mod specimen;
+mod testimony;
 #[cfg(test)]
 mod tests;
 mod updates;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -35,7 +38,9 @@ use crate::restore::definitions::Definitions;
 use crate::restore::elsewhere::Mapping;
 use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
-use crate::restore::plan::{Action, ByNature, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
+use crate::restore::past::Between;
+use crate::restore::plan::{Action, ByNature, Conflict, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
+use crate::restore::planner::authors::Authors;
 use crate::restore::policy::{Policy, StandIn};
 use crate::restore::rules::{self, Facts};
 use crate::restore::scope::{self, Chosen};
@@ -59,6 +64,9 @@ pub enum CannotPlan {
     /// The scope names a record that neither state has.
     #[error("neither the snapshot nor the account has {0}")]
     NoSuchRecord(RecordId),
+    /// No object that was asked for has such a field.
+    #[error("no field that a restore writes is called {0}")]
+    NoSuchField(String),
     /// Nobody in the account can take over.
     #[error("no user of the account is {0}")]
     NoSuchUser(String),
@@ -69,16 +77,28 @@ pub enum CannotPlan {
 
 /// Plans the writes that turn the account seen into the goal, as far as the policy asks for it.
 pub fn plan<S: State>(goal: &S, seen: &S, policy: &Policy, lineage: &Lineage) -> Result<Plan, CannotPlan> {
+    plan_with(goal, None, seen, policy, lineage)
+}
+
+/// The same, knowing a state in between: what was edited again after it is a conflict, or only what happened until then
+/// is undone.
+pub fn plan_with<S: State>(
+    goal: &S,
+    between: Option<&Between<'_, S>>,
+    seen: &S,
+    policy: &Policy,
+    lineage: &Lineage,
+) -> Result<Plan, CannotPlan> {
     let (of, at) = (goal.manifest().source.company_id, seen.manifest().source.company_id);
     if of != at {
         return Err(CannotPlan::OtherAccount { goal: of, seen: at });
     }
-    plan_along(goal, seen, policy, Way::Home(lineage))
+    plan_along((goal, between, seen), policy, Way::Home(lineage))
 }
 
 /// Plans the writes that make what the policy asks for in another company, beside what is there.
 pub fn plan_elsewhere<S: State>(goal: &S, seen: &S, policy: &Policy, mapping: &Mapping) -> Result<Plan, CannotPlan> {
-    plan_along(goal, seen, policy, Way::Elsewhere(mapping))
+    plan_along((goal, None, seen), policy, Way::Elsewhere(mapping))
 }
 
 /// What tells which record of the account is which of the goal.
@@ -90,7 +110,11 @@ enum Way<'a> {
     Elsewhere(&'a Mapping),
 }
 
-fn plan_along<S: State>(goal: &S, seen: &S, policy: &Policy, way: Way<'_>) -> Result<Plan, CannotPlan> {
+fn plan_along<S: State>(
+    (goal, between, seen): (&S, Option<&Between<'_, S>>, &S),
+    policy: &Policy,
+    way: Way<'_>,
+) -> Result<Plan, CannotPlan> {
     let (then, now) = (Definitions::of(goal)?, Definitions::of(seen)?);
     let cases = match way {
         Way::Home(lineage) => Cases::between(goal, seen, lineage)?,
@@ -105,17 +129,16 @@ fn plan_along<S: State>(goal: &S, seen: &S, policy: &Policy, way: Way<'_>) -> Re
         definitions::want(&mut fields, policy, &cases, &mut chosen, (&then, &now));
     }
     let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
+    let none = Lineage::default();
+    let (lineage, mapping) = match way {
+        Way::Home(lineage) => (lineage, None),
+        Way::Elsewhere(mapping) => (&none, Some(mapping)),
+    };
     let links = match way {
         Way::Home(lineage) => Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?,
         Way::Elsewhere(mapping) => Links::elsewhere((goal, seen), &cases, &then, mapping)?,
     };
-    let mapping = match way {
-        Way::Home(_) => None,
-        Way::Elsewhere(mapping) => Some(mapping),
-    };
-    let facts = facts((goal, mapping.is_none().then_some(seen)), &cases, &chosen, policy)?;
-    let facts = Facts { is_admin: seen.manifest().source.is_admin, ..facts };
-    let stand_in = stand_in(seen, policy)?;
+    let stand_in = user(seen, policy.owner_fallback.as_ref())?;
     let mut planner = Planner {
         goal,
         seen,
@@ -123,31 +146,29 @@ fn plan_along<S: State>(goal: &S, seen: &S, policy: &Policy, way: Way<'_>) -> Re
         mapping,
         then,
         now,
+        between,
+        versions: between.map_or_else(|| Ok(HashMap::new()), |between| between.versions(goal, &cases))?,
+        lineage,
         cases: &cases,
-        chosen: &chosen,
+        chosen,
         fields,
         links,
         stand_in,
-        facts,
+        by_user: user(seen, policy.by_user.as_ref())?,
+        authors: Authors::default(),
+        facts: Facts::default(),
         drafts: Vec::new(),
         said: Said::default(),
+        withheld: BTreeSet::new(),
     };
-    planner.unseen();
-    let makes = planner.makes();
-    planner.create(&makes);
-    planner.add_options();
-    planner.update_changed();
-    planner.delete_added();
-    // What another company has of its own has lost nothing, and none of its records bears a number of the goal.
-    if planner.mapping.is_none() {
-        planner.relink()?;
-        planner.relink_conditions()?;
+    if planner.by_user.is_some() {
+        planner.authors = Authors::since(goal, between, seen)?;
     }
-    planner.settle_values();
-    planner.expel()?;
-    if planner.mapping.is_none() {
-        planner.open_archived_parents()?;
-    }
+    planner.know_fields()?;
+    planner.leave_alone()?;
+    let facts = facts((goal, mapping.is_none().then_some(seen)), &cases, &planner.chosen, policy)?;
+    planner.facts = Facts { is_admin: seen.manifest().source.is_admin, ..facts };
+    planner.draft()?;
     Ok(planner.assemble())
 }
 
@@ -157,6 +178,7 @@ struct Said {
     left_out: Vec<LeftOut>,
     by_nature: Vec<ByNature>,
     kept: Vec<Kept>,
+    conflicts: Vec<Conflict>,
 }
 
 /// A plan in the making.
@@ -168,15 +190,25 @@ struct Planner<'a, S> {
     mapping: Option<&'a Mapping>,
     then: Definitions,
     now: Definitions,
+    /// A state that tells what happened when.
+    between: Option<&'a Between<'a, S>>,
+    /// Versions that changed records had in between.
+    versions: HashMap<RecordId, Vec<Record>>,
+    lineage: &'a Lineage,
     cases: &'a Cases,
-    chosen: &'a Chosen,
+    chosen: Chosen,
     fields: Fields,
     links: Links<'a>,
     /// The user who takes over what belonged to users who are gone.
     stand_in: Option<Key>,
+    /// Only what this user changed.
+    by_user: Option<Key>,
+    authors: Authors,
     facts: Facts,
     drafts: Vec<Draft>,
     said: Said,
+    /// Fields of records that are there and stay as they are.
+    withheld: BTreeSet<(RecordId, String)>,
 }
 
 /// When a step is taken, as far as references leave it open.
@@ -223,6 +255,27 @@ impl<'a, S: State> Planner<'a, S> {
             links: &self.links,
             stand_in: self.stand_in.as_ref(),
         }
+    }
+
+    /// Drafts every step.
+    fn draft(&mut self) -> Result<(), CannotPlan> {
+        self.unseen();
+        let makes = self.makes();
+        self.create(&makes);
+        self.add_options();
+        self.update_changed();
+        self.delete_added();
+        // What another company has of its own has lost nothing, and none of its records bears a number of the goal.
+        if self.mapping.is_none() {
+            self.relink()?;
+            self.relink_conditions()?;
+        }
+        self.settle_values();
+        self.expel()?;
+        if self.mapping.is_none() {
+            self.open_archived_parents()?;
+        }
+        Ok(())
     }
 
     /// Says what could not be compared, as far as it was asked for.
@@ -311,8 +364,8 @@ impl<'a, S: State> Planner<'a, S> {
 }
 
 /// Finds the user whom the policy names.
-fn stand_in<S: State>(seen: &S, policy: &Policy) -> Result<Option<Key>, CannotPlan> {
-    let Some(named) = &policy.owner_fallback else { return Ok(None) };
+fn user<S: State>(seen: &S, named: Option<&StandIn>) -> Result<Option<Key>, CannotPlan> {
+    let Some(named) = named else { return Ok(None) };
     let users = ObjectName::known("users");
     let nobody = |who: String| CannotPlan::NoSuchUser(who);
     match named {

@@ -25,10 +25,13 @@ pub(super) struct Delta {
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps for changed records.
     pub(super) fn update_changed(&mut self) {
-        for id in &self.chosen.records {
-            if let Some(Case::Changed { goal, live }) = self.cases.all.get(id) {
-                self.update_one(goal, live);
-            }
+        let cases = self.cases;
+        let changed = self.chosen.records.iter().filter_map(|id| match cases.all.get(id) {
+            Some(Case::Changed { goal, live }) => Some((goal, live)),
+            _ => None,
+        });
+        for (goal, live) in changed.collect::<Vec<_>>() {
+            self.update_one(goal, live);
         }
     }
 
@@ -41,9 +44,15 @@ impl<S: State> Planner<'_, S> {
         let home = home(object);
         let (then, now) = (goal.fields(), live.fields());
         if home.update.is_none() || !object.dml.update {
+            if !self.may_replace(home, goal, live) {
+                return;
+            }
             return self.replace(home, goal, &then, live, &now);
         }
-        let Delta { mut body, lost } = self.delta(home, goal.id(), &then, &now);
+        let object = self.list_wanted((goal, object), (live, there));
+        let mut delta = self.delta(home, goal.id(), &then, &now);
+        self.withhold(home, goal, live, &mut delta);
+        let Delta { mut body, lost } = delta;
         self.lose(goal.id(), lost);
         self.stuck(home, goal.id(), &then, &now);
         let closed_at = body.remove("close_time").and_then(|_| rules::closed_at(home.name, &then));
@@ -153,7 +162,9 @@ impl<S: State> Planner<'_, S> {
                 && !before.contains(&id.key);
             let (goal, live) = match self.cases.all.get(id) {
                 Some(Case::Deleted(goal)) if by_lines && self.links.is_made(id) => (goal, None),
-                Some(Case::Changed { goal, live }) if by_lines && !same(&value_of(goal), &value_of(live)) => {
+                Some(Case::Changed { goal, live })
+                    if by_lines && !self.is_withheld(id, "value") && !same(&value_of(goal), &value_of(live)) =>
+                {
                     (goal, Some(LiveId(live.id().clone())))
                 }
                 _ => continue,

@@ -24,7 +24,7 @@ use crate::restore::{self, Fate, Mapping, Plan, Policy};
 #[derive(Args, Debug, Default)]
 pub(crate) struct Elsewhere {
     /// Restore into the company of this profile of the configuration file, beside what is there
-    #[arg(long, value_name = "PROFILE", conflicts_with = "delete_added")]
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["delete_added", "since", "until", "field", "by_user"])]
     pub(super) to: Option<String>,
     /// Which record there stands for which of the snapshot: read from FILE, or written to it if there is none
     #[arg(long, value_name = "FILE", requires = "to", conflicts_with_all = ["from_plan", "resume"])]
@@ -63,7 +63,8 @@ impl Elsewhere {
         let mapping = self.mapping(work, (&goal, &seen), policy)?;
         tell(work.session, &mapping);
         let plan = restore::plan_elsewhere(&goal, &seen, policy, &mapping)?;
-        super::sound(plan, &goal, &seen)
+        work.check(&plan, &goal, &seen)?;
+        Ok(plan)
     }
 
     /// The mapping: from the file as far as it has lines, found by names for the rest.
