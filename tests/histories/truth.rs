@@ -272,6 +272,12 @@ impl Places {
                 }
                 continue;
             }
+            if (kind, name.as_str()) == ("Goals", "type") {
+                if !self.is_same_measure(wanted, found) {
+                    differing.push((name.clone(), format!("{wanted} is {found}")));
+                }
+                continue;
+            }
             let to = if name.len() == 40 { self.linked(kind, name) } else { target(kind, name) };
             let to = if (kind, name.as_str()) == ("Activities", "type") { Some("keys of types") } else { to };
             if !self.is_same(to, wanted, found) {
@@ -279,6 +285,23 @@ impl Places {
             }
         }
         differing
+    }
+
+    /// Whether a goal measures what it measured: each parameter by the rows that it names.
+    fn is_same_measure(&self, wanted: &Value, found: &Value) -> bool {
+        let parameters = ["pipeline_id", "stage_id", "activity_type_id"];
+        let rest = |measure: &Value| {
+            let mut measure = measure.clone();
+            if let Some(params) = measure["params"].as_object_mut() {
+                params.retain(|name, _| !parameters.contains(&name.as_str()));
+            }
+            plain(&measure)
+        };
+        rest(wanted) == rest(found)
+            && parameters.iter().all(|name| {
+                let to = if *name == "activity_type_id" { Some("ActivityTypes") } else { target("Goals", name) };
+                self.is_same(to, &wanted["params"][*name], &found["params"][*name])
+            })
     }
 
     fn linked(&self, kind: &str, code: &str) -> Option<&'static str> {
