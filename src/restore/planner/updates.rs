@@ -234,11 +234,12 @@ impl<S: State> Planner<'_, S> {
         };
         let differ = |name: &&&str| {
             let (then, now) = (then.get(**name).unwrap_or(&Value::Null), now.get(**name).unwrap_or(&Value::Null));
-            // Today's id of what the goal means is no difference; a record that is made again is one.
+            // Today's id of what the goal means is no difference; a record that is made again is one. What no creation can
+            // write, a link to what is neither there nor comes back, is no reason to delete anything.
             match self.translator().field(home, name, then).fill {
                 Some(Fill::Is(then)) => !same(&then, now),
                 Some(_) => true,
-                None => !same(then, now),
+                None => false,
             }
         };
         let fields: Vec<String> = write.fields.iter().filter(differ).map(|name| (*name).to_owned()).collect();
