@@ -132,24 +132,7 @@ pub(super) fn compare(
         differences.extend(difference(one, name, wanted, found, expected));
     }
     if let Some(custom) = home.custom.filter(|custom| custom.shape == Shape::Nested) {
-        let fields =
-            |row: &Map<String, Value>| row.get("custom_fields").and_then(Value::as_object).cloned().unwrap_or_default();
-        let (then, now) = (fields(one.goal), fields(one.row));
-        let heirs: BTreeSet<String> = then.keys().map(|code| expected.today(custom.fields, code, known)).collect();
-        // Values of fields that are younger than the goal are none of its business.
-        let own = |code: &&String| !heirs.contains(*code) && !definitions.lack(custom.fields, code);
-        let codes: BTreeSet<&String> = then.keys().chain(now.keys().filter(own)).collect();
-        for code in codes {
-            let today = expected.today(custom.fields, code, known);
-            let wanted = then.get(code).cloned().unwrap_or_default();
-            let fill = custom_fill(expected, one.record, [code, &today], known);
-            if expected.passes_over(one.record, fill.is_some()) {
-                continue;
-            }
-            let wanted = fill.unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
-            let found = now.get(&today).cloned().unwrap_or_default();
-            differences.extend(difference(one, &format!("custom_fields.{code}"), wanted, found, expected));
-        }
+        differences.extend(nested(one, custom, expected, known, definitions));
     }
     let verdict = match differences.iter().map(|difference| difference.by_nature).reduce(|one, other| one && other) {
         None => Verdict::Equal,
@@ -157,6 +140,36 @@ pub(super) fn compare(
         Some(false) => Verdict::Failed,
     };
     (verdict, differences)
+}
+
+/// The differences of custom fields that a row holds in an object of their own.
+fn nested(
+    one: &Compared<'_>,
+    custom: Custom,
+    expected: &Expected<'_>,
+    known: &dyn Known,
+    definitions: &Definitions,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let fields =
+        |row: &Map<String, Value>| row.get("custom_fields").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (then, now) = (fields(one.goal), fields(one.row));
+    let heirs: BTreeSet<String> = then.keys().map(|code| expected.today(custom.fields, code, known)).collect();
+    // Values of fields that are younger than the goal are none of its business.
+    let own = |code: &&String| !heirs.contains(*code) && !definitions.lack(custom.fields, code);
+    let codes: BTreeSet<&String> = then.keys().chain(now.keys().filter(own)).collect();
+    for code in codes {
+        let today = expected.today(custom.fields, code, known);
+        let wanted = then.get(code).cloned().unwrap_or_default();
+        let fill = custom_fill(expected, one.record, [code, &today], known);
+        if expected.passes_over(one.record, fill.is_some()) {
+            continue;
+        }
+        let wanted = fill.unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
+        let found = now.get(&today).cloned().unwrap_or_default();
+        differences.extend(difference(one, &format!("custom_fields.{code}"), wanted, found, expected));
+    }
+    differences
 }
 
 /// Whether a step touches a record for the sake of others: it is linked again, or opened for a part of it.

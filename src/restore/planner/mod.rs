@@ -138,7 +138,6 @@ fn plan_along<S: State>(
         Way::Home(lineage) => Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?,
         Way::Elsewhere(mapping) => Links::elsewhere((goal, seen), &cases, &then, mapping)?,
     };
-    let stand_in = user(seen, policy.owner_fallback.as_ref())?;
     let mut planner = Planner {
         goal,
         seen,
@@ -153,7 +152,7 @@ fn plan_along<S: State>(
         chosen,
         fields,
         links,
-        stand_in,
+        stand_in: user(seen, policy.owner_fallback.as_ref())?,
         by_user: user(seen, policy.by_user.as_ref())?,
         authors: Authors::default(),
         facts: Facts::default(),

@@ -92,27 +92,11 @@ impl<S: State> Planner<'_, S> {
             .filter_map(|(name, fill)| Some((name.clone(), only(&name, fill, &fields)?)))
             .collect();
         let written: BTreeSet<String> = body.keys().flat_map(|name| named(name, &body)).collect();
-        for field in &fields {
-            let writable = written.contains(field) || written.contains(&format!("custom_fields.{field}"));
-            // Stamps of the service and copies of another field have no link of their own to lose.
-            if !writable && !home.computed.contains(&field.as_str()) && home.writable().any(|name| name == field) {
-                let why = "its link to a record that comes back cannot be written again";
-                self.said.left_out.push(LeftOut::field(goal.id(), field, why));
-            }
-        }
+        self.say_unlinked(home, goal.id(), &fields, &written);
         if body.is_empty() {
             return;
         }
-        // A variation of the product that is gone is none of the one made again, and would have the link refused.
-        let variation = "product_variation_id";
-        if body.contains_key("product_id")
-            && !body.contains_key(variation)
-            && !is_empty(now.get(variation).unwrap_or(&Value::Null))
-        {
-            body.insert(variation.to_owned(), Fill::Is(Value::Null));
-            let why = "its variation belonged to the product that was deleted, and does not come back";
-            self.said.left_out.push(LeftOut::field(goal.id(), variation, why));
-        }
+        self.part_from_variation(goal.id(), &now, &mut body);
         if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
             // A stage goes with its pipeline: the rule of deals, applied by the rules themselves.
             let translator = self.translator();
@@ -130,6 +114,35 @@ impl<S: State> Planner<'_, S> {
         self.draft_update(home, (goal.id(), live), body, (reason, Vec::new()), phase);
         if archived {
             self.draft_close(home, goal.id(), Some(live), &now);
+        }
+    }
+
+    /// Lists the lost links that no update writes.
+    fn say_unlinked(
+        &mut self,
+        home: &'static Object,
+        id: &RecordId,
+        fields: &BTreeSet<String>,
+        written: &BTreeSet<String>,
+    ) {
+        for field in fields {
+            let writable = written.contains(field) || written.contains(&format!("custom_fields.{field}"));
+            // Stamps of the service and copies of another field have no link of their own to lose.
+            if !writable && !home.computed.contains(&field.as_str()) && home.writable().any(|name| name == field) {
+                let why = "its link to a record that comes back cannot be written again";
+                self.said.left_out.push(LeftOut::field(id, field, why));
+            }
+        }
+    }
+
+    /// A variation of the product that is gone is none of the one made again, and would have the link refused.
+    fn part_from_variation(&mut self, id: &RecordId, now: &Map<String, Value>, body: &mut Body) {
+        let variation = "product_variation_id";
+        let has_one = !is_empty(now.get(variation).unwrap_or(&Value::Null));
+        if has_one && body.contains_key("product_id") && !body.contains_key(variation) {
+            body.insert(variation.to_owned(), Fill::Is(Value::Null));
+            let why = "its variation belonged to the product that was deleted, and does not come back";
+            self.said.left_out.push(LeftOut::field(id, variation, why));
         }
     }
 
