@@ -191,7 +191,7 @@ fn edit(judge: &Value, dice: &mut Dice) -> Request {
             _ => {}
         }
     }
-    (!body.is_empty()).then(|| (kind.2, path, Some(Value::Object(body))))
+    (!body.is_empty()).then_some((kind.2, path, Some(Value::Object(body))))
 }
 
 /// A custom value of one of the rows, or none.

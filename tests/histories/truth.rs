@@ -329,7 +329,7 @@ impl Places {
             Value::Array(items) => {
                 let names = |item: &Value| item.get("person_id").is_some_and(|id| !id.is_null());
                 let items = items.iter().map(|item| (names(item), self.moved(kind, item, without)));
-                let kept = items.filter(|(named, item)| !item.is_null() && !(*named && item["person_id"].is_null()));
+                let kept = items.filter(|(named, item)| !(item.is_null() || *named && item["person_id"].is_null()));
                 kept.map(|(_, item)| item).collect()
             }
             Value::Object(members) => {
