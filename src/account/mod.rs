@@ -18,6 +18,7 @@ pub mod oauth;
 mod page;
 mod pass;
 mod probe;
+mod purse;
 mod retry;
 #[cfg(test)]
 mod scripted;
@@ -49,6 +50,7 @@ use answer::{Asked, Envelope};
 use budget::{Budget, Limits, Moment, Verdict};
 use exchange::{Answer, Broken, Payload, Request, Wire};
 use pass::Pass;
+use purse::Ticket;
 use retry::{Attempt, Next, Patience, Seen, Tried};
 
 use crate::catalogue::{Extended, Listing, Object, Paging, Version};
@@ -389,7 +391,7 @@ impl Account {
                 false => self.purses().ask(price, now),
             };
             match verdict {
-                Verdict::Go => return Ok(Reserved { account: self, price, writes, open: true }),
+                Verdict::Go(ticket) => return Ok(Reserved { account: self, ticket, writes, open: true }),
                 Verdict::Wait(pause) => tokio::time::sleep(pause.max(Duration::from_millis(1))).await,
                 Verdict::SpentUntil(until) => return Err(Error::BudgetSpent(until)),
             }
@@ -408,7 +410,7 @@ impl Account {
 /// A place in the budget, given back when the request ends, however it ends.
 struct Reserved<'a> {
     account: &'a Account,
-    price: u32,
+    ticket: Ticket,
     /// Whether it counts against the writes of a day.
     writes: bool,
     open: bool,
@@ -418,7 +420,7 @@ impl Reserved<'_> {
     fn learn(mut self, limits: &Limits) {
         let now = self.account.moment();
         let mut purses = self.account.purses();
-        purses.learn(self.price, limits, now);
+        purses.learn(self.ticket, limits, now);
         if self.writes {
             purses.close_write(limits.writes_left);
         }
@@ -433,8 +435,9 @@ impl Reserved<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if self.open {
+            let now = self.account.moment();
             let mut purses = self.account.purses();
-            purses.close(self.price);
+            purses.close(self.ticket, now);
             if self.writes {
                 purses.close_write(None);
             }
