@@ -30,6 +30,8 @@ use super::{Archive, Inner, SnapshotId};
 pub(super) const DOOMED: &str = "doomed";
 /// How it is stored.
 const LIST: Kind = Kind { folder: DOOMED, word: "doomed" };
+/// Files that are not needed, and since when that is known.
+type Since = BTreeMap<String, DateTime<Utc>>;
 /// Letters of a hash in hex.
 const HASH_LETTERS: usize = 64;
 
@@ -60,7 +62,7 @@ pub struct Pruned {
 struct Doomed {
     format: u32,
     archive: String,
-    files: BTreeMap<String, DateTime<Utc>>,
+    files: Since,
 }
 
 /// What snapshots need.
@@ -82,8 +84,7 @@ impl Archive {
         let dead = inner.dead()?;
         let now = inner.clock.now();
         let (lists, listed) = inner.listed()?;
-        let waiting: BTreeMap<String, DateTime<Utc>> =
-            dead.keys().map(|file| (file.clone(), listed.get(file).copied().unwrap_or(now))).collect();
+        let waiting: Since = dead.keys().map(|file| (file.clone(), listed.get(file).copied().unwrap_or(now))).collect();
         let ripe = |since: &DateTime<Utc>| *since + grace <= now;
         let mut done = Pruned { needed: inner.all()?, ..Pruned::default() };
         for (file, since) in &waiting {
@@ -221,9 +222,9 @@ impl Inner {
     }
 
     /// Lists on disk, and since when each file is on one.
-    fn listed(&self) -> Result<(Vec<String>, BTreeMap<String, DateTime<Utc>>), Error> {
+    fn listed(&self) -> Result<(Vec<String>, Since), Error> {
         let names = self.store.list(DOOMED)?;
-        let mut files: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
+        let mut files: Since = BTreeMap::new();
         for name in &names {
             for (file, since) in self.read_signed::<Doomed>(&LIST, name)?.files {
                 files.entry(file).and_modify(|known| *known = since.max(*known)).or_insert(since);
@@ -233,7 +234,7 @@ impl Inner {
     }
 
     /// Puts the list in place, if there is anything to list.
-    fn list_doomed(&self, files: &BTreeMap<String, DateTime<Utc>>) -> Result<Option<String>, Error> {
+    fn list_doomed(&self, files: &Since) -> Result<Option<String>, Error> {
         if files.is_empty() {
             return Ok(None);
         }

@@ -36,6 +36,9 @@ pub struct Policy {
     pub tags: Vec<Vec<String>>,
 }
 
+/// What snapshots that stand for each other have in common, by place and time.
+type Bucket = fn(usize, DateTime<Utc>) -> String;
+
 /// A length of time as people say it: `2y5m7d3h`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Span {
@@ -167,7 +170,7 @@ impl Policy {
             .collect()
     }
 
-    fn rules(&self) -> [(&'static str, u32, fn(usize, DateTime<Utc>) -> String); 6] {
+    fn rules(&self) -> [(&'static str, u32, Bucket); 6] {
         [
             ("last", self.last, |at, _| at.to_string()),
             ("hourly", self.hourly, |_, time| format!("{} {}", time.date_naive(), time.hour())),

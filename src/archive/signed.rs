@@ -88,7 +88,8 @@ impl Inner {
         let signature: SignatureLine = serde_json::from_str(signature).map_err(garbled)?;
         let signature = hex::decode(&signature.signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
         let signed = signed_text(kind, line);
-        if !signature.is_some_and(|signature| self.verifying.verify(signed.as_bytes(), &signature).is_ok()) {
+        let genuine = signature.is_some_and(|signature| self.verifying.verify(signed.as_bytes(), &signature).is_ok());
+        if !genuine {
             return Err(Error::damaged(&path, "its signature is not this archive's"));
         }
         let Preface { format, archive } = serde_json::from_str(line).map_err(garbled)?;

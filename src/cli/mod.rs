@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    check, completions, demo, diff, doctor, get, import, init, login, ls, man, objects, reindex, restore, sandbox,
-    show as show_command, snapshot, snapshots,
+    check, completions, demo, diff, doctor, forget, get, import, init, login, ls, man, objects, prune, reindex,
+    restore, sandbox, show as show_command, snapshot, snapshots, tag,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -93,6 +93,21 @@ enum Command {
     /// Check that the archive is what was written
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
+    /// Let snapshots go that no rule keeps
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(forget::Forget),
+    /// Give back the room of what was forgotten
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::Prune),
+    /// Give a snapshot tags, or show how it stands
+    #[command(after_help = tag::TAG_EXAMPLES)]
+    Tag(tag::Tag),
+    /// Keep a snapshot whatever the rules say
+    #[command(after_help = tag::PIN_EXAMPLES)]
+    Pin(tag::Pin),
+    /// Keep a snapshot until a day
+    #[command(after_help = tag::HOLD_EXAMPLES)]
+    Hold(tag::Hold),
     /// Make the archive's index again
     #[command(after_help = reindex::EXAMPLES)]
     Reindex(reindex::Reindex),
@@ -126,6 +141,11 @@ impl Command {
             Command::Diff(command) => command.run(session),
             Command::Restore(command) => command.run(session),
             Command::Check(command) => command.run(session),
+            Command::Forget(command) => command.run(session),
+            Command::Prune(command) => command.run(session),
+            Command::Tag(command) => command.run(session),
+            Command::Pin(command) => command.run(session),
+            Command::Hold(command) => command.run(session),
             Command::Reindex(command) => command.run(session),
             Command::Objects(command) => command.run(session),
             Command::Sandbox(command) => command.run(session),

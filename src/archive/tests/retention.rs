@@ -111,8 +111,8 @@ fn newest_pinned_and_held_snapshots_cannot_be_forgotten_until_they_are_let_go() 
 fn a_mark_that_was_taken_away_or_damaged_is_told_and_nothing_is_forgotten_on_a_guess() {
     let (world, archive) = World::encrypted();
     let all = grown(&archive);
-    for at in 0..3 {
-        archive.mark(&[&all[at].0], Mark::Pinned { on: true }).unwrap();
+    for (manifest, _) in &all[..3] {
+        archive.mark(&[manifest], Mark::Pinned { on: true }).unwrap();
     }
     let marks: Vec<PathBuf> =
         std::fs::read_dir(world.root.join("marks")).unwrap().map(|entry| entry.unwrap().path()).collect();
