@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::blob::BLOBS;
 use super::manifest::{MapLine, SNAPSHOTS};
+use super::positions::CHAIN_SANITY;
 use super::segment::SEGMENTS;
 use super::store::Store;
-use super::{Archive, CHAIN_SANITY, Error, FileName, SnapshotId};
+use super::{Archive, Error, FileName, SnapshotId};
 
 /// What stands before the name of a blob in the record of a file's contents.
 const REFERENCE: &str = "\"blob\":\"";
