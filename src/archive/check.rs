@@ -5,9 +5,10 @@
 //! every content root again from the records themselves. A logged problem must
 //! never end as a success, so every finding goes through one counter.
 
+mod blobs;
 mod chain;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::blob::BLOBS;
@@ -24,7 +25,7 @@ use super::merkle::Merkle;
 use super::prune::DOOMED;
 use super::segment::{Directory, SEGMENTS, SegmentFile};
 use super::store::{Store, hash_of};
-use super::{Archive, BlobRef, Inner, SnapshotId, rows_of};
+use super::{Archive, Inner, SnapshotId, rows_of};
 use crate::catalogue::ObjectName;
 
 /// Something that is not as it should be.
@@ -319,44 +320,6 @@ impl Check<'_> {
             Err(error) if error.is_index_damage() => Ok(false),
             looked_up => looked_up.map(|()| found == rows.len()),
         }
-    }
-
-    fn blobs(&mut self) -> Result<(), Error> {
-        let mut known: BTreeMap<String, (BlobRef, Vec<SnapshotId>)> = BTreeMap::new();
-        for seen in &self.snapshots {
-            for blob in &seen.line.blobs {
-                known.entry(blob.blob.clone()).or_insert_with(|| (blob.clone(), Vec::new())).1.push(seen.id.clone());
-            }
-        }
-        let mut on_disk = HashSet::new();
-        for (file, name) in self.inner.store.list_spread(BLOBS)? {
-            self.done.blobs += 1;
-            let (blob, snapshots) = known.get(&name).cloned().unzip();
-            let snapshots = snapshots.unwrap_or_default();
-            if file != Store::spread(BLOBS, &name) {
-                self.found(Some(&file), "lies in the wrong folder".to_owned(), snapshots.clone());
-            }
-            if self.read_data && self.name_is_hash(&file, &snapshots)? && self.inner.reads_data() {
-                let path = self.inner.store.path(&file);
-                let read = self
-                    .inner
-                    .store
-                    .open(&file)
-                    .and_then(|input| {
-                        self.inner.copy_blob(input, &path, &mut std::io::sink(), &mut zstd::zstd_safe::DCtx::create())
-                    })
-                    .map(|(read, _)| read);
-                let read = self.damage(&file, read, &snapshots)?;
-                if read.zip(blob).is_some_and(|(read, blob)| read != (blob.bytes, blob.blake3)) {
-                    self.found(Some(&file), "holds other contents than the manifest says".to_owned(), snapshots);
-                }
-            }
-            on_disk.insert(name);
-        }
-        for (name, (_, snapshots)) in known.into_iter().filter(|(name, _)| !on_disk.contains(name)) {
-            self.found(Some(&Store::spread(BLOBS, &name)), "is missing".to_owned(), snapshots);
-        }
-        Ok(())
     }
 
     fn logs(&mut self) -> Result<(), Error> {

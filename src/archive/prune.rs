@@ -18,11 +18,9 @@ use super::error::Error;
 use super::header::FORMAT;
 use super::manifest::{Line, MapLine, SNAPSHOTS};
 use super::map::Map;
-use super::reader::Block;
 use super::run::Turn;
-use super::segment::{SEGMENTS, SegmentFile};
+use super::segment::SEGMENTS;
 use super::signed::Kind;
-use super::store::Store;
 use super::writer::Unfinished;
 use super::{Archive, Inner, SnapshotId};
 
@@ -202,21 +200,9 @@ impl Inner {
         candidates: &mut HashMap<String, String>,
     ) -> Result<(), Error> {
         for (name, alive) in needed {
-            let mut file = SegmentFile::open(&self.store, name, &self.header.archive, self.secrets.data.as_ref())?;
-            let mut first = 0;
-            for facts in file.directory()?.blocks {
-                let end = first + facts.lines;
-                if alive.range_cardinality(first..end) > 0 {
-                    let path = self.store.path(&Store::spread(SEGMENTS, name));
-                    let block = Block::new(file.block(&facts)?).filter(|block| block.lines() == facts.lines as usize);
-                    let block =
-                        block.ok_or_else(|| Error::damaged(&path, "a block with other lines than it counts"))?;
-                    for line in alive.range(first..end).filter_map(|line| block.line((line - first) as usize)) {
-                        hashes(line).for_each(|hash| drop(candidates.remove(hash)));
-                    }
-                }
-                first = end;
-            }
+            self.lines_of(name, alive, &mut |_, line| {
+                hashes(line).for_each(|hash| drop(candidates.remove(hash)));
+            })?;
         }
         Ok(())
     }
