@@ -117,6 +117,11 @@ impl Archive {
         Ok(self.inner.standings()?.of(id))
     }
 
+    /// How all snapshots stand about which something was decided, as far as the key in use and the marks can be read.
+    pub fn standings(&self) -> Result<HashMap<SnapshotId, Standing>, Error> {
+        Ok(self.inner.readable_standings()?.standings)
+    }
+
     /// Writes down a decision about snapshots.
     pub fn mark(&self, snapshots: &[&Manifest], mark: Mark) -> Result<(), Error> {
         let _turn = self.inner.may_decide()?;

@@ -137,7 +137,8 @@ fn rank(part: Part) -> u8 {
         Part::Holder => 2,
         Part::Segment | Part::Blob => 3,
         Part::Log => 4,
-        Part::Snapshot => 5,
+        Part::Mark => 5,
+        Part::Snapshot => 6,
     }
 }
 
