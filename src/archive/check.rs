@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
+use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::{INDEX, Row};
 use super::keys::holders;
@@ -48,6 +49,8 @@ pub struct Checked {
     pub segments: u64,
     /// Blobs looked at.
     pub blobs: u64,
+    /// Snapshots that came in a bundle without the ones before them.
+    pub alone: u64,
     /// Record versions read back from their bytes.
     pub records: u64,
     /// Stored bytes read whole.
@@ -68,9 +71,11 @@ impl Archive {
             snapshots: Vec::new(),
             needs: HashMap::new(),
             forgotten: HashMap::new(),
+            alone: HashSet::new(),
         };
         check.headers()?;
         check.marks()?;
+        check.excerpts()?;
         check.manifests()?;
         check.maps()?;
         let index_is_right = check.segments()?;
@@ -109,6 +114,8 @@ struct Check<'c> {
     needs: HashMap<String, Vec<SnapshotId>>,
     /// Numbers of snapshots that were forgotten: these may be gone.
     forgotten: HashMap<SnapshotId, u64>,
+    /// Snapshots that came without those before them.
+    alone: HashSet<SnapshotId>,
 }
 
 impl Check<'_> {
@@ -340,7 +347,7 @@ impl Check<'_> {
 
     /// Files that no archive has.
     fn strangers(&mut self) -> Result<(), Error> {
-        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, MARKS, DOOMED, DRILLS, "runs", "tmp"];
+        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, MARKS, DOOMED, EXCERPTS, DRILLS, "runs", "tmp"];
         for name in self.inner.store.list("")? {
             if !own.contains(&name.as_str()) && !name.starts_with(INDEX) {
                 self.found(Some(&name), "does not belong to an archive".to_owned(), Vec::new());

@@ -20,6 +20,7 @@ mod contents;
 mod disk;
 mod drills;
 mod error;
+mod excerpt;
 mod forget;
 mod header;
 mod import;

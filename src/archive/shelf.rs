@@ -18,6 +18,7 @@ use super::blob::BLOBS;
 use super::disk::LocalDisk;
 use super::drills::DRILLS;
 use super::error::Error;
+use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::INDEX;
 use super::keys::HOLDERS;
@@ -40,7 +41,8 @@ pub enum Part {
     Holder,
     /// A journal, or what a drill found: the only files that grow.
     Log,
-    /// A decision about snapshots: a copy that lacks one would show again what was forgotten.
+    /// A decision about snapshots, or a note on where they came from: a copy that lacks one would show again what was
+    /// forgotten, and miss what was never there.
     Mark,
     /// A manifest.
     Snapshot,
@@ -66,7 +68,7 @@ impl FileName {
             _ if path == HEADER_COPY => of(Part::HeaderCopy),
             [HOLDERS, name] if is_hash(name) => of(Part::Holder),
             [SNAPSHOTS, name] if is_hash(name) => of(Part::Snapshot),
-            [MARKS, name] if is_hash(name) => of(Part::Mark),
+            [MARKS | EXCERPTS, name] if is_hash(name) => of(Part::Mark),
             [LOGS | DRILLS, name] if is_log_name(name) => of(Part::Log),
             [SEGMENTS, folder, name] if is_hash(name) && name.starts_with(folder) && folder.len() == 2 => {
                 of(Part::Segment)
@@ -196,6 +198,7 @@ impl Shelf {
     pub fn files(&self) -> Result<Vec<StoredFile>, Error> {
         let mut names = self.listed(SNAPSHOTS)?;
         names.extend(self.listed(MARKS)?);
+        names.extend(self.listed(EXCERPTS)?);
         names.extend(self.listed(LOGS)?);
         names.extend(self.listed(DRILLS)?);
         names.extend(self.listed(HOLDERS)?);
@@ -234,7 +237,7 @@ impl Shelf {
 
     /// The name of something in the folder that no archive has, if there is any.
     pub fn stranger(&self) -> Result<Option<String>, Error> {
-        let own = [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, DOOMED, LOGS, DRILLS, RUNS, DRAFTS];
+        let own = [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS];
         let names = self.store.list("")?;
         Ok(names.into_iter().find(|name| !own.contains(&name.as_str()) && !name.starts_with(INDEX)))
     }
@@ -366,6 +369,7 @@ mod tests {
             (format!("blobs/01/{hash}"), Part::Blob),
             (format!("snapshots/{hash}"), Part::Snapshot),
             (format!("marks/{hash}"), Part::Mark),
+            (format!("excerpts/{hash}"), Part::Mark),
             ("restores/20261124-7f3c".to_owned(), Part::Log),
             ("drills/20261124-7f3c".to_owned(), Part::Log),
         ] {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Check, Seen};
 use crate::archive::SnapshotId;
 use crate::archive::error::Error;
+use crate::archive::excerpt::EXCERPTS;
 use crate::archive::manifest::SNAPSHOTS;
 use crate::archive::marks::{MARK, MARKS, MarkLine};
 
@@ -31,6 +32,17 @@ impl Check<'_> {
             }
         }
         self.forgotten = self.inner.readable_standings()?.forgotten;
+        Ok(())
+    }
+
+    /// Which snapshots came here alone.
+    pub(super) fn excerpts(&mut self) -> Result<(), Error> {
+        for name in self.inner.store.list(EXCERPTS)? {
+            let file = format!("{EXCERPTS}/{name}");
+            let noted = self.inner.excerpt(&file);
+            let noted = self.damage(&file, noted, &[])?;
+            self.alone.extend(noted.into_iter().flatten());
+        }
         Ok(())
     }
 
@@ -75,12 +87,17 @@ impl Check<'_> {
         let mut sequences: HashMap<&SnapshotId, u64> =
             self.snapshots.iter().map(|seen| (&seen.id, seen.line.sequence)).collect();
         sequences.extend(self.forgotten.iter().map(|(id, sequence)| (id, *sequence)));
-        let mut problems = Vec::new();
+        let (mut problems, mut alone) = (Vec::new(), HashSet::new());
         let mut places: HashMap<u64, &SnapshotId> = HashMap::new();
         for Seen { id, line, .. } in &self.snapshots {
             let mut wrong = |text: String| problems.push((id.clone(), text));
             for before in line.parent.iter().chain(&line.follows) {
-                if !on_disk.contains(&before.0) && !self.forgotten.contains_key(before) {
+                if on_disk.contains(&before.0) || self.forgotten.contains_key(before) {
+                    continue;
+                }
+                if self.alone.contains(id) {
+                    alone.insert(id);
+                } else {
                     wrong(format!("the snapshot before it, {}, is gone", before.short()));
                 }
             }
@@ -100,6 +117,7 @@ impl Check<'_> {
                 wrong(format!("is number {}, and so is {}", line.sequence, other.short()));
             }
         }
+        self.done.alone = alone.len() as u64;
         for (id, text) in problems {
             self.found(Some(&format!("{SNAPSHOTS}/{}", id.0)), text, vec![id]);
         }
