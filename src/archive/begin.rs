@@ -11,6 +11,7 @@ use super::blob::BlobPacker;
 use super::error::Error;
 use super::manifest::{AliveRuns, ChangedRuns, Line, MapLine, SNAPSHOTS};
 use super::map::{Map, to_runs};
+use super::marks::MARKS;
 use super::packer::Packer;
 use super::progress::Progress;
 use super::run::Run;
@@ -74,7 +75,8 @@ impl Archive {
         let on_disk: Vec<SnapshotId> = self.inner.store.list(SNAPSHOTS)?.into_iter().map(SnapshotId).collect();
         let known: HashMap<SnapshotId, u64> = self.inner.index().snapshots()?.into_iter().collect();
         let (mut chain, mut follows): (Vec<(u64, SnapshotId)>, Vec<SnapshotId>) = (Vec::new(), Vec::new());
-        let beyond = on_disk.len() as u64;
+        // What a key that may not read knows of the numbers given out: not more than there were snapshots and marks.
+        let beyond = (on_disk.len() + self.inner.store.list(MARKS)?.len()) as u64;
         for id in on_disk {
             let sequence = match known.get(&id) {
                 Some(sequence) => *sequence,
@@ -119,7 +121,7 @@ impl Archive {
 
 impl Inner {
     /// Brings the index in line with the segments on disk.
-    fn reconcile(&self) -> Result<(), Error> {
+    pub(super) fn reconcile(&self) -> Result<(), Error> {
         let on_disk: HashSet<String> = self.store.list_spread(SEGMENTS)?.into_iter().map(|(_, name)| name).collect();
         let known = self.index().segments()?;
         for (number, _) in known.iter().filter(|(_, name)| !on_disk.contains(name)) {

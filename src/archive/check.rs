@@ -5,22 +5,28 @@
 //! every content root again from the records themselves. A logged problem must
 //! never end as a success, so every finding goes through one counter.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod blobs;
+mod chain;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
+use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::{INDEX, Row};
 use super::keys::holders;
 use super::log::LOGS;
-use super::manifest::{Line, MapLine, SNAPSHOTS};
+use super::manifest::{Line, SNAPSHOTS};
 use super::map::Map;
+use super::marks::MARKS;
 use super::merkle::Merkle;
+use super::prune::DOOMED;
 use super::segment::{Directory, SEGMENTS, SegmentFile};
 use super::store::{Store, hash_of};
-use super::{Archive, BlobRef, Inner, SnapshotId, rows_of};
+use super::{Archive, Inner, SnapshotId, rows_of};
 use crate::catalogue::ObjectName;
 
 /// Something that is not as it should be.
@@ -43,6 +49,8 @@ pub struct Checked {
     pub segments: u64,
     /// Blobs looked at.
     pub blobs: u64,
+    /// Snapshots that came in a bundle without the ones before them.
+    pub alone: u64,
     /// Record versions read back from their bytes.
     pub records: u64,
     /// Stored bytes read whole.
@@ -62,8 +70,12 @@ impl Archive {
             done: Checked::default(),
             snapshots: Vec::new(),
             needs: HashMap::new(),
+            forgotten: HashMap::new(),
+            alone: HashSet::new(),
         };
         check.headers()?;
+        check.marks()?;
+        check.excerpts()?;
         check.manifests()?;
         check.maps()?;
         let index_is_right = check.segments()?;
@@ -100,6 +112,10 @@ struct Check<'c> {
     snapshots: Vec<Seen>,
     /// Snapshots by the name of a segment they need.
     needs: HashMap<String, Vec<SnapshotId>>,
+    /// Numbers of snapshots that were forgotten: these may be gone.
+    forgotten: HashMap<SnapshotId, u64>,
+    /// Snapshots that came without those before them.
+    alone: HashSet<SnapshotId>,
 }
 
 impl Check<'_> {
@@ -153,79 +169,18 @@ impl Check<'_> {
         Ok(right)
     }
 
-    fn manifests(&mut self) -> Result<(), Error> {
-        let names = self.inner.store.list(SNAPSHOTS)?;
-        let on_disk: HashSet<&str> = names.iter().map(String::as_str).collect();
-        for (id, sequence) in self.inner.index().snapshots()? {
-            if !on_disk.contains(id.0.as_str()) {
-                self.found(
-                    Some(&format!("{SNAPSHOTS}/{}", id.0)),
-                    format!("snapshot {sequence} was seen here before and is gone"),
-                    vec![id],
-                );
-            }
-        }
-        for name in &names {
-            let (file, id) = (format!("{SNAPSHOTS}/{name}"), SnapshotId(name.clone()));
-            if !self.inner.reads_manifests() {
-                self.name_is_hash(&file, &[id])?;
-                continue;
-            }
-            let line = self.inner.line(&id);
-            if let Some(line) = self.damage(&file, line, std::slice::from_ref(&id))? {
-                self.done.snapshots += 1;
-                self.done.bytes_read += self.inner.store.length(&file).unwrap_or(0);
-                self.snapshots.push(Seen { id, line, readable: true });
-            }
-        }
-        self.snapshots.sort_by(|left, right| (left.line.sequence, &left.id).cmp(&(right.line.sequence, &right.id)));
-        self.chain(&names.into_iter().collect())
-    }
-
-    /// Every snapshot stands on one that is there, and no two stand at the same place.
-    fn chain(&mut self, on_disk: &HashSet<String>) -> Result<(), Error> {
-        let sequences: HashMap<&SnapshotId, u64> =
-            self.snapshots.iter().map(|seen| (&seen.id, seen.line.sequence)).collect();
-        let mut problems = Vec::new();
-        let mut places: HashMap<u64, &SnapshotId> = HashMap::new();
-        for Seen { id, line, .. } in &self.snapshots {
-            let mut wrong = |text: String| problems.push((id.clone(), text));
-            for before in line.parent.iter().chain(&line.follows) {
-                if !on_disk.contains(&before.0) {
-                    wrong(format!("the snapshot before it, {}, is gone", before.short()));
-                }
-            }
-            match &line.parent {
-                Some(parent) if line.follows.is_empty() => match sequences.get(parent) {
-                    Some(sequence) if sequence + 1 != line.sequence => {
-                        wrong(format!("is number {} and stands on number {sequence}", line.sequence))
-                    }
-                    _ => {}
-                },
-                None if line.follows.is_empty() && line.sequence != 1 => {
-                    wrong(format!("is number {} and stands on nothing", line.sequence))
-                }
-                _ => {}
-            }
-            if let Some(other) = places.insert(line.sequence, id) {
-                wrong(format!("is number {}, and so is {}", line.sequence, other.short()));
-            }
-        }
-        for (id, text) in problems {
-            self.found(Some(&format!("{SNAPSHOTS}/{}", id.0)), text, vec![id]);
-        }
-        Ok(())
-    }
-
     /// Positions exist and are as many as the manifest counts.
     fn maps(&mut self) -> Result<(), Error> {
         for at in 0..self.snapshots.len() {
             let (id, file) = (self.snapshots[at].id.clone(), format!("{SNAPSHOTS}/{}", self.snapshots[at].id.0));
-            let named: Vec<String> = match &self.snapshots[at].line.map {
-                MapLine::Full { segments } => segments.iter().map(|part| part.segment.clone()).collect(),
-                MapLine::Delta { segments, .. } => segments.iter().map(|part| part.segment.clone()).collect(),
-            };
-            named.into_iter().for_each(|segment| self.need(segment, &id));
+            if self.inner.reads_manifests() {
+                let named = self.inner.lines_by_name(&id);
+                let Some(named) = self.damage(&file, named, std::slice::from_ref(&id))? else {
+                    self.snapshots[at].readable = false;
+                    continue;
+                };
+                named.into_keys().for_each(|segment| self.need(segment, &id));
+            }
             if !self.inner.reads_data() {
                 continue;
             }
@@ -234,10 +189,6 @@ impl Check<'_> {
                 self.snapshots[at].readable = false;
                 continue;
             };
-            let names: HashMap<u32, String> = self.inner.index().segments()?.into_iter().collect();
-            map.segments()
-                .filter_map(|(number, _)| names.get(&number))
-                .for_each(|segment| self.need(segment.clone(), &id));
             self.counts(at, &map)?;
         }
         Ok(())
@@ -378,44 +329,6 @@ impl Check<'_> {
         }
     }
 
-    fn blobs(&mut self) -> Result<(), Error> {
-        let mut known: BTreeMap<String, (BlobRef, Vec<SnapshotId>)> = BTreeMap::new();
-        for seen in &self.snapshots {
-            for blob in &seen.line.blobs {
-                known.entry(blob.blob.clone()).or_insert_with(|| (blob.clone(), Vec::new())).1.push(seen.id.clone());
-            }
-        }
-        let mut on_disk = HashSet::new();
-        for (file, name) in self.inner.store.list_spread(BLOBS)? {
-            self.done.blobs += 1;
-            let (blob, snapshots) = known.get(&name).cloned().unzip();
-            let snapshots = snapshots.unwrap_or_default();
-            if file != Store::spread(BLOBS, &name) {
-                self.found(Some(&file), "lies in the wrong folder".to_owned(), snapshots.clone());
-            }
-            if self.read_data && self.name_is_hash(&file, &snapshots)? && self.inner.reads_data() {
-                let path = self.inner.store.path(&file);
-                let read = self
-                    .inner
-                    .store
-                    .open(&file)
-                    .and_then(|input| {
-                        self.inner.copy_blob(input, &path, &mut std::io::sink(), &mut zstd::zstd_safe::DCtx::create())
-                    })
-                    .map(|(read, _)| read);
-                let read = self.damage(&file, read, &snapshots)?;
-                if read.zip(blob).is_some_and(|(read, blob)| read != (blob.bytes, blob.blake3)) {
-                    self.found(Some(&file), "holds other contents than the manifest says".to_owned(), snapshots);
-                }
-            }
-            on_disk.insert(name);
-        }
-        for (name, (_, snapshots)) in known.into_iter().filter(|(name, _)| !on_disk.contains(name)) {
-            self.found(Some(&Store::spread(BLOBS, &name)), "is missing".to_owned(), snapshots);
-        }
-        Ok(())
-    }
-
     fn logs(&mut self) -> Result<(), Error> {
         if !self.inner.reads_data() {
             return Ok(());
@@ -434,7 +347,7 @@ impl Check<'_> {
 
     /// Files that no archive has.
     fn strangers(&mut self) -> Result<(), Error> {
-        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, DRILLS, "runs", "tmp"];
+        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, MARKS, DOOMED, EXCERPTS, DRILLS, "runs", "tmp"];
         for name in self.inner.store.list("")? {
             if !own.contains(&name.as_str()) && !name.starts_with(INDEX) {
                 self.found(Some(&name), "does not belong to an archive".to_owned(), Vec::new());

@@ -99,6 +99,14 @@ pub enum Error {
         /// The candidates.
         matches: String,
     },
+    /// A snapshot that is pinned, held or the newest was to be forgotten.
+    #[error("cannot forget snapshot {snapshot}: it has to stay ({reason})")]
+    HasToStay {
+        /// The snapshot's id.
+        snapshot: String,
+        /// What keeps it.
+        reason: String,
+    },
     /// A log of this name exists, or none does.
     #[error("cannot {doing} log \"{name}\": {fact}")]
     Log {

@@ -96,6 +96,11 @@ impl Header {
         known("check", &self.requires.check)
     }
 
+    /// Refuses to prune where a feature is demanded that this version does not know.
+    pub(super) fn prunable(&self) -> Result<(), Error> {
+        known("prune", &self.requires.prune)
+    }
+
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).expect("a header always serialises");
         text.push(b'\n');

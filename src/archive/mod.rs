@@ -20,6 +20,8 @@ mod contents;
 mod disk;
 mod drills;
 mod error;
+mod excerpt;
+mod forget;
 mod header;
 mod import;
 mod index;
@@ -27,17 +29,22 @@ mod keys;
 mod log;
 mod manifest;
 mod map;
+mod marks;
 mod merkle;
 mod needs;
 mod packer;
+mod positions;
 mod progress;
+mod prune;
 mod reader;
 mod reindex;
 mod resolve;
+mod retention;
 mod run;
 mod seal;
 mod segment;
 mod shelf;
+mod signed;
 mod snapshot;
 mod store;
 mod writer;
@@ -62,8 +69,11 @@ pub use self::import::import;
 pub use self::keys::{Holder, Role};
 pub use self::log::{Log, LogEntries};
 pub use self::manifest::Manifest;
+pub use self::marks::{Mark, Standing};
 pub use self::progress::Took;
+pub use self::prune::{Amount, Pruned};
 pub use self::reindex::Reindexed;
+pub use self::retention::{Decision, Policy, Span};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
@@ -73,17 +83,13 @@ use self::disk::{Disk, LocalDisk};
 use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};
 use self::index::{INDEX, Index};
 use self::keys::Secrets;
-use self::manifest::{Line, MapLine, SNAPSHOTS};
-use self::map::{Map, from_runs};
+use self::manifest::SNAPSHOTS;
 use self::reader::{Cache, Files, parse_line};
 use self::segment::SegmentFile;
 use self::store::Store;
 use crate::catalogue::ObjectName;
 use crate::clock::Clock;
 use crate::record::{DigestKey, Record, RecordId};
-
-/// Maps standing on each other deeper than this are no maps this program wrote.
-const CHAIN_SANITY: usize = 64;
 
 /// How a new archive is protected.
 pub enum Protection {
@@ -241,11 +247,15 @@ impl Archive {
         keys::add_holder(&self.inner.store, &self.inner.header, &self.inner.secrets, role, Some(holder))
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots that were not forgotten, oldest first.
     pub fn snapshots(&self) -> Result<Vec<Manifest>, Error> {
+        let forgotten = self.inner.readable_standings()?.forgotten;
         let mut manifests = Vec::new();
         for name in self.inner.store.list(SNAPSHOTS)? {
             let id = SnapshotId(name);
+            if forgotten.contains_key(&id) {
+                continue;
+            }
             manifests.push(self.inner.line(&id)?.manifest(&id));
         }
         manifests.sort_by(|left, right| {
@@ -332,53 +342,6 @@ impl Inner {
             }
             done => done,
         }
-    }
-
-    /// A manifest's line: from its file, or from the index where this machine wrote it and may not read it.
-    fn line(&self, id: &SnapshotId) -> Result<Line, Error> {
-        if self.reads_manifests() {
-            return Line::read(&self.store, id, &self.header.archive, &self.verifying, self.secrets.manifest.as_ref());
-        }
-        let line = self
-            .index()
-            .snapshot_line(id)?
-            .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() })?;
-        serde_json::from_str(&line).map_err(|error| Error::IndexDamaged(error.to_string()))
-    }
-
-    /// The positions of a snapshot.
-    fn map(&self, id: &SnapshotId) -> Result<Map, Error> {
-        if !self.reads_manifests() {
-            return self
-                .index()
-                .snapshot_map(id)?
-                .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() });
-        }
-        let path = self.store.path(&format!("{SNAPSHOTS}/{}", id.0));
-        let garbled = |fact: &str| Error::damaged(&path, fact.to_owned());
-        let (mut deltas, mut line) = (Vec::new(), self.line(id)?);
-        let full = loop {
-            match line.map {
-                MapLine::Full { segments } => break segments,
-                MapLine::Delta { segments, .. } => deltas.push(segments),
-            }
-            let parent = line
-                .parent
-                .filter(|_| deltas.len() < CHAIN_SANITY)
-                .ok_or_else(|| garbled("its map stands on nothing"))?;
-            line = self.line(&parent)?;
-        };
-        let runs = |runs: &[u32]| from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"));
-        let mut map = Map::default();
-        for part in full {
-            map.set(self.segment_number(&part.segment)?, runs(&part.alive)?);
-        }
-        for part in deltas.into_iter().rev().flatten() {
-            let segment = self.segment_number(&part.segment)?;
-            let lines = map.lines(segment).cloned().unwrap_or_default();
-            map.set(segment, (lines - runs(&part.removed)?) | runs(&part.added)?);
-        }
-        Ok(map)
     }
 
     /// The number of a segment in the index, which learns it from the segment itself if it has to.

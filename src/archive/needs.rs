@@ -4,12 +4,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::blob::BLOBS;
 use super::manifest::{MapLine, SNAPSHOTS};
+use super::positions::CHAIN_SANITY;
 use super::segment::SEGMENTS;
 use super::store::Store;
-use super::{Archive, CHAIN_SANITY, Error, FileName, SnapshotId};
+use super::{Archive, Error, FileName, SnapshotId};
 
-/// What stands before the name of a blob in the record of a file's contents.
-const REFERENCE: &str = "\"blob\":\"";
+/// What stands before the name of a blob in the record of a file's contents, and after it: keys are sorted.
+const REFERENCE: (&str, &str) = ("\"blob\":\"", "\",\"bytes\":");
+/// Letters of a hash in hex.
+const HASH_LETTERS: usize = 64;
 
 impl Archive {
     /// The manifest of a snapshot, those its map stands on, and the segments and blobs of all of them.
@@ -55,13 +58,20 @@ impl Archive {
         for contents in &snapshot.manifest().contents {
             for record in snapshot.records(&contents.object)? {
                 let record = record?;
-                let text = record.text();
-                for (at, _) in text.match_indices(REFERENCE) {
-                    let name = text.get(at + REFERENCE.len()..at + REFERENCE.len() + 64).unwrap_or_default();
-                    used.extend(on_disk.get(name).cloned());
-                }
+                used.extend(blobs_in(record.text()).filter_map(|name| on_disk.get(name).cloned()));
             }
         }
         Ok(used)
     }
+}
+
+/// The names of blobs that a record's text refers to; text that people typed has its quotes escaped.
+pub(super) fn blobs_in(text: &str) -> impl Iterator<Item = &str> {
+    let (before, after) = REFERENCE;
+    text.match_indices(before).filter_map(move |(at, _)| {
+        let begin = at + before.len();
+        let name = text.get(begin..begin + HASH_LETTERS)?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_name && text[begin + HASH_LETTERS..].starts_with(after)).then_some(name)
+    })
 }

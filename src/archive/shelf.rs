@@ -3,7 +3,8 @@
 //! Copying wants no key: names are hashes of stored bytes, so a file can be
 //! proven by whoever sees it. What has no place in an archive has no
 //! [`FileName`], and so nothing that a target or a bundle says can lead outside
-//! the folder. The index, running writers and drafts are not copied.
+//! the folder. The index, running writers, drafts and what a prune is about to remove
+//! are not copied.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -17,11 +18,14 @@ use super::blob::BLOBS;
 use super::disk::LocalDisk;
 use super::drills::DRILLS;
 use super::error::Error;
+use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::INDEX;
 use super::keys::HOLDERS;
 use super::log::{LOGS, is_log_name};
 use super::manifest::SNAPSHOTS;
+use super::marks::MARKS;
+use super::prune::DOOMED;
 use super::run::{RUNS, Turn};
 use super::segment::SEGMENTS;
 use super::store::{DRAFTS, Draft, Store};
@@ -37,6 +41,9 @@ pub enum Part {
     Holder,
     /// A journal, or what a drill found: the only files that grow.
     Log,
+    /// A decision about snapshots, or a note on where they came from: a copy that lacks one would show again what was
+    /// forgotten, and miss what was never there.
+    Mark,
     /// A manifest.
     Snapshot,
     /// The copy of the header.
@@ -61,6 +68,7 @@ impl FileName {
             _ if path == HEADER_COPY => of(Part::HeaderCopy),
             [HOLDERS, name] if is_hash(name) => of(Part::Holder),
             [SNAPSHOTS, name] if is_hash(name) => of(Part::Snapshot),
+            [MARKS | EXCERPTS, name] if is_hash(name) => of(Part::Mark),
             [LOGS | DRILLS, name] if is_log_name(name) => of(Part::Log),
             [SEGMENTS, folder, name] if is_hash(name) && name.starts_with(folder) && folder.len() == 2 => {
                 of(Part::Segment)
@@ -93,7 +101,7 @@ impl FileName {
     /// The hex BLAKE3 of the file's bytes, if that is its name.
     pub fn hash(&self) -> Option<&str> {
         match self.part {
-            Part::Segment | Part::Blob | Part::Holder | Part::Snapshot => self.path.rsplit('/').next(),
+            Part::Segment | Part::Blob | Part::Holder | Part::Mark | Part::Snapshot => self.path.rsplit('/').next(),
             Part::Log | Part::HeaderCopy | Part::Header => None,
         }
     }
@@ -189,6 +197,8 @@ impl Shelf {
     /// running writer never has a manifest without its segments.
     pub fn files(&self) -> Result<Vec<StoredFile>, Error> {
         let mut names = self.listed(SNAPSHOTS)?;
+        names.extend(self.listed(MARKS)?);
+        names.extend(self.listed(EXCERPTS)?);
         names.extend(self.listed(LOGS)?);
         names.extend(self.listed(DRILLS)?);
         names.extend(self.listed(HOLDERS)?);
@@ -227,7 +237,7 @@ impl Shelf {
 
     /// The name of something in the folder that no archive has, if there is any.
     pub fn stranger(&self) -> Result<Option<String>, Error> {
-        let own = [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, LOGS, DRILLS, RUNS, DRAFTS];
+        let own = [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS];
         let names = self.store.list("")?;
         Ok(names.into_iter().find(|name| !own.contains(&name.as_str()) && !name.starts_with(INDEX)))
     }
@@ -358,6 +368,8 @@ mod tests {
             (format!("segments/01/{hash}"), Part::Segment),
             (format!("blobs/01/{hash}"), Part::Blob),
             (format!("snapshots/{hash}"), Part::Snapshot),
+            (format!("marks/{hash}"), Part::Mark),
+            (format!("excerpts/{hash}"), Part::Mark),
             ("restores/20261124-7f3c".to_owned(), Part::Log),
             ("drills/20261124-7f3c".to_owned(), Part::Log),
         ] {
@@ -372,6 +384,8 @@ mod tests {
             "index.sqlite",
             "keys/x",
             "runs/1",
+            "marks/x",
+            &format!("doomed/{hash}"),
             "tmp/1",
             "restores/..",
             "restores/a/b",

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::blob::BlobPacker;
 use super::error::Error;
 use super::index::Row;
-use super::manifest::Manifest;
+use super::manifest::{MANIFEST, Manifest};
 use super::map::Map;
 use super::merkle::Merkle;
 use super::packer::Packer;
@@ -26,7 +26,7 @@ use super::run::Run;
 use super::segment::{BLOCK_BYTES, RawBlock, SEGMENT_BYTES, SEGMENTS};
 use super::snapshot::Snapshot;
 use super::store::Store;
-use super::{Archive, BlobRef, Contents, Coverage, Source};
+use super::{Archive, BlobRef, Contents, Coverage, SnapshotId, Source};
 use crate::catalogue::ObjectName;
 use crate::record::{Record, RecordId};
 
@@ -327,10 +327,8 @@ impl<'a> SnapshotWriter<'a> {
         self.store_segments(false)?;
         let (line, map) = self.line(tally)?;
         let inner = Arc::clone(&self.archive.inner);
-        let signing = inner.signing()?;
         // The manifest comes after all it names: a crash before this line leaves no half snapshot.
-        let id =
-            line.store(&inner.store, signing, inner.manifest_recipient.as_ref(), inner.secrets.manifest.as_ref())?;
+        let id = SnapshotId(inner.place_signed(&MANIFEST, &line)?);
         let text = serde_json::to_string(&line).expect("a manifest always serialises");
         self.commit(|index| {
             index.set_unfinished(None)?;

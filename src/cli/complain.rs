@@ -119,6 +119,9 @@ impl From<archive::Error> for Failure {
             Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. } => {
                 Failure::from_error(Exit::Failed, &error).hint("run \"pdbak snapshots\" to see what there is")
             }
+            Error::HasToStay { .. } => Failure::from_error(Exit::Failed, &error).hint(
+                "\"pdbak pin SNAPSHOT --off\" and \"pdbak hold SNAPSHOT --off\" let it go; the newest one always stays",
+            ),
             Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),
             Error::Index(_) if error.is_disk_full() => Failure::from_error(Exit::Failed, &error)

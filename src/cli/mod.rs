@@ -23,8 +23,8 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    bundle, check, completions, demo, diff, doctor, drill, get, import, init, login, ls, man, objects, offsite,
-    reindex, restore, restores, sandbox, show as show_command, snapshot, snapshots, undo,
+    bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects, offsite,
+    prune, reindex, restore, restores, sandbox, show as show_command, snapshot, snapshots, tag, undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -103,6 +103,21 @@ enum Command {
     /// Check that the archive is what was written
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
+    /// Let snapshots go that no rule keeps
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(forget::Forget),
+    /// Give back the room of what was forgotten
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::Prune),
+    /// Give a snapshot tags, or show how it stands
+    #[command(after_help = tag::TAG_EXAMPLES)]
+    Tag(tag::Tag),
+    /// Keep a snapshot whatever the rules say
+    #[command(after_help = tag::PIN_EXAMPLES)]
+    Pin(tag::Pin),
+    /// Keep a snapshot until a day
+    #[command(after_help = tag::HOLD_EXAMPLES)]
+    Hold(tag::Hold),
     /// Make the archive's index again
     #[command(after_help = reindex::EXAMPLES)]
     Reindex(reindex::Reindex),
@@ -145,6 +160,11 @@ impl Command {
             Command::Undo(command) => command.run(session),
             Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
+            Command::Forget(command) => command.run(session),
+            Command::Prune(command) => command.run(session),
+            Command::Tag(command) => command.run(session),
+            Command::Pin(command) => command.run(session),
+            Command::Hold(command) => command.run(session),
             Command::Reindex(command) => command.run(session),
             Command::Offsite(command) => command.run(session),
             Command::Bundle(command) => command.run(session),

@@ -33,6 +33,9 @@ struct Contents {
     archive: String,
     files: u64,
     bytes: u64,
+    /// The snapshots in it, where those before them may not be in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    excerpt: Vec<String>,
 }
 
 /// What a bundle got.
@@ -72,6 +75,7 @@ pub fn bundle(
 ) -> Result<Bundled, Error> {
     let header = from.header()?.ok_or_else(|| crate::archive::Error::NotAnArchive(from.root().to_owned()))?;
     let mut done = Bundled { archive: header.archive, ..Bundled::default() };
+    let whole_archive = only.is_none();
     let files = chosen(from, only, &mut done)?;
     done.packed = files.iter().map(|file| file.bytes).collect();
     done.snapshots = files.iter().filter(|file| file.name.part() == Part::Snapshot).count() as u64;
@@ -81,8 +85,14 @@ pub fn bundle(
     let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let draft = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     let mut tar = Builder::new(BufWriter::new(draft));
-    let contents =
-        Contents { bundle: FORMAT, archive: done.archive.clone(), files: done.packed.files, bytes: done.packed.bytes };
+    let snapshots = files.iter().filter(|file| file.name.part() == Part::Snapshot && !whole_archive);
+    let contents = Contents {
+        bundle: FORMAT,
+        archive: done.archive.clone(),
+        files: done.packed.files,
+        bytes: done.packed.bytes,
+        excerpt: snapshots.map(|file| file.name.to_string()).collect(),
+    };
     let contents = serde_json::to_vec(&contents).expect("a list of contents always serialises");
     append(&mut tar, CONTENTS, contents.len() as u64, &contents[..]).map_err(failed)?;
     for file in &files {
@@ -137,7 +147,8 @@ fn rank(part: Part) -> u8 {
         Part::Holder => 2,
         Part::Segment | Part::Blob => 3,
         Part::Log => 4,
-        Part::Snapshot => 5,
+        Part::Mark => 5,
+        Part::Snapshot => 6,
     }
 }
 
@@ -189,6 +200,8 @@ pub fn unbundle(from: &Path, to: &Shelf, now: DateTime<Utc>, progress: &dyn Prog
         }
         if rank > 3 && last <= 3 {
             to.settle()?;
+            let alone: Vec<FileName> = promised.excerpt.iter().filter_map(|name| FileName::parse(name)).collect();
+            to.note_excerpt(&promised.archive, &alone)?;
         }
         last = rank;
         import.take(&name, size, &promised.archive, &mut entry)?;

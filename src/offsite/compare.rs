@@ -155,6 +155,7 @@ pub async fn list(target: &Target) -> Result<Held, Error> {
             Part::Blob => "blobs",
             Part::Holder => "keys",
             Part::Log => "logs",
+            Part::Mark => "marks",
             Part::Snapshot => "snapshots",
             Part::HeaderCopy | Part::Header => "header",
         };

@@ -123,6 +123,30 @@ fn records_files_and_snapshots_can_be_read() {
 }
 
 #[test]
+fn snapshots_are_tagged_forgotten_and_pruned() {
+    let (world, first) = with_snapshot(200);
+    assert_eq!(world.pdbak(&["snapshot", "--tag", "audit", "--json"]).code, 0);
+    assert_eq!(world.pdbak(&["snapshot"]).code, 0);
+    let stands = world.pdbak(&["tag", "latest~1", "--json"]).json();
+    assert_eq!(stands["tags"], serde_json::json!(["audit"]));
+    assert_eq!(world.pdbak(&["forget"]).code, 2);
+    assert_eq!(world.pdbak(&["forget", "--keep-tag", "audti"]).code, 2);
+    assert_eq!(world.pdbak(&["forget", "latest"]).code, 1);
+    let rules = ["forget", "--keep-last", "1", "--keep-tag", "audit", "--json"];
+    let told = world.pdbak(&[&rules[..], &["--dry-run"]].concat()).json();
+    assert_eq!(world.pdbak(&["snapshots", "--json"]).json().as_array().map(Vec::len), Some(3));
+    let done = world.pdbak(&rules).json();
+    assert_eq!((&told["snapshots"], &done["forgotten"]), (&done["snapshots"], &serde_json::json!(1)));
+    assert_eq!(done["snapshots"][2]["snapshot"], first["snapshot"]);
+    assert_eq!(world.pdbak(&["snapshots", "--json"]).json().as_array().map(Vec::len), Some(2));
+    let told = world.pdbak(&["prune", "--grace", "0", "--dry-run", "--json"]).json();
+    let done = world.pdbak(&["prune", "--grace", "0", "--json"]).json();
+    assert_eq!(told["removed"], done["removed"]);
+    let checked = world.pdbak(&["check", "--read-data"]);
+    assert_eq!(checked.code, 0, "{}", checked.stdout);
+}
+
+#[test]
 fn files_of_other_tools_become_a_snapshot() {
     let home = tempfile::tempdir().expect("a folder");
     let pdbak = |arguments: &[&str]| bare(&[&["--archive", "a"], arguments].concat(), home.path()).run();

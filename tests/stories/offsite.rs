@@ -119,6 +119,26 @@ fn a_copy_in_a_folder_is_an_archive_and_the_second_push_sends_nothing() {
 }
 
 #[test]
+fn what_was_decided_about_snapshots_travels_and_what_a_prune_will_remove_does_not() {
+    let machine = Machine::with_archive();
+    machine.expect(0, &["offsite", "push", "./copy"]);
+    machine.expect(0, &["tag", "latest", "--add", "kept"]);
+    machine.expect(0, &["forget", "latest~1"]);
+    machine.expect(0, &["prune"]);
+    let sent = machine.expect(0, &["offsite", "push", "./copy"]);
+    assert_eq!(sent["sent"]["files"], 2, "two marks and nothing else: {sent}");
+    assert!(machine.path("archive/doomed").exists() && !machine.path("copy/doomed").exists());
+    machine.expect(0, &["prune", "--grace", "0"]);
+    machine.expect(0, &["offsite", "push", "./copy"]);
+    let listed = machine.expect(0, &["snapshots", "--archive", "copy"]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "what was forgotten stays forgotten in the copy: {listed}");
+    assert_eq!(listed[0]["tags"][0], "kept", "{listed}");
+    machine.expect(0, &["offsite", "pull", "./copy"]);
+    assert_eq!(machine.expect(0, &["snapshots"]).as_array().map(Vec::len), Some(1));
+    assert_eq!(machine.pdbak(&["check", "--read-data"]).code, 0);
+}
+
+#[test]
 fn an_encrypted_archive_is_copied_checked_and_fetched_without_its_key() {
     let machine = Machine { home: tempfile::tempdir().expect("a folder"), endpoint: None };
     let secret = |arguments: &[&str]| {

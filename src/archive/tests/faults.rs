@@ -201,6 +201,53 @@ fn at_every_operation(script: Script) -> u64 {
     unreachable!("the loop ends when no operation is left to fail")
 }
 
+/// Lets forgetting and pruning meet the fault at every operation; what stays is whole, and the next run ends the work.
+fn forget_and_prune_at_every_operation(script: Script) -> u64 {
+    let forget_and_prune = |archive: &Archive| -> Result<(), Error> {
+        archive.forget(&Policy { last: 2, ..Policy::default() })?;
+        archive.prune(chrono::TimeDelta::zero(), false).map(drop)
+    };
+    for at in 1.. {
+        let world = World::new();
+        let sound = || FaultyDisk::new(script, u64::MAX).0;
+        let archive = Archive::create_on(sound(), &world.root, Protection::Clear, world.clock).unwrap();
+        let all = super::retention::grown(&archive);
+        drop(archive);
+        let (disk, done) = FaultyDisk::new(script, at);
+        let open =
+            |disk: Arc<dyn Disk>| Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
+        let outcome = forget_and_prune(&open(disk));
+        let archive = open(sound());
+        let expect_whole = |archive: &Archive, most: usize| {
+            archive.check(true, &mut |problem| panic!("after a fault at operation {at}: {problem:?}")).unwrap();
+            let left = archive.snapshots().unwrap();
+            assert!((2..=most).contains(&left.len()), "{} left after a fault at operation {at}", left.len());
+            for manifest in left {
+                let (_, records) = all.iter().find(|(known, _)| known.id == manifest.id).unwrap();
+                assert_eq!(records_of(archive, &manifest.id), *records, "after a fault at operation {at}");
+            }
+        };
+        expect_whole(&archive, 10);
+        forget_and_prune(&archive).unwrap_or_else(|error| panic!("the run after operation {at}: {error}"));
+        expect_whole(&archive, 2);
+        if done.load(Ordering::SeqCst) < at {
+            outcome.unwrap();
+            return at;
+        }
+    }
+    unreachable!("the loop ends when no operation is left to fail")
+}
+
+#[test]
+fn a_crash_at_any_operation_of_forget_and_prune_loses_nothing_that_is_kept() {
+    assert!(forget_and_prune_at_every_operation(Script::Crash) > 25);
+}
+
+#[test]
+fn a_bad_disk_at_any_operation_of_forget_and_prune_loses_nothing_that_is_kept() {
+    assert!(forget_and_prune_at_every_operation(Script::Fail(io::ErrorKind::Other)) > 25);
+}
+
 #[test]
 fn a_full_disk_at_any_operation_leaves_every_snapshot_intact() {
     assert!(at_every_operation(Script::Fail(io::ErrorKind::StorageFull)) > 40);

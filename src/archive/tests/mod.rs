@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod opening;
 mod power;
+mod retention;
 
 use std::path::{Path, PathBuf};
 

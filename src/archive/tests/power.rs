@@ -148,3 +148,33 @@ fn a_power_cut_at_any_operation_leaves_no_manifest_whose_contents_are_gone() {
         }
     }
 }
+
+#[test]
+fn a_power_cut_at_any_operation_of_forget_and_prune_loses_nothing_that_is_kept() {
+    for cut_at in 1.. {
+        let (world, archive) = World::clear();
+        let all = super::retention::grown(&archive);
+        drop(archive);
+        let open =
+            |disk: Arc<dyn Disk>| Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
+        let forget_and_prune = |archive: &Archive| -> Result<(), Error> {
+            archive.forget(&Policy { last: 2, ..Policy::default() })?;
+            archive.prune(chrono::TimeDelta::zero(), false).map(drop)
+        };
+        let disk = ForgetfulDisk::new(cut_at);
+        let outcome = forget_and_prune(&open(Arc::clone(&disk) as Arc<dyn Disk>));
+        disk.forget();
+        let archive = open(Arc::new(LocalDisk));
+        for _ in 0..2 {
+            super::retention::expect_sound(&archive);
+            for (manifest, records) in &all[8..] {
+                assert_eq!(records_of(&archive, &manifest.id), *records, "power cut at operation {cut_at}");
+            }
+            forget_and_prune(&archive).unwrap_or_else(|error| panic!("the run after operation {cut_at}: {error}"));
+        }
+        if disk.done.load(Ordering::SeqCst) < cut_at {
+            assert!(outcome.is_ok() && cut_at > 25, "{cut_at} operations");
+            return;
+        }
+    }
+}

@@ -40,6 +40,8 @@ struct Report {
     snapshots: u64,
     segments: u64,
     blobs: u64,
+    /// Came in a bundle without the ones before them.
+    alone: u64,
     records: u64,
     bytes_read: u64,
     problems: Vec<ProblemView>,
@@ -63,6 +65,10 @@ impl View for Report {
             };
             writeln!(out, "problem: {place}{}{needed}", one.problem)?;
         }
+        if self.alone > 0 {
+            let came = count(self.alone, "snapshot", "snapshots");
+            writeln!(out, "{came} came here in a bundle, without the ones before")?;
+        }
         let looked = [
             count(self.snapshots, "snapshot", "snapshots"),
             count(self.segments, "segment", "segments"),
@@ -84,7 +90,7 @@ impl Check {
         let archive = session.archive()?;
         let mut problems = Vec::new();
         let checked = archive.check(self.read_data, &mut |problem| problems.push(ProblemView::from(problem)))?;
-        let Checked { snapshots, segments, blobs, records, bytes_read, problems: found } = checked;
+        let Checked { snapshots, segments, blobs, alone, records, bytes_read, problems: found } = checked;
         let sound = found == 0 && problems.is_empty();
         session.show(&Report {
             sound,
@@ -92,6 +98,7 @@ impl Check {
             snapshots,
             segments,
             blobs,
+            alone,
             records,
             bytes_read,
             problems,

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use crate::account::{Account, Allowance};
-use crate::archive::Archive;
+use crate::archive::{Archive, Mark};
 use crate::capture::{self, Outcome, Wanted};
 use crate::catalogue::{self, Object, ObjectName};
+use crate::cli::command::tag::tag;
 use crate::cli::complain::Failure;
 use crate::cli::config::allowance;
 use crate::cli::exit::Exit;
@@ -50,6 +51,9 @@ pub(crate) struct Snapshot {
     /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
     #[arg(long, value_name = "SHARE", value_parser = allowance)]
     budget: Option<Allowance>,
+    /// Give the snapshot this tag; may be repeated
+    #[arg(long, value_name = "TAG", value_parser = tag)]
+    tag: Vec<String>,
 }
 
 /// An object of the catalogue, by its name on the command line.
@@ -78,6 +82,9 @@ impl Snapshot {
             let account = session.account(self.budget).await?;
             session.say(&greeting(&account, &archive, &wanted)?);
             let outcome = capture::capture(&account, &archive, &wanted, session.clock(), &session.monitor()).await?;
+            if let (Outcome::Finished(manifest), false) = (&outcome, self.tag.is_empty()) {
+                archive.mark(&[manifest], Mark::Tagged { add: self.tag, remove: Vec::new() })?;
+            }
             close(session, outcome)
         })
     }

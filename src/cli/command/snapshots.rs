@@ -25,8 +25,10 @@ impl Snapshots {
         let archive = session.archive()?;
         let (manifests, drills, now) = (archive.snapshots()?, drills(&archive)?, session.clock().now());
         let drills = drills.iter().map(|drill| (drill.snapshot.as_str(), drill)).collect::<BTreeMap<_, _>>();
+        let standings = archive.standings()?;
         let page = |manifest: &Manifest| {
-            SnapshotView::page(manifest).drilled(drills.get(manifest.id.0.as_str()).copied(), now)
+            let page = SnapshotView::page(manifest).standing(standings.get(&manifest.id), now);
+            page.drilled(drills.get(manifest.id.0.as_str()).copied(), now)
         };
         session.show(&SnapshotList(manifests.iter().map(page).collect()))?;
         Ok(Exit::Done)

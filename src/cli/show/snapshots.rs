@@ -1,12 +1,13 @@
 //! How snapshots look: the list, one of them, and the line at the end of a capture.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::archive::{Contents, Coverage, Manifest, Source};
+use crate::archive::{Contents, Coverage, Manifest, Source, Standing};
 use crate::capture::{self, Carried};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::show::drills::{Drill, Drilled};
@@ -46,6 +47,13 @@ pub(crate) struct SnapshotView {
     bytes_added: u64,
     records: u64,
     complete: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    tags: BTreeSet<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pinned: bool,
+    /// The first moment at which it may be forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<DateTime<Utc>>,
     /// What the newest drill of it found.
     #[serde(skip_serializing_if = "Option::is_none")]
     drill: Option<Drilled>,
@@ -162,6 +170,9 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
+            tags: BTreeSet::new(),
+            pinned: false,
+            held_until: None,
             drill: None,
             objects: contents.into_iter().map(|contents| ObjectLine::of(manifest, contents, only(contents))).collect(),
             whole_page: true,
@@ -171,6 +182,19 @@ impl SnapshotView {
     /// The same with what the newest drill of it found.
     pub(crate) fn drilled(self, drill: Option<&Drill>, now: DateTime<Utc>) -> SnapshotView {
         SnapshotView { drill: drill.map(|drill| Drilled::of(drill, now)), ..self }
+    }
+
+    /// The same with what was decided about it; a hold that is over is none.
+    pub(crate) fn standing(self, standing: Option<&Standing>, now: DateTime<Utc>) -> SnapshotView {
+        let Standing { tags, pinned, held } = standing.cloned().unwrap_or_default();
+        SnapshotView { tags, pinned, held_until: held.filter(|until| *until > now), ..self }
+    }
+
+    /// What keeps it and what it is called, after its account: `  pinned  #before-import`.
+    fn decided(&self) -> String {
+        let held = self.held_until.map(|until| format!("  held until {} UTC", moment(until)));
+        let tags: String = self.tags.iter().map(|tag| format!("  #{tag}")).collect();
+        format!("{}{}{tags}", if self.pinned { "  pinned" } else { "" }, held.unwrap_or_default())
     }
 
     /// The closing lines of a capture.
@@ -305,7 +329,7 @@ impl View for SnapshotList {
                 sum(|object| object.deleted),
                 size(one.bytes_added),
                 number(one.tokens),
-                format!("{whose}{gaps}{aside}{drill}"),
+                format!("{whose}{gaps}{aside}{drill}{}", one.decided()),
             ]);
         }
         print(&lines, out)

@@ -1,0 +1,126 @@
+//! The chain of snapshots, and the marks that say which of them may be gone.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Check, Seen};
+use crate::archive::SnapshotId;
+use crate::archive::error::Error;
+use crate::archive::excerpt::EXCERPTS;
+use crate::archive::manifest::SNAPSHOTS;
+use crate::archive::marks::{MARK, MARKS, MarkLine};
+
+impl Check<'_> {
+    /// Every mark is what it was, and none in between is gone.
+    pub(super) fn marks(&mut self) -> Result<(), Error> {
+        let mut numbers = Vec::new();
+        for name in self.inner.store.list(MARKS)? {
+            let file = format!("{MARKS}/{name}");
+            if !self.inner.reads_manifests() {
+                self.name_is_hash(&file, &[])?;
+                continue;
+            }
+            let line = self.inner.read_signed::<MarkLine>(&MARK, &name);
+            if let Some(line) = self.damage(&file, line, &[])? {
+                numbers.push(line.number);
+            }
+        }
+        numbers.sort_unstable();
+        for (number, expected) in numbers.into_iter().zip(1..) {
+            if number != expected {
+                self.found(Some(MARKS), format!("mark {expected} is gone, or there twice"), Vec::new());
+                break;
+            }
+        }
+        self.forgotten = self.inner.readable_standings()?.forgotten;
+        Ok(())
+    }
+
+    /// Which snapshots came here alone.
+    pub(super) fn excerpts(&mut self) -> Result<(), Error> {
+        for name in self.inner.store.list(EXCERPTS)? {
+            let file = format!("{EXCERPTS}/{name}");
+            let noted = self.inner.excerpt(&file);
+            let noted = self.damage(&file, noted, &[])?;
+            self.alone.extend(noted.into_iter().flatten());
+        }
+        Ok(())
+    }
+
+    pub(super) fn manifests(&mut self) -> Result<(), Error> {
+        let names = self.inner.store.list(SNAPSHOTS)?;
+        let on_disk: HashSet<&str> = names.iter().map(String::as_str).collect();
+        for (id, sequence) in self.inner.index().snapshots()? {
+            if !on_disk.contains(id.0.as_str()) && !self.forgotten.contains_key(&id) {
+                self.found(
+                    Some(&format!("{SNAPSHOTS}/{}", id.0)),
+                    format!("snapshot {sequence} was seen here before and is gone"),
+                    vec![id],
+                );
+            }
+        }
+        for name in &names {
+            let (file, id) = (format!("{SNAPSHOTS}/{name}"), SnapshotId(name.clone()));
+            if !self.inner.reads_manifests() {
+                self.name_is_hash(&file, &[id])?;
+                continue;
+            }
+            // What a forgotten snapshot needs may be gone, but a map may stand on its own file.
+            if self.forgotten.contains_key(&id) {
+                self.done.bytes_read += self.inner.store.length(&file).unwrap_or(0);
+                let line = self.inner.line(&id);
+                self.damage(&file, line, &[])?;
+                continue;
+            }
+            let line = self.inner.line(&id);
+            if let Some(line) = self.damage(&file, line, std::slice::from_ref(&id))? {
+                self.done.snapshots += 1;
+                self.done.bytes_read += self.inner.store.length(&file).unwrap_or(0);
+                self.snapshots.push(Seen { id, line, readable: true });
+            }
+        }
+        self.snapshots.sort_by(|left, right| (left.line.sequence, &left.id).cmp(&(right.line.sequence, &right.id)));
+        self.chain(&names.into_iter().collect())
+    }
+
+    /// Every snapshot stands on one that is there, and no two stand at the same place.
+    fn chain(&mut self, on_disk: &HashSet<String>) -> Result<(), Error> {
+        let mut sequences: HashMap<&SnapshotId, u64> =
+            self.snapshots.iter().map(|seen| (&seen.id, seen.line.sequence)).collect();
+        sequences.extend(self.forgotten.iter().map(|(id, sequence)| (id, *sequence)));
+        let (mut problems, mut alone) = (Vec::new(), HashSet::new());
+        let mut places: HashMap<u64, &SnapshotId> = HashMap::new();
+        for Seen { id, line, .. } in &self.snapshots {
+            let mut wrong = |text: String| problems.push((id.clone(), text));
+            for before in line.parent.iter().chain(&line.follows) {
+                if on_disk.contains(&before.0) || self.forgotten.contains_key(before) {
+                    continue;
+                }
+                if self.alone.contains(id) {
+                    alone.insert(id);
+                } else {
+                    wrong(format!("the snapshot before it, {}, is gone", before.short()));
+                }
+            }
+            match &line.parent {
+                Some(parent) if line.follows.is_empty() => match sequences.get(parent) {
+                    Some(sequence) if sequence + 1 != line.sequence => {
+                        wrong(format!("is number {} and stands on number {sequence}", line.sequence))
+                    }
+                    _ => {}
+                },
+                None if line.follows.is_empty() && line.sequence != 1 => {
+                    wrong(format!("is number {} and stands on nothing", line.sequence))
+                }
+                _ => {}
+            }
+            if let Some(other) = places.insert(line.sequence, id) {
+                wrong(format!("is number {}, and so is {}", line.sequence, other.short()));
+            }
+        }
+        self.done.alone = alone.len() as u64;
+        for (id, text) in problems {
+            self.found(Some(&format!("{SNAPSHOTS}/{}", id.0)), text, vec![id]);
+        }
+        Ok(())
+    }
+}

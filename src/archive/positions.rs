@@ -1,0 +1,74 @@
+//! From a snapshot's id to its lines: the manifest, and the maps it stands on.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringBitmap;
+
+use super::error::Error;
+use super::manifest::{Line, MANIFEST, MapLine, SNAPSHOTS};
+use super::map::{Map, from_runs};
+use super::{Inner, SnapshotId};
+
+/// Maps standing on each other deeper than this are no maps this program wrote.
+pub(super) const CHAIN_SANITY: usize = 64;
+
+impl Inner {
+    /// A manifest's line: from its file, or from the index where this machine wrote it and may not read it.
+    pub(super) fn line(&self, id: &SnapshotId) -> Result<Line, Error> {
+        if self.reads_manifests() {
+            return self.read_signed(&MANIFEST, &id.0);
+        }
+        let line = self
+            .index()
+            .snapshot_line(id)?
+            .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() })?;
+        serde_json::from_str(&line).map_err(|error| Error::IndexDamaged(error.to_string()))
+    }
+
+    /// The positions of a snapshot.
+    pub(super) fn map(&self, id: &SnapshotId) -> Result<Map, Error> {
+        if !self.reads_manifests() {
+            return self
+                .index()
+                .snapshot_map(id)?
+                .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() });
+        }
+        let mut map = Map::default();
+        for (segment, lines) in self.lines_by_name(id)? {
+            map.set(self.segment_number(&segment)?, lines);
+        }
+        Ok(map)
+    }
+
+    /// The positions of a snapshot, without asking the index: only segments that it has lines of.
+    ///
+    /// Segments that a map below it names and it does not need may have been pruned with the snapshots that did.
+    pub(super) fn lines_by_name(&self, id: &SnapshotId) -> Result<BTreeMap<String, RoaringBitmap>, Error> {
+        let path = self.store.path(&format!("{SNAPSHOTS}/{}", id.0));
+        let garbled = |fact: &str| Error::damaged(&path, fact.to_owned());
+        let (mut deltas, mut line) = (Vec::new(), self.line(id)?);
+        let full = loop {
+            match line.map {
+                MapLine::Full { segments } => break segments,
+                MapLine::Delta { segments, .. } => deltas.push(segments),
+            }
+            let parent = line
+                .parent
+                .filter(|_| deltas.len() < CHAIN_SANITY)
+                .ok_or_else(|| garbled("its map stands on nothing"))?;
+            line = self.line(&parent)?;
+        };
+        let runs = |runs: &[u32]| from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"));
+        let mut map = BTreeMap::new();
+        for part in full {
+            map.insert(part.segment, runs(&part.alive)?);
+        }
+        for part in deltas.into_iter().rev().flatten() {
+            let lines: &mut RoaringBitmap = map.entry(part.segment).or_default();
+            *lines -= runs(&part.removed)?;
+            *lines |= runs(&part.added)?;
+        }
+        map.retain(|_, lines| !lines.is_empty());
+        Ok(map)
+    }
+}

@@ -1,0 +1,116 @@
+//! Small files that say something of the archive: one line of JSON, signed, packed, sealed.
+//!
+//! Manifests and the marks on them share this shape. The name is the hash of the
+//! stored bytes, so any copy can be checked without a key; the signature is under
+//! the seal, so that nobody without the archive's secret can have written it.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use ed25519_dalek::{Signature, Signer, Verifier};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::header::FORMAT;
+use super::{Inner, seal};
+
+/// Files of more are not unpacked into memory.
+const LIMIT: u64 = 256 << 20;
+/// These files are small and read often: the best level that is still quick.
+const LEVEL: i32 = 12;
+
+/// Where files of a kind lie, and the word that their signed text begins with.
+pub(super) struct Kind {
+    pub(super) folder: &'static str,
+    pub(super) word: &'static str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SignatureLine {
+    signature: String,
+}
+
+/// What every line says first, read before the rest is believed.
+#[derive(Deserialize)]
+struct Preface {
+    format: u32,
+    archive: String,
+}
+
+impl Inner {
+    /// Signs, packs, seals and puts a line in place; returns the file's name.
+    pub(super) fn place_signed(&self, kind: &Kind, line: &impl Serialize) -> Result<String, Error> {
+        let (path, signing) = (self.store.path(kind.folder), self.signing()?);
+        let (recipient, identity) = (self.manifest_recipient.as_ref(), self.secrets.manifest.as_ref());
+        let line = serde_json::to_string(line).expect("a line of values always serialises");
+        let signature = hex::encode(signing.sign(signed_text(kind, &line).as_bytes()).to_bytes());
+        let signature = serde_json::to_string(&SignatureLine { signature }).expect("a signature always serialises");
+        let text = format!("{line}\n{signature}\n");
+        let packed = zstd::bulk::compress(text.as_bytes(), LEVEL).map_err(Error::file("write", &path))?;
+        let unpacked = zstd::bulk::decompress(&packed, text.len()).map_err(Error::file("write", &path))?;
+        if unpacked != text.as_bytes() {
+            return Err(Error::damaged(&path, format!("a {} does not unpack to what was packed", kind.word)));
+        }
+        let sealed = seal::seal(recipient, &packed).map_err(Error::file("write", &path))?;
+        let mut draft = self.store.draft()?;
+        draft.write_all(&sealed).map_err(Error::file("write", &path))?;
+        let placed = draft.place(kind.folder, |mut input| {
+            if recipient.is_some() && identity.is_none() {
+                return Ok(());
+            }
+            let mut stored = Vec::new();
+            input.read_to_end(&mut stored).map_err(Error::file("write", &path))?;
+            let opened = seal::open(identity, stored).map_err(Error::file("write", &path))?;
+            if opened == packed {
+                Ok(())
+            } else {
+                Err(Error::damaged(&path, format!("a {} does not unseal to what was sealed", kind.word)))
+            }
+        })?;
+        Ok(placed.name)
+    }
+
+    /// Reads a file and proves that it is what its name and its signature say.
+    pub(super) fn read_signed<T: DeserializeOwned>(&self, kind: &Kind, name: &str) -> Result<T, Error> {
+        let file = format!("{}/{name}", kind.folder);
+        let path = self.store.path(&file);
+        let stored = self.store.read(&file)?;
+        let found = blake3::hash(&stored).to_hex();
+        if found.as_str() != name {
+            return Err(Error::damaged(&path, format!("its bytes hash to {}", &found[..16])));
+        }
+        let packed = seal::open(self.secrets.manifest.as_ref(), stored).map_err(Error::file("read", &path))?;
+        let text = unpack(&packed, &path)?;
+        let mut lines = text.lines();
+        let (line, signature) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let garbled = |error: serde_json::Error| Error::damaged(&path, error.to_string());
+        let signature: SignatureLine = serde_json::from_str(signature).map_err(garbled)?;
+        let signature = hex::decode(&signature.signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+        let signed = signed_text(kind, line);
+        let genuine = signature.is_some_and(|signature| self.verifying.verify(signed.as_bytes(), &signature).is_ok());
+        if !genuine {
+            return Err(Error::damaged(&path, "its signature is not this archive's"));
+        }
+        let Preface { format, archive } = serde_json::from_str(line).map_err(garbled)?;
+        if format > FORMAT {
+            return Err(Error::NewerFormat { path, found: format, known: FORMAT });
+        }
+        if archive != self.header.archive {
+            return Err(Error::damaged(&path, format!("a {} of archive {archive}", kind.word)));
+        }
+        serde_json::from_str(line).map_err(garbled)
+    }
+}
+
+fn unpack(packed: &[u8], path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let decoder = zstd::Decoder::with_buffer(packed).map_err(|error| Error::damaged(path, error.to_string()))?;
+    decoder.take(LIMIT).read_to_string(&mut text).map_err(|error| Error::damaged(path, error.to_string()))?;
+    Ok(text)
+}
+
+/// What is signed: words that no other signed text begins with, and the hash of the line.
+fn signed_text(kind: &Kind, line: &str) -> String {
+    format!("pdbak {} {}", kind.word, blake3::hash(line.as_bytes()).to_hex())
+}
