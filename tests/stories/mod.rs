@@ -32,4 +32,5 @@ mod restore_parts;
 mod restore_people;
 pub(crate) mod restore_settings;
 mod restore_undo;
+mod several_days;
 mod sweep;
