@@ -5,7 +5,6 @@
 //! else the program had sent by then arrives, as it would from a dead process; so every life ends at one request and no other.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -101,11 +100,10 @@ async fn serve(wire: Arc<Wire>, stream: TcpStream) {
     let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn pass(wire: Arc<Wire>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn pass(wire: Arc<Wire>, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    // What was not sent whole was not sent.
-    let Ok(body) = body.collect().await else { return std::future::pending().await };
-    let body = body.to_bytes();
+    // What was not sent whole was not sent; the server waits for an answer and would not notice that its peer is gone.
+    let body = body.collect().await?.to_bytes();
     let key = key(&head.method, &head.uri, &head.headers, &body);
     if head.method != Method::GET && wire.is_struck(key, Side::Before) {
         return std::future::pending().await;
