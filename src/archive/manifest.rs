@@ -16,6 +16,9 @@ pub(super) const SNAPSHOTS: &str = "snapshots";
 /// How manifests are stored.
 pub(super) const MANIFEST: Kind = Kind { folder: SNAPSHOTS, word: "manifest" };
 
+/// The note of a manifest that says that its capture goes on.
+pub(super) const UNFINISHED: &str = "unfinished";
+
 /// What a snapshot says of itself; its position map is kept apart in memory.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Manifest {
@@ -43,6 +46,13 @@ pub struct Manifest {
     pub version: String,
     /// Free: for example the options of the capture.
     pub notes: Value,
+}
+
+impl Manifest {
+    /// True for what a first capture had read when its budget was spent: the next snapshot has more.
+    pub fn is_unfinished(&self) -> bool {
+        self.notes.get(UNFINISHED).is_some_and(|note| *note == Value::Bool(true))
+    }
 }
 
 /// The first line of a manifest file.

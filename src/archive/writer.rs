@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::blob::BlobPacker;
 use super::error::Error;
 use super::index::Row;
-use super::manifest::{MANIFEST, Manifest};
+use super::manifest::{MANIFEST, Manifest, UNFINISHED};
 use super::map::Map;
 use super::merkle::Merkle;
 use super::packer::Packer;
@@ -318,8 +318,25 @@ impl<'a> SnapshotWriter<'a> {
         }
     }
 
+    /// Whether there is anything in this snapshot that its parent has not, or the other way round.
+    pub fn has_news(&self) -> bool {
+        let moved = |progress: &Progress| progress.new > 0 || progress.seen.len() != progress.parent.len();
+        self.objects.values().any(|progress| progress.changed > 0 || moved(progress))
+    }
+
     /// Writes the manifest: from here on the snapshot exists.
-    pub fn finish(mut self, tally: Tally) -> Result<Manifest, Error> {
+    pub fn finish(self, tally: Tally) -> Result<Manifest, Error> {
+        self.put_in_place(tally, None)
+    }
+
+    /// Writes the manifest of a capture that is not at its end; the next run goes on on top of it, with the notes.
+    pub fn publish(self, mut tally: Tally, notes: &impl Serialize) -> Result<Manifest, Error> {
+        tally.notes[UNFINISHED] = Value::Bool(true);
+        let notes = serde_json::to_value(notes).expect("notes always serialise");
+        self.put_in_place(tally, Some(notes))
+    }
+
+    fn put_in_place(mut self, tally: Tally, goes_on: Option<Value>) -> Result<Manifest, Error> {
         if let Some(object) = self.order.iter().find(|object| self.objects[*object].closed.is_none()) {
             return Err(Error::NotClosed(object.clone()));
         }
@@ -330,11 +347,23 @@ impl<'a> SnapshotWriter<'a> {
         // The manifest comes after all it names: a crash before this line leaves no half snapshot.
         let id = SnapshotId(inner.place_signed(&MANIFEST, &line)?);
         let text = serde_json::to_string(&line).expect("a manifest always serialises");
+        let state = goes_on.map(|notes| self.gone_on_from(&id, &notes));
         self.commit(|index| {
-            index.set_unfinished(None)?;
+            index.set_unfinished(state.as_deref())?;
             index.keep_snapshot(&id, line.sequence, &text, &map)
         })?;
         Ok(line.manifest(&id))
+    }
+
+    /// The state of this capture once its snapshot is the parent: all that it saw is what the parent has.
+    fn gone_on_from(&self, id: &SnapshotId, notes: &Value) -> String {
+        let mut state = self.unfinished(notes);
+        for object in &mut state.objects {
+            object.settled.clone_from(&object.seen);
+            (object.new, object.changed, object.closed) = (0, 0, None);
+        }
+        let state = Unfinished { parent: Some(id.clone()), bytes_added: 0, blobs: Vec::new(), ..state };
+        serde_json::to_string(&state).expect("the state always serialises")
     }
 
     /// Objects of the parent that this run never met stay as they were.

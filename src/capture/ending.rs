@@ -6,16 +6,35 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::desk::Desk;
-use super::notes::{Failure, Progress};
+use super::notes::{Failure, Notes, Phase, Progress};
 use super::run::Run;
 use super::sweep::{self, Looked};
 use super::way::{self, Way};
 use crate::archive::{Contents, Coverage, Ending, Manifest, Tally};
 use crate::catalogue::{self, Listing, Object, ObjectName};
 
-impl Run<'_> {
+/// Of what a first capture had not begun with when its budget was spent.
+pub const NOT_READ: &str = "not read yet";
+
+impl<'a> Run<'a> {
     /// Closes every object and writes the manifest.
     pub(super) fn finish(self) -> Result<Manifest, Error> {
+        let (desk, tally) = self.close()?;
+        Ok(desk.writer.finish(tally)?)
+    }
+
+    /// Closes every object as far as it was read and writes the manifest; the next run goes on from there.
+    pub(super) fn publish(mut self) -> Result<Manifest, Error> {
+        self.stopped = true;
+        let now = self.local_now();
+        let (Desk { writer, notes, .. }, tally) = self.close()?;
+        // What this snapshot says it cost is not counted again in the next.
+        let notes = Notes { requests: 0, tokens: 0, saved: now, ..notes };
+        Ok(writer.publish(tally, &notes)?)
+    }
+
+    /// Closes every object with the truth about how it was seen.
+    fn close(self) -> Result<(Desk<'a>, Tally), Error> {
         let mut endings = Vec::new();
         for object in catalogue::ALL.iter().copied() {
             let (progress, owner) = {
@@ -49,14 +68,14 @@ impl Run<'_> {
         for (name, ending) in foreign {
             desk.writer.close(&name, ending)?;
         }
-        let Desk { writer, notes, .. } = desk;
+        let notes = &desk.notes;
         let tally = Tally {
             started: notes.started,
             requests: notes.requests + spent.requests,
             tokens: notes.tokens + spent.tokens,
             notes: counts.notes(sight, looked),
         };
-        Ok(writer.finish(tally)?)
+        Ok((desk, tally))
     }
 
     /// Why every list was refused, if every one was: the login may see nothing.
@@ -125,6 +144,9 @@ impl Run<'_> {
         match &progress.failure {
             Some(Failure::NotOffered(reason)) => Coverage::NotOffered { reason: reason.clone() },
             Some(Failure::Part(reason) | Failure::Unreachable(reason)) => Coverage::Part { reason: reason.clone() },
+            None if self.stopped && progress.phase != Phase::Read => {
+                Coverage::Part { reason: so_far(object, progress) }
+            }
             None if progress.bad > 0 => part(progress.bad, "row was no record", "rows were no records"),
             None if progress.unread > 0 => part(progress.unread, "could not be read", "could not be read"),
             None => self.coverage_by_parents(object),
@@ -165,6 +187,15 @@ fn lost_sight(base: Option<&Contents>, coverage: &Coverage) -> Option<String> {
     let was_seen = |base: &&Contents| !matches!(base.coverage, Coverage::NotOffered { .. }) && base.records > 0;
     let base = base.filter(|_| matches!(coverage, Coverage::NotOffered { .. })).filter(was_seen)?;
     Some(format!("it was offered before: what it had then is carried over ({})", base.records))
+}
+
+/// How far an object was read when the run had to stop.
+fn so_far(object: &Object, progress: &Progress) -> String {
+    match (object.listing, progress.pages) {
+        (_, 0) => NOT_READ.to_owned(),
+        (Listing::Flat(_) | Listing::Within { .. }, pages) => format!("read up to page {pages}"),
+        _ => format!("{} read so far", progress.listed),
+    }
 }
 
 /// How far an object is whose rows stand inside another's.

@@ -16,6 +16,8 @@
 //!   meets it again.
 //! - A run that is killed, or that has spent its budget, goes on where it stood:
 //!   notes are kept with each checkpoint (`notes.rs`, `desk.rs`).
+//! - A first capture that has spent its budget leaves what it has so far as a
+//!   snapshot that says so, and goes on on top of it (`ending.rs`).
 
 mod children;
 mod contents;
@@ -40,6 +42,7 @@ mod way;
 
 use chrono::{DateTime, Utc};
 
+pub use ending::NOT_READ;
 pub use forecast::{Expected, Forecast, forecast};
 pub use sweep::{Carried, carried};
 
@@ -105,6 +108,9 @@ pub enum Outcome {
         until: DateTime<Utc>,
         /// The objects that are read already.
         done: Vec<String>,
+        /// What a first capture has so far, as a snapshot; none where nothing new was read, and none of a later
+        /// capture, which has a whole snapshot below it.
+        partial: Option<Box<Manifest>>,
     },
 }
 
@@ -152,7 +158,8 @@ pub async fn capture(
         },
         Err(Stop::BudgetSpent(until)) => {
             let done = run.pause()?;
-            Ok(Outcome::Paused { until, done })
+            let partial = if run.is_worth_publishing() { Some(Box::new(run.publish()?)) } else { None };
+            Ok(Outcome::Paused { until, done, partial })
         }
         Err(Stop::Failed(error)) => {
             // The reason counts more than a checkpoint that cannot be written either.

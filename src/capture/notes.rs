@@ -27,6 +27,9 @@ pub(super) struct Notes {
     /// Requests and tokens of the runs before this one.
     pub(super) requests: u64,
     pub(super) tokens: u64,
+    /// It stands on nothing, or on what it published itself when its budget was spent.
+    #[serde(default)]
+    pub(super) first: bool,
     /// The lists were read and caught up with; from here on they stay as they are.
     pub(super) lists_settled: bool,
     /// How far each object is, by its name.
@@ -76,6 +79,7 @@ impl Notes {
             saved: now,
             requests: 0,
             tokens: 0,
+            first: false,
             lists_settled: false,
             objects: BTreeMap::new(),
             heads: BTreeMap::new(),

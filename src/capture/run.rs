@@ -74,6 +74,8 @@ pub(super) struct Run<'a> {
     /// Requests without any answer since the last one that got one.
     silent: Cell<u32>,
     answers: Cell<u64>,
+    /// It ends before everything was read.
+    pub(super) stopped: bool,
 }
 
 impl<'a> Run<'a> {
@@ -86,15 +88,17 @@ impl<'a> Run<'a> {
         monitor: &'a dyn Monitor,
     ) -> Result<Run<'a>, Error> {
         let mut writer = archive.begin(source(account, wanted))?;
-        let base = writer.parent().map(|parent| parent.manifest().id.clone());
-        let base = base.map(|id| archive.snapshot(&id)).transpose()?;
         let now = account.now();
         let left = writer.resumed().and_then(|notes| serde_json::from_value::<Notes>(notes.clone()).ok());
         let left = left.filter(|notes| notes.asked == Asked::of(wanted) && clock.now() - notes.saved < TAKEN_UP_WITHIN);
         if left.is_none() && writer.resumed().is_some() {
             writer.start_over();
         }
-        let notes = left.unwrap_or_else(|| Notes::new(wanted, now));
+        let parent = writer.parent().map(|parent| parent.manifest().id.clone());
+        let first = parent.is_none();
+        let notes = left.unwrap_or_else(|| Notes { first, ..Notes::new(wanted, now) });
+        // What a first capture published itself is no older state that it could be compared with.
+        let base = parent.filter(|_| !notes.first).map(|id| archive.snapshot(&id)).transpose()?;
         let own = sight_of(account);
         let seen_by = base.as_ref().map_or_else(|| own.clone(), |base| seen_by(base));
         let same_eyes = seen_by == own;
@@ -105,7 +109,7 @@ impl<'a> Run<'a> {
         let sight = if wanted.full { own } else { seen_by };
         let desk = RefCell::new(Desk::new(writer, notes));
         let (silent, answers) = (Cell::new(0), Cell::new(0));
-        Ok(Run { account, base, wanted, monitor, same_eyes, sight, clock, desk, silent, answers })
+        Ok(Run { account, base, wanted, monitor, same_eyes, sight, clock, desk, silent, answers, stopped: false })
     }
 
     /// Reads every object that is wanted.
@@ -287,6 +291,17 @@ impl<'a> Run<'a> {
         desk.save(self.account.spent(), self.clock.now())?;
         let read = |object: &&&Object| desk.notes.is_read(object.name);
         Ok(catalogue::ALL.iter().filter(read).map(|object| object.name.to_owned()).collect())
+    }
+
+    /// Whether what was read so far is worth a snapshot: of a first capture, which may take days, it is all there is.
+    pub(super) fn is_worth_publishing(&self) -> bool {
+        let desk = self.desk();
+        desk.notes.first && !self.wanted.aside && desk.writer.has_news()
+    }
+
+    /// What time it is by this machine's clock, by which the age of an unfinished capture is judged.
+    pub(super) fn local_now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Whose eyes this snapshot's deletions are judged by.

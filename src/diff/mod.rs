@@ -128,7 +128,11 @@ fn seen_before(before: Option<&Contents>) -> (bool, Option<String>) {
     let Some(before) = before else { return (false, Some("the earlier snapshot did not look at it".to_owned())) };
     match &before.coverage {
         Coverage::Whole => (true, None),
-        Coverage::Part { reason } => (true, Some(format!("the earlier snapshot saw it in part: {reason}"))),
+        // Never walked to its end: what is missing is what was not read.
+        Coverage::Part { reason } => {
+            let known = before.deletions_seen_at.is_some();
+            (known, Some(format!("the earlier snapshot saw it in part: {reason}")))
+        }
         Coverage::NotOffered { reason } => (false, Some(format!("the account did not offer it: {reason}"))),
         Coverage::LeftOut { reason } => (false, Some(format!("the earlier snapshot left it out: {reason}"))),
     }

@@ -33,4 +33,5 @@ mod restore_pause;
 mod restore_people;
 pub(crate) mod restore_settings;
 mod restore_undo;
+mod several_days;
 mod sweep;

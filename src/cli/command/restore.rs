@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use crate::archive::{Manifest, SnapshotId};
+use crate::archive::{Coverage, Manifest, SnapshotId};
 use crate::capture;
 use crate::catalogue::{self, Object, ObjectName};
 use crate::cli::command::ending::Ending;
@@ -112,6 +112,9 @@ impl Restore {
     async fn make(&self, work: &Work<'_>) -> Result<Plan, Failure> {
         // Before the account is read: afterwards `latest` would mean the state to get away from.
         let frame = self.narrow.frame(work.session, work.archive, self.snapshot.as_deref())?;
+        if let Some(lacks) = lacks(work.archive.snapshot(&frame.goal)?.manifest()) {
+            work.session.say(&lacks);
+        }
         if self.elsewhere.to.is_some() {
             let policy = self.policy(work.account.identity().user_id);
             return self.elsewhere.make(work, &frame.goal, &policy, self.full).await;
@@ -176,6 +179,14 @@ fn carried_over(plan: &Plan, seen: &Manifest) -> Vec<&'static Object> {
     let written: BTreeSet<&ObjectName> = plan.steps().iter().map(|step| &step.record().object).collect();
     let carried = written.into_iter().filter(|object| capture::carried(seen, object).is_some());
     carried.filter_map(catalogue::find).collect()
+}
+
+/// What a partial snapshot cannot bring back, in words.
+fn lacks(goal: &Manifest) -> Option<String> {
+    let in_part = goal.contents.iter().filter(|contents| matches!(contents.coverage, Coverage::Part { .. }));
+    let titles: Vec<String> = in_part.map(|contents| contents.object.title()).collect();
+    let text = || format!("snapshot {} is partial; not or not wholly read: {}", goal.id.short(), titles.join(", "));
+    goal.is_unfinished().then(text)
 }
 
 /// The user a person means.

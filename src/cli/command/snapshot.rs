@@ -111,16 +111,16 @@ fn close(session: &Session, outcome: Outcome) -> Result<Exit, Failure> {
             session.show(&SnapshotView::closing(&manifest))?;
             Ok(if has_gaps(&manifest) { Exit::Gaps } else { Exit::Done })
         }
-        Outcome::Paused { until, done } => Err(Failure::new(
-            Exit::BudgetSpent,
-            format!(
-                "the tokens this run may spend are spent; {} done so far",
-                count(done.len() as u64, "object is", "objects are")
-            ),
-        )
-        .hint(format!(
-            "run \"pdbak snapshot\" again after {} UTC: it goes on from here and reads nothing twice",
-            moment(until)
-        ))),
+        Outcome::Paused { until, done, partial } => {
+            if let Some(partial) = &partial {
+                session.show(&SnapshotView::closing(partial))?;
+            }
+            let count = count(done.len() as u64, "object is", "objects are");
+            let spent = format!("the tokens this run may spend are spent; {count} done so far");
+            Err(Failure::new(Exit::BudgetSpent, spent).hint(format!(
+                "run \"pdbak snapshot\" again after {} UTC: it goes on from here and reads nothing twice",
+                moment(until)
+            )))
+        }
     }
 }

@@ -47,6 +47,9 @@ pub(crate) struct SnapshotView {
     bytes_added: u64,
     records: u64,
     complete: bool,
+    /// The budget was spent before everything was read; the next snapshot has more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     tags: BTreeSet<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -139,6 +142,11 @@ impl ObjectLine {
         self.coverage.starts_with("part")
     }
 
+    /// Whether the capture had not begun with it.
+    fn is_unread(&self) -> bool {
+        self.reason.as_deref() == Some(capture::NOT_READ)
+    }
+
     /// Whether a person should hear of it.
     fn is_remarkable(&self) -> bool {
         self.coverage != "whole" || !self.gaps.is_empty()
@@ -170,6 +178,7 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
+            partial: manifest.is_unfinished(),
             tags: BTreeSet::new(),
             pinned: false,
             held_until: None,
@@ -217,13 +226,25 @@ impl SnapshotView {
         }
     }
 
+    /// What a partial snapshot lacks: `partial: 40 objects are not read yet, 1 in part`.
+    fn lacks(&self) -> Option<String> {
+        let unread = self.objects.iter().filter(|object| object.is_unread()).count() as u64;
+        let part = self.objects.iter().filter(|object| object.is_part() && !object.is_unread()).count();
+        let unread = count(unread, "object is", "objects are");
+        self.partial.then(|| format!("partial: {unread} not read yet, {part} in part"))
+    }
+
     fn closing_lines(&self, out: &mut dyn Write) -> io::Result<()> {
         let seen = self.objects.iter().filter(|object| object.coverage == "whole" || object.is_part()).count();
         writeln!(
             out,
             "snapshot {} {}  ·  {} in {}  ·  {} in {}  ·  {} added",
             self.short(),
-            if self.complete { "complete" } else { "done with gaps" },
+            match (self.partial, self.complete) {
+                (true, _) => "partial",
+                (false, true) => "complete",
+                (false, false) => "done with gaps",
+            },
             count(self.records, "record", "records"),
             count(seen as u64, "object", "objects"),
             count(self.tokens, "token", "tokens"),
@@ -238,6 +259,12 @@ impl SnapshotView {
         if !on_request.is_empty() {
             let titles: Vec<&str> = on_request.iter().map(|object| object.title.as_str()).collect();
             writeln!(out, "  read on request, with --with: {}", titles.join(", "))?;
+        }
+        let (unread, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|object| self.partial && object.is_unread());
+        if !unread.is_empty() {
+            let titles: Vec<&str> = unread.iter().map(|object| object.title.as_str()).collect();
+            writeln!(out, "  {}: {}", capture::NOT_READ, titles.join(", "))?;
         }
         for object in others {
             writeln!(out, "  {}: {}", object.title, object.seen())?;
@@ -292,7 +319,11 @@ impl View for SnapshotView {
         writeln!(out, "taken    {} UTC, in {}", moment(self.started), count(seconds, "second", "seconds"))?;
         let cost = (count(self.tokens, "token", "tokens"), count(self.requests, "request", "requests"));
         writeln!(out, "cost     {} in {}, {} added to the archive", cost.0, cost.1, size(self.bytes_added))?;
-        writeln!(out, "holds    {}\n", count(self.records, "record", "records"))?;
+        writeln!(out, "holds    {}", count(self.records, "record", "records"))?;
+        if let Some(lacks) = self.lacks() {
+            writeln!(out, "         {lacks}; \"pdbak snapshot\" goes on from here")?;
+        }
+        writeln!(out)?;
         let mut lines = table(&["object", "records", "since the snapshot before", "coverage"], &[1]);
         for object in &self.objects {
             lines.add_row([object.title.clone(), number(object.records), object.news(), object.seen()]);
@@ -320,6 +351,7 @@ impl View for SnapshotList {
             let aside = if one.account.is_aside() { "  read to restore into it" } else { "" };
             let drill = one.drill.as_ref().map(|drill| format!("  {}", drill.words)).unwrap_or_default();
             let gaps = if one.complete { "" } else { "  with gaps" };
+            let gaps = one.lacks().map_or_else(|| gaps.to_owned(), |lacks| format!("  {lacks}"));
             lines.add_row([
                 one.short().to_owned(),
                 moment(one.started),
