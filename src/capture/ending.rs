@@ -149,6 +149,7 @@ impl<'a> Run<'a> {
             }
             None if progress.bad > 0 => part(progress.bad, "row was no record", "rows were no records"),
             None if progress.unread > 0 => part(progress.unread, "could not be read", "could not be read"),
+            None if progress.ahead > 0 => Coverage::Part { reason: not_yet(object, progress.ahead) },
             None => self.coverage_by_parents(object),
         }
     }
@@ -224,6 +225,12 @@ fn left_as_it_was(contents: &Contents) -> Ending {
     }
 }
 
+/// What the next captures have still to look at for the first time.
+fn not_yet(object: &Object, ahead: u64) -> String {
+    let parents: Vec<String> = object.parents().iter().map(|parent| ObjectName::known(parent).title()).collect();
+    format!("{ahead} {} not looked at yet, the next snapshots go on", parents.join(" and "))
+}
+
 fn part(count: u64, one: &str, many: &str) -> Coverage {
     Coverage::Part { reason: format!("{count} {}", if count == 1 { one } else { many }) }
 }
@@ -233,6 +240,8 @@ fn part(count: u64, one: &str, many: &str) -> Coverage {
 struct Counts {
     listed: BTreeMap<&'static str, u64>,
     carried: BTreeMap<&'static str, u64>,
+    /// Parents that no capture has looked at yet.
+    ahead: BTreeMap<&'static str, u64>,
     /// What an object is limited to, however complete it is.
     only: BTreeMap<&'static str, &'static str>,
 }
@@ -247,6 +256,9 @@ impl Counts {
         }
         if progress.started.is_some() {
             self.listed.insert(object.name, progress.listed);
+        }
+        if progress.ahead > 0 {
+            self.ahead.insert(object.name, progress.ahead);
         }
         let unseen = contents.records.saturating_sub(progress.listed);
         if unseen > 0 {
@@ -264,9 +276,12 @@ impl Counts {
     }
 
     fn notes(self, sight: Value, looked: Value) -> Value {
-        let Counts { listed, carried, only } = self;
+        let Counts { listed, carried, ahead, only } = self;
         let mut notes = json!({"listed": listed, "carried": carried, "sight": sight, "looked": looked});
         // Absent where there is nothing to say: most snapshots.
+        if !ahead.is_empty() {
+            notes["ahead"] = json!(ahead);
+        }
         if !only.is_empty() {
             notes["only"] = json!(only);
         }

@@ -6,6 +6,7 @@
 //! 2. A parent that is new or changed is asked.
 //! 3. A parent whose counter differs from what the snapshot below holds is asked.
 //! 4. Of all other parents the sweep takes a share, those looked at longest ago first (`sweep.rs`, `way.rs`).
+//!    Of parents that say nothing and were never asked it takes all, or what half of the day's budget bears.
 //! 5. What is left is carried over, and the snapshot says how much was not looked at again, and since when.
 //!
 //! What nobody can write, such as mails, is not swapped behind an equal counter, so it is not swept; and an edit of a
@@ -75,8 +76,11 @@ impl Run<'_> {
         let mut family = self.nest(object, &heads, complete)?;
         let started = self.desk().notes.progress(object.name).started.unwrap_or(now);
         let anew = self.wanted.full || self.wanted.anew.iter().any(|one| one.name == object.name);
+        // Of parents that say nothing, the first look may take more than a day.
+        let first = below.is_none() && !anew && self.may_roll(object);
         let (mut looked, all) = match below {
             Some(looked) if !anew => (looked, false),
+            _ if first => (Looked::none(), false),
             _ => (Looked::all(started), true),
         };
         let counter_alone = counter_alone(object);
@@ -85,7 +89,7 @@ impl Run<'_> {
             let children = family.held.count(&head.key);
             if head.count == Some(0) {
                 family.gone.extend(family.held.under(&head.key));
-            } else if all || must_ask(&head, children, counter_alone) || looked.owes(&head.key) {
+            } else if all || !first && must_ask(&head, children, counter_alone) || looked.owes(&head.key) {
                 due.push(head.key);
             } else {
                 idle.push(head.key);
@@ -95,6 +99,7 @@ impl Run<'_> {
         let taken_set: HashSet<&Key> = taken.iter().collect();
         let left = idle.iter().filter(|parent| !taken_set.contains(parent));
         family.carried += left.map(|parent| family.held.count(parent) as u64).sum::<u64>();
+        self.desk().notes.progress(object.name).ahead = looked.ahead(&idle) as u64;
         due.extend(taken);
         due.sort_unstable();
         family.ask = due;
@@ -113,6 +118,13 @@ impl Run<'_> {
         looked.filter(|_| base.without == self.without(object)).or(whole)
     }
 
+    /// Whether the first look may be taken by turns: at parents that say nothing, of which nothing is held.
+    fn may_roll(&self, object: &'static Object) -> bool {
+        let held = self.held(object.name).is_some_and(|base| base.records > 0);
+        let under = matches!(object.listing, Listing::Under { .. });
+        under && !held && !is_hinted(object) && !object.is_removed() && !self.wanted.aside
+    }
+
     /// The share of idle parents that is looked at again.
     fn swept(
         &self,
@@ -124,7 +136,9 @@ impl Run<'_> {
         let calls = |parents: usize| parents.div_ceil(parents_a_call(object)) as u64 * u64::from(object.price);
         let price = calls(due.len() + idle.len());
         let stays = object.dml == Dml::NOTHING && is_hinted(object);
-        let tokens = if stays { 0 } else { way::sweep(object, price, self.spendable(), self.wanted.sweep) };
+        let (spendable, percent) = (self.spendable(), self.wanted.sweep);
+        let again = if stays { 0 } else { way::sweep(object, price, spendable, percent) };
+        let tokens = again.max(way::first_look(calls(looked.ahead(idle)), spendable, percent));
         let count = if tokens >= price {
             idle.len()
         } else {

@@ -127,6 +127,9 @@ pub(super) struct Progress {
     /// How many parents the sweep takes this time, decided once.
     #[serde(default)]
     pub(super) sweep: Option<usize>,
+    /// Parents that were never asked, and are not asked this time either.
+    #[serde(default)]
+    pub(super) ahead: u64,
     /// Parents whose children could not be read: the next sweep begins with them.
     #[serde(default)]
     pub(super) owed: Vec<String>,

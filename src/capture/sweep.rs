@@ -6,6 +6,10 @@
 //! carries the rest over. When each parent was looked at is kept in the snapshot:
 //! parents are taken in the order of their keys, so a handful of key ranges, each
 //! with a time, says it for millions of them.
+//!
+//! Where even the first look at all of them is more than a day's budget bears, it
+//! goes by turns, too: parents never looked at come first, before all others, and
+//! until none is left the object is known in part.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,8 @@ use crate::record::Key;
 const RANGES: usize = 32;
 /// With more parents that could not be read, all are asked again.
 const OWED: usize = 1_000;
+/// When a parent was looked at that never was.
+const NEVER: DateTime<Utc> = DateTime::UNIX_EPOCH;
 /// The place in a snapshot's notes.
 const LOOKED: &str = "looked";
 
@@ -45,6 +51,11 @@ impl Looked {
         Looked { ranges: vec![Range { through: None, at }], owed: Vec::new() }
     }
 
+    /// No parent was looked at yet.
+    pub(super) fn none() -> Looked {
+        Looked::all(NEVER)
+    }
+
     /// What a snapshot says of an object.
     pub(super) fn of(manifest: &Manifest, object: &str) -> Option<Looked> {
         serde_json::from_value(manifest.notes.get(LOOKED)?.get(object)?.clone()).ok()
@@ -62,9 +73,15 @@ impl Looked {
         !self.owed.is_empty() && self.owed.contains(&parent.to_string())
     }
 
-    /// Since when every parent was looked at.
+    /// Since when every parent was looked at; none when one never was.
     pub(super) fn oldest(&self) -> Option<DateTime<Utc>> {
-        self.ranges.iter().map(|range| range.at).min()
+        self.ranges.iter().map(|range| range.at).min().filter(|oldest| *oldest != NEVER)
+    }
+
+    /// How many of these parents, which come in key order, were never looked at.
+    pub(super) fn ahead(&self, parents: &[Key]) -> usize {
+        let never = |(range, _): &(&Range, _)| range.at == NEVER;
+        self.ranges.iter().zip(self.spans(parents)).filter(never).map(|(_, span)| span.len()).sum()
     }
 
     /// Takes `count` parents, looked at longest ago first, and notes that they are looked at now.
@@ -178,6 +195,18 @@ mod tests {
         assert_eq!(looked.take(&parents, 4, day(4)), [&parents[..2], &parents[8..]].concat());
         assert_eq!(looked.oldest(), Some(day(2)));
         assert_eq!(looked.take(&parents, 3, day(5)), parents[2..5]);
+    }
+
+    #[test]
+    fn parents_never_looked_at_come_before_all_others_and_are_counted() {
+        let parents = parents(10);
+        let mut looked = Looked::none();
+        assert_eq!((looked.ahead(&parents), looked.oldest()), (10, None));
+        assert_eq!(looked.take(&parents, 4, day(1)), parents[..4]);
+        assert_eq!((looked.ahead(&parents), looked.oldest()), (6, None));
+        assert_eq!(looked.take(&parents, 5, day(2)), parents[4..9]);
+        assert_eq!(looked.take(&parents, 2, day(3)), [&parents[..1], &parents[9..]].concat());
+        assert_eq!((looked.ahead(&parents), looked.oldest()), (0, Some(day(1))));
     }
 
     #[test]

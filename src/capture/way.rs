@@ -92,6 +92,18 @@ pub(super) fn sweep(object: &Object, price: u64, spendable: Option<u64>, percent
     spendable.map_or(share(price), |spendable| share(price).min(share(spendable)))
 }
 
+/// Tokens that may be spent on a first look at the children of parents that were never asked.
+///
+/// `price` is that of all of these parents. At least half of what may be spent today is left to the lists and
+/// contents that come after; the rest of the parents have their turn in the next captures. A sweep of everything
+/// takes all at once, over several days if need be.
+pub(super) fn first_look(price: u64, spendable: Option<u64>, percent: u8) -> u64 {
+    match spendable {
+        Some(spendable) if percent < 100 => price.min(spendable / 2),
+        _ => price,
+    }
+}
+
 /// Tokens of walking a list of so many records.
 pub(super) fn list_price(object: &Object, records: u64) -> u64 {
     pages(object, records) * u64::from(object.price)
@@ -199,6 +211,13 @@ mod tests {
         assert_eq!(sweep(comments, 60, Some(15_000), 2), 60, "next to nothing is paid whole");
         assert_eq!(sweep(comments, 400_000, Some(15_000), 0), 0);
         assert_eq!(sweep(specimen::object("dealProducts"), 200, Some(1_000), 2), 200);
+    }
+
+    #[test]
+    fn a_first_look_takes_at_most_half_of_the_day_unless_everything_is_asked_for() {
+        assert_eq!(first_look(400_000, Some(30_000), 2), 15_000);
+        assert_eq!(first_look(400_000, Some(30_000), 100), 400_000);
+        assert_eq!((first_look(9_000, Some(30_000), 0), first_look(400_000, None, 2)), (9_000, 400_000));
     }
 
     #[test]

@@ -87,7 +87,10 @@ pub fn compare<'a>(
 ) -> Result<Comparison<'a>, Error> {
     let (old, new) = (before.contents(object), after.contents(object));
     let unseen = unseen_after(old, new);
+    // Where parents were never looked at, what is there now may have been there before.
+    let ahead = before.manifest().notes["ahead"][object.as_str()].is_u64();
     let (inserts, unseen_before) = seen_before(old);
+    let inserts = inserts && !ahead;
     let deletes = unseen.is_none();
     let without: Vec<String> = old.iter().chain(&new).flat_map(|contents| contents.without.clone()).collect();
     let keys = keys::Keys::between(before, after, object, lineage)?;

@@ -111,7 +111,9 @@ fn floor(url: &str) -> BTreeMap<String, Line> {
             add(called(one.version, one.path), format!("{title}.{}", one.name), price, false);
         }
         if let Some(contents) = object.contents.filter(|contents| contents.at.is_none()) {
-            let has = rows.iter().filter(|row| row["remote_id"].as_str().unwrap_or_default().is_empty()).count() as u64;
+            // Pipedrive's own files have a remote id, too: where they stand tells whether they can be downloaded.
+            let own = |row: &&Value| matches!(row["remote_location"].as_str(), None | Some("" | "s3"));
+            let has = rows.iter().filter(own).count() as u64;
             add(
                 called(Version::V1, contents.path),
                 format!("{title} contents"),

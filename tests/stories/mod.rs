@@ -14,6 +14,7 @@ mod custom_fields;
 mod custom_values;
 mod drill;
 mod elsewhere;
+mod first_look;
 mod history;
 mod legacy;
 mod login;

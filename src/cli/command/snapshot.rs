@@ -30,8 +30,9 @@ pub(crate) struct Snapshot {
     /// Capture only this object; may be repeated
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     object: Vec<&'static Object>,
-    /// Of parents whose comments, relationships and the like may have changed unnoticed, look at this percentage again [default: 2]
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    /// Of parents whose comments, relationships and the like may have changed unnoticed, look at this percentage again, or at
+    /// "all"; the first look takes at most half of the budget a snapshot unless it is "all" [default: 2]
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     sweep: Option<u8>,
     /// Capture this object as well, which costs a call for each record and is left out otherwise; may be repeated
     #[arg(long, value_name = "OBJECT", value_parser = object)]
@@ -60,6 +61,12 @@ pub(crate) struct Snapshot {
 pub(crate) fn object(name: &str) -> Result<&'static Object, String> {
     catalogue::find(&ObjectName::new(name))
         .ok_or_else(|| format!("there is no object {name}; \"pdbak objects\" lists them all"))
+}
+
+/// A share of a sweep.
+fn percentage(text: &str) -> Result<u8, String> {
+    let number = if text == "all" { Some(100) } else { text.parse().ok().filter(|percent| *percent <= 100) };
+    number.ok_or_else(|| "a number from 0 to 100, or \"all\", is expected".to_owned())
 }
 
 impl Snapshot {
