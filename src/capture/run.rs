@@ -203,7 +203,14 @@ impl<'a> Run<'a> {
             progress.phase = Phase::Read;
         }
         progress.failure = failure;
-        let outcome = outcome(progress);
+        // Of what hangs on other records only a part is asked for: no news is not "none".
+        let kept = self.held(object.name).map_or(0, |held| held.records);
+        let outcome = match &progress.failure {
+            None if progress.listed + progress.bad + progress.unread == 0 && kept > 0 && !is_flat(object) => {
+                "nothing new".to_owned()
+            }
+            _ => outcome(progress),
+        };
         drop(desk);
         self.save_if_due()?;
         self.monitor.ended(&ObjectName::known(object.name), &outcome);

@@ -91,7 +91,9 @@ impl Diff {
         let mut stat = ChangeStat::default();
         for object in self.objects(before, after) {
             let comparison = diff::compare(before, after, &object, lineage)?;
-            if let Some(why) = &comparison.unseen {
+            // What the earlier one does not hold cannot be missing.
+            let held = before.contents(&object).is_some_and(|contents| contents.records > 0);
+            if let Some(why) = comparison.unseen.as_ref().filter(|_| held) {
                 session.say(&format!("{}: a missing record is not called deleted here: {why}", object.title()));
             }
             let wanted = comparison.changes.filter(|change| change.as_ref().map_or(true, |change| self.wants(change)));

@@ -152,11 +152,10 @@ impl ObjectLine {
         self.coverage != "whole" || !self.gaps.is_empty()
     }
 
-    /// In one breath: `NoteComments 84 (3 days ago)`.
-    fn swept(&self) -> Option<String> {
+    /// How many records were not looked at again, and how old the oldest look at one of them is.
+    fn swept(&self) -> Option<(u64, TimeDelta)> {
         let carried = self.carried.as_ref()?;
-        let ago = ago(self.taken - carried.oldest_looked_at?);
-        Some(format!("{} {} ({ago})", self.title, number(carried.records)))
+        Some((carried.records, self.taken - carried.oldest_looked_at?))
     }
 }
 
@@ -257,8 +256,8 @@ impl SnapshotView {
             .filter(|object| object.is_remarkable())
             .partition(|object| object.coverage == "left out" && is_on_request(&object.title));
         if !on_request.is_empty() {
-            let titles: Vec<&str> = on_request.iter().map(|object| object.title.as_str()).collect();
-            writeln!(out, "  read on request, with --with: {}", titles.join(", "))?;
+            let objects = count(on_request.len() as u64, "object is", "objects are");
+            writeln!(out, "  {objects} read on request only, with --with; \"pdbak show\" names them")?;
         }
         let (unread, others): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|object| self.partial && object.is_unread());
@@ -272,9 +271,11 @@ impl SnapshotView {
                 writeln!(out, "    {gap}")?;
             }
         }
-        let swept: Vec<String> = self.objects.iter().filter_map(ObjectLine::swept).collect();
-        if !swept.is_empty() {
-            writeln!(out, "  carried over, with the oldest look at them: {}", swept.join(", "))?;
+        let swept = || self.objects.iter().filter_map(ObjectLine::swept);
+        if let Some(oldest) = swept().map(|(_, age)| age).max() {
+            let records = count(swept().map(|(records, _)| records).sum(), "record", "records");
+            let objects = count(swept().count() as u64, "object", "objects");
+            writeln!(out, "  {records} of {objects} carried over; the oldest was looked at {}", ago(oldest))?;
         }
         Ok(())
     }
