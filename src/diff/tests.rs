@@ -171,7 +171,7 @@ fn a_record_that_was_made_again_is_the_same_record_and_a_link_that_followed_it_n
 }
 
 #[test]
-fn a_record_missing_from_a_part_is_not_called_deleted() {
+fn a_record_missing_from_a_part_is_called_neither_deleted_nor_added() {
     let (_folder, archive) = archive();
     let first = take(&archive, vec![("deals", vec![json!({"id":1})], part(day(1), None))]);
     let second = take(&archive, vec![("deals", vec![json!({"id":1}), json!({"id":2})], whole(day(2)))]);
