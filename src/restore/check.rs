@@ -105,6 +105,9 @@ impl Checker {
     }
 
     fn create(&mut self, step: &Step, object: &'static Object, create: &Create) {
+        if step.reason == Reason::Paused && !self.deleted.contains(&create.record) {
+            self.object(step, "it is made again, but no earlier step removes it");
+        }
         let Some(write) = object.create.or_else(|| twin(object).and_then(|twin| twin.create)) else {
             return self.object(step, "the service has no call that makes such a record");
         };
@@ -195,6 +198,15 @@ impl Checker {
                     self.object(step, "it is deleted to be made again, but no later step makes it");
                 }
             }
+            Reason::Paused => {
+                let again = |later: &Step| matches!(later.action, Action::Create(_)) && later.reason == Reason::Paused;
+                let own = |later: &&Step| later.number > step.number && *later.record() == *live;
+                if !plan.policy.pause_webhooks {
+                    self.object(step, "nobody asked for webhooks to be paused");
+                } else if !plan.steps.iter().filter(own).any(again) {
+                    self.object(step, "it is removed to be made again, but no later step makes it");
+                }
+            }
             Reason::Added => {}
             _ => self.object(step, "a deletion needs a reason"),
         }
@@ -271,7 +283,8 @@ impl Checker {
     fn states<S: State>(&mut self, (plan, step): (&Plan, &Step), goal: &S, seen: &S) -> Result<(), archive::Error> {
         match &step.action {
             Action::Create(create) | Action::Revive { create, .. } => {
-                if goal.find(&create.record)?.is_none() {
+                let state = if step.reason == Reason::Paused { seen } else { goal };
+                if state.find(&create.record)?.is_none() {
                     self.object(step, "the snapshot does not have it");
                 }
                 if step.reason == Reason::Deleted

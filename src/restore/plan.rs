@@ -264,6 +264,8 @@ pub enum Reason {
     Archive,
     /// The service cannot change such a record: it is deleted and made again.
     Replaced,
+    /// A webhook is out of the way while the steps in between write.
+    Paused,
     /// The record was added since.
     Added,
     /// The service adds it by itself when an earlier step writes.
@@ -351,7 +353,7 @@ pub struct Conflict {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SideEffects {
-    /// Webhooks in the account: each write is delivered to those that listen.
+    /// Webhooks in the account that are not out of the way: each write is delivered to those that listen.
     pub webhooks: u64,
     /// Objects whose writes may start automations and notifications.
     pub automations: Vec<String>,

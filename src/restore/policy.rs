@@ -34,6 +34,9 @@ pub struct Policy {
     /// In another company: also make webhooks, which call the receivers of the first one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub with_webhooks: bool,
+    /// Remove the account's webhooks before the first write and make them again after the last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause_webhooks: bool,
     /// Only these fields, by name or key, of records that are there; every field when empty.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub fields: BTreeSet<String>,

@@ -49,7 +49,7 @@ pub(super) fn is_whole(
 pub(super) fn report(
     plan: &Plan,
     journal: &Journal,
-    goal: &Snapshot<'_>,
+    [goal, seen]: [&Snapshot<'_>; 2],
     rows: &HashMap<RecordId, Map<String, Value>>,
     twins: &BTreeMap<RecordId, Vec<RecordId>>,
 ) -> Result<Report, Error> {
@@ -71,10 +71,18 @@ pub(super) fn report(
     };
     let definitions = Definitions::of(goal)?;
     let expected = Expected::of(plan);
+    let paused = remade(plan, &[Reason::Paused]);
     for (record, outcomes) in by_record(plan, journal) {
         let mut finding = match trouble(&record, &outcomes) {
             Some(finding) => finding,
-            None => judged(&record, goal, rows, &expected, (journal, &definitions))?,
+            // A webhook that was out of the way is to be as it was in the account.
+            None => judged(
+                &record,
+                if paused.contains(&record) { seen } else { goal },
+                rows,
+                &expected,
+                (journal, &definitions),
+            )?,
         };
         for twin in twins.get(&record).into_iter().flatten() {
             finding.verdict = Verdict::Failed;
@@ -144,12 +152,7 @@ fn expelled(plan: &Plan, journal: &Journal) -> u64 {
 /// The outcomes of every record the plan touches; a deletion that only makes room for the same record anew is part of it.
 fn by_record<'j>(plan: &Plan, journal: &'j Journal) -> BTreeMap<RecordId, Vec<&'j Outcome>> {
     let mut outcomes: BTreeMap<RecordId, Vec<&Outcome>> = BTreeMap::new();
-    let replaced: BTreeSet<&RecordId> = plan
-        .steps
-        .iter()
-        .filter(|step| step.reason == Reason::Replaced && matches!(step.action, Action::Create(_)))
-        .map(|step| step.record())
-        .collect();
+    let replaced = remade(plan, &[Reason::Replaced, Reason::Paused]);
     for step in &plan.steps {
         let Some(outcome) = journal.ended(step.number) else { continue };
         let making_room = matches!(step.action, Action::Delete { .. }) && replaced.contains(step.record());
@@ -158,6 +161,12 @@ fn by_record<'j>(plan: &Plan, journal: &'j Journal) -> BTreeMap<RecordId, Vec<&'
         }
     }
     outcomes
+}
+
+/// Records that are deleted and made again, for one of these reasons.
+fn remade<'p>(plan: &'p Plan, reasons: &[Reason]) -> BTreeSet<&'p RecordId> {
+    let again = |step: &&Step| matches!(step.action, Action::Create(_)) && reasons.contains(&step.reason);
+    plan.steps.iter().filter(again).map(Step::record).collect()
 }
 
 /// A record of which a step was refused, skipped or found moved.

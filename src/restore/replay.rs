@@ -141,7 +141,7 @@ pub async fn replay_between(
         match read.await {
             Ok((rows, twins)) => {
                 run.spend(journal);
-                let made = readback::report(plan, journal, goal, &rows, &twins)?;
+                let made = readback::report(plan, journal, [goal, seen], &rows, &twins)?;
                 journal.seal(&made, rows)?;
                 report = Some(made);
             }

@@ -23,6 +23,9 @@ pub struct Counts {
     pub complete: u64,
     /// Records moved to or from the archive.
     pub archive: u64,
+    /// Webhooks that are removed meanwhile.
+    #[serde(default)]
+    pub pause: u64,
     /// Records deleted.
     pub delete: u64,
     /// Rows that the service may add by itself and that are removed then.
@@ -50,7 +53,8 @@ impl Plan {
             };
             let counts = summary.objects.entry(title).or_default();
             *match (&step.action, &step.reason) {
-                (Action::Delete { .. }, Reason::Replaced) => continue,
+                (Action::Delete { .. }, Reason::Replaced | Reason::Paused) => continue,
+                (Action::Create(_), Reason::Paused) => &mut counts.pause,
                 (Action::Create(_), _) => &mut counts.create,
                 (Action::Revive { .. }, _) => &mut counts.revive,
                 (Action::Delete { .. }, _) => &mut counts.delete,

@@ -60,7 +60,9 @@ pub fn undo<S: State>(
     if scope.records.is_empty() {
         return Ok(None);
     }
-    let policy = Policy { scope, related: true, delete_added: true, conflicts, ..Policy::default() };
+    // Whoever wanted silence for the restore wants it for taking it back.
+    let pause_webhooks = done.policy.pause_webhooks;
+    let policy = Policy { scope, related: true, delete_added: true, conflicts, pause_webhooks, ..Policy::default() };
     let between = Between::End(Past::Undone(journal.name().to_owned()), &left);
     plan_with(before, Some(&between), seen, &policy, lineage).map(Some)
 }

@@ -34,7 +34,14 @@ pub(super) fn serve(account: &mut Account, call: &Call<'_>, kind: &'static str) 
         counters::recount(account, facts(kind).name, &with, child.name);
     }
     let mut answer = account.row(kind, &with)?;
+    // A call of v1: who may see it is a text, and a picture stands there with its row (v1.yaml, the answers of merges).
     answer.insert("merge_what_id".into(), gone["id"].clone());
+    if let Some(group) = answer.get("visible_to").and_then(Value::as_u64) {
+        answer.insert("visible_to".into(), json!(group.to_string()));
+    }
+    if let Some(picture) = answer.get("picture_id").and_then(Value::as_u64) {
+        answer.insert("picture_id".into(), json!(account.store.get("personPictures", &Id::Number(picture))));
+    }
     single(200, answer)
 }
 

@@ -30,6 +30,7 @@ mod restore_killed;
 mod restore_late;
 mod restore_links;
 mod restore_parts;
+mod restore_pause;
 mod restore_people;
 pub(crate) mod restore_settings;
 mod restore_undo;

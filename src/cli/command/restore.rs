@@ -39,6 +39,7 @@ Examples:
   pdbak restore --from-plan plan.json --yes                   replay exactly that
   pdbak restore latest --to test --mapping map.jsonl --dry-run
                                                               into another company, and who stands for whom there
+  pdbak restore latest --pause-webhooks                       with the webhooks out of the way meanwhile
   pdbak restore --resume                                      go on with a restore that was interrupted";
 
 /// Arguments of `pdbak restore`.
@@ -69,16 +70,19 @@ pub(crate) struct Restore {
     /// Invite users who are not in the account any more: each gets a mail and takes a paid seat
     #[arg(long)]
     invite_users: bool,
+    /// Remove the account's webhooks before the first write and make them again, under new numbers, after the last
+    #[arg(long, conflicts_with = "to")]
+    pause_webhooks: bool,
     /// Who owns what belonged to a user who is not in the account: a user's id or e-mail, or "me"
     #[arg(long, value_name = "USER")]
     owner_fallback: Option<String>,
     #[command(flatten)]
     elsewhere: elsewhere::Elsewhere,
     /// Replay a plan: a file, or the beginning of the id of one that was kept
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan"])]
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "pause_webhooks", "invite_users", "owner_fallback", "with_fields", "plan"])]
     from_plan: Option<String>,
     /// Go on with the newest restore that was interrupted
-    #[arg(long, conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "since", "until", "field", "by_user", "theirs", "ours", "record", "object", "related", "delete_added", "pause_webhooks", "invite_users", "owner_fallback", "with_fields", "plan", "from_plan"])]
     resume: bool,
     /// Read the whole account again before planning, also what nothing says has changed
     #[arg(long, conflicts_with_all = ["from_plan", "resume"])]
@@ -159,6 +163,7 @@ impl Restore {
             owner_fallback: self.owner_fallback.as_deref().map(|user| stand_in(user, me)),
             change_matched: self.elsewhere.change_matched,
             with_webhooks: self.elsewhere.with_webhooks,
+            pause_webhooks: self.pause_webhooks,
             ..Policy::default()
         };
         self.narrow.apply(&mut policy, me);

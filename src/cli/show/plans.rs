@@ -65,13 +65,14 @@ impl PlanView<'_> {
     /// One line a kind of write: sigil, number, word, and how many of which object.
     fn steps(&self, out: &mut dyn Write) -> io::Result<()> {
         type Kind = (&'static str, &'static str, fn(&Counts) -> u64);
-        let kinds: [Kind; 8] = [
+        let kinds: [Kind; 9] = [
             ("+", "create again", |counts| counts.create),
             ("^", "bring back", |counts| counts.revive),
             ("*", "write back", |counts| counts.update),
             ("~", "link again", |counts| counts.relink),
             ("=", "complete", |counts| counts.complete),
             ("#", "archive", |counts| counts.archive),
+            ("%", "pause", |counts| counts.pause),
             ("-", "delete", |counts| counts.delete),
             ("-", "keep out", |counts| counts.expel),
         ];

@@ -43,7 +43,10 @@ impl<S: State> Planner<'_, S> {
     }
 
     fn side_effects(&self, steps: &[Step]) -> SideEffects {
-        let webhooks = self.seen.contents(&ObjectName::known("webhooks")).map_or(0, |contents| contents.records);
+        let name = ObjectName::known("webhooks");
+        let silenced = |step: &&Step| matches!(&step.action, Action::Delete { live, .. } if live.0.object == name);
+        let silenced = steps.iter().filter(|_| self.policy.pause_webhooks).filter(silenced).count() as u64;
+        let webhooks = self.seen.contents(&name).map_or(0, |contents| contents.records.saturating_sub(silenced));
         let automations: BTreeSet<String> = steps.iter().map(|step| step.record().object.title()).collect();
         let invites = |step: &&Step| step.body().is_some_and(|body| body.contains_key("attendees"));
         SideEffects {

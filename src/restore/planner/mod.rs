@@ -17,6 +17,7 @@ mod expel;
 #[cfg(test)]
 mod laws;
 mod makes;
+mod pause;
 pub(super) mod price;
 mod relink;
 #[cfg(test)]
@@ -213,6 +214,8 @@ struct Planner<'a, S> {
 /// When a step is taken, as far as references leave it open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Phase {
+    /// What would tell the world about every step after.
+    First,
     /// Out of the archive, to be changed.
     Open,
     /// Records made and changed, object by object.
@@ -274,6 +277,7 @@ impl<'a, S: State> Planner<'a, S> {
         if self.mapping.is_none() {
             self.open_archived_parents()?;
         }
+        self.pause_webhooks()?;
         Ok(())
     }
 
@@ -343,6 +347,7 @@ impl<'a, S: State> Planner<'a, S> {
         let (phase, place) = match reason {
             // Children stand later in the restore order than their parents, and go first.
             Reason::Added if !is_last(object) => (Phase::Delete, usize::MAX - place(object)),
+            Reason::Paused => (Phase::First, place(object)),
             _ if is_last(object) => (Phase::Last, place(object)),
             // Made again in the same phase.
             _ => (Phase::Circle, place(object)),

@@ -40,7 +40,10 @@ impl<'r> Run<'r> {
         let mut wanted = None;
         match &step.action {
             Action::Create(Create { look: Look::No, .. }) | Action::Revive { .. } => {
-                return Brief::Send(Box::new(request));
+                return match self.in_the_way(journal, step) {
+                    Some(words) => Brief::Ended(request.ended(Was::Skipped, words)),
+                    None => Brief::Send(Box::new(request)),
+                };
             }
             Action::Create(_) | Action::Delete { .. } | Action::AddOptions(_) => {}
             Action::Expel(_) if !touched => return Brief::Ended(request.ended(Was::Equal, "")),
@@ -53,6 +56,21 @@ impl<'r> Run<'r> {
         }
         self.reads.look_ahead(self.plan, journal, step, &request);
         Brief::Look(Box::new(Glance { step, request, touched, wanted }))
+    }
+
+    /// Why a record that was to be deleted first must not be made: it is there still, and would be there twice.
+    fn in_the_way(&self, journal: &Journal, step: &Step) -> Option<&'static str> {
+        if !matches!(step.reason, Reason::Replaced | Reason::Paused) {
+            return None;
+        }
+        let earlier = step.after.iter().filter_map(|number| self.plan.steps.get(*number as usize));
+        let mut removals = earlier
+            .filter(|earlier| matches!(earlier.action, Action::Delete { .. }) && earlier.record() == step.record());
+        let removal = removals.next()?.number;
+        match journal.ended(removal)?.was {
+            Was::Done => None,
+            _ => Some("it could not be deleted and is there still"),
+        }
     }
 
     /// Looks at what is there.
