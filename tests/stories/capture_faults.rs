@@ -104,7 +104,7 @@ fn a_capture_whose_budget_is_spent_goes_on_the_next_day() {
     let world = World::with(Options { records: 1_000, daily_tokens: 700, ..Options::default() });
     let mut days = 1;
     let manifest = loop {
-        match world.capture(&Wanted::default(), &Silent).expect("no error") {
+        match world.capture(&Wanted { sweep: 100, ..Wanted::default() }, &Silent).expect("no error") {
             Outcome::Finished(manifest) => break manifest,
             Outcome::Paused { .. } => days += 1,
         }

@@ -25,7 +25,7 @@ fn scarce(price: u64, percent: u64) -> World {
 
 /// Captures until the budget is spent, and what that leaves.
 fn stopped(world: &World) -> Option<Manifest> {
-    match world.capture(&Wanted::default(), &Silent).expect("no error") {
+    match world.capture(&everything(), &Silent).expect("no error") {
         Outcome::Paused { partial, .. } => partial.map(|partial| *partial),
         Outcome::Finished(_) => panic!("the budget was enough"),
     }
@@ -35,13 +35,18 @@ fn stopped(world: &World) -> Option<Manifest> {
 fn to_the_end(world: &World) -> (Vec<Manifest>, Manifest) {
     let mut partials = Vec::new();
     for _ in 0..20 {
-        match world.capture(&Wanted::default(), &Silent).expect("no error") {
+        match world.capture(&everything(), &Silent).expect("no error") {
             Outcome::Finished(manifest) => return (partials, manifest),
             Outcome::Paused { partial, .. } => partials.extend(partial.map(|partial| *partial)),
         }
         world.advance_seconds(A_DAY);
     }
     panic!("it does not come to an end");
+}
+
+/// Everything at once, so that nothing goes by turns and the end is the whole truth.
+fn everything() -> Wanted {
+    Wanted { sweep: 100, ..Wanted::default() }
 }
 
 /// That each object says truly how far it was read; how many were not.
@@ -107,7 +112,7 @@ fn a_kill_on_the_second_day_costs_neither_the_first_nor_the_end() {
 fn before_the_days_reset_nothing_is_added_and_right_after_it_the_capture_goes_on() {
     let world = scarce(price(), 60);
     let account = world.account();
-    let (now, wanted) = (account.now(), Wanted::default());
+    let (now, wanted) = (account.now(), everything());
     let Outcome::Paused { until, partial: Some(first), .. } = world.capture(&wanted, &Silent).expect("no error") else {
         panic!("no partial snapshot")
     };
@@ -116,7 +121,7 @@ fn before_the_days_reset_nothing_is_added_and_right_after_it_the_capture_goes_on
     // Too early: what is left of the day is not worth another snapshot.
     assert_eq!(stopped(&world), None);
     world.advance_seconds(wait + 1);
-    let last = world.snapshot();
+    let last = world.snapshot_of(&everything());
     assert_eq!((last.parent.as_ref(), last.sequence), (Some(&first.id), 2));
     assert_holds_the_truth(&world, &last);
 }
@@ -125,7 +130,7 @@ fn before_the_days_reset_nothing_is_added_and_right_after_it_the_capture_goes_on
 fn days_of_the_program(world: &World) -> Vec<Output> {
     let mut days = Vec::new();
     while days.len() < 20 {
-        let day = world.pdbak(&["snapshot", "--budget", "all"]);
+        let day = world.pdbak(&["snapshot", "--budget", "all", "--sweep", "all"]);
         let code = day.code;
         days.push(day);
         world.advance_seconds(A_DAY);
