@@ -5,7 +5,7 @@ set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: $0 PDBAK" >&2; exit 2; }
 pdbak=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)
-venv=${PDBAK_MOTO_VENV:-$here/venv}
+venv=${PDBAK_MOTO_VENV:-$here/../../target/offsite}
 scratch=$(mktemp -d)
 servers=()
 finish() {
