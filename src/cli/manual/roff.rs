@@ -1,8 +1,11 @@
 //! Markdown to roff, for the part of Markdown that our own pages use.
 //!
-//! Headings, paragraphs, lists, tables, fenced code, `code`, **bold** and
-//! *emphasis*. Own code, because the input is ours and the output must be the
+//! Headings, paragraphs, lists, tables, fenced and indented code, `code`, **bold**
+//! and *emphasis*. Own code, because the input is ours and the output must be the
 //! same on every machine: a page is compared byte by byte.
+
+/// What makes a line one of code where no other block goes on.
+const INDENT: &str = "    ";
 
 /// A whole page.
 pub(super) fn page(name: &str, section: u8, about: &str, markdown: &str) -> String {
@@ -28,6 +31,7 @@ enum Block {
     Paragraph,
     Item,
     Code,
+    IndentedCode,
     Table,
 }
 
@@ -43,19 +47,25 @@ struct Page {
 impl Page {
     fn line(&mut self, line: &str) {
         let trimmed = line.trim_start();
+        let indented = line.strip_prefix(INDENT);
+        if self.block == Block::IndentedCode && indented.is_none() {
+            self.end_block();
+        }
         if trimmed.starts_with("```") {
             let opens = self.block != Block::Code;
             self.end_block();
             if opens {
-                self.out.push_str(".PP\n.RS 4\n.nf\n");
-                self.block = Block::Code;
+                self.begin_code(Block::Code);
             }
         } else if self.block == Block::Code {
             self.verbatim(line);
-        } else if line.starts_with("    ") && matches!(self.block, Block::None) && !trimmed.is_empty() {
-            self.out.push_str(".PP\n.nf\n");
-            self.verbatim(trimmed);
-            self.out.push_str(".fi\n");
+        } else if let (Some(code), Block::None | Block::IndentedCode, false) =
+            (indented, &self.block, trimmed.is_empty())
+        {
+            if self.block == Block::None {
+                self.begin_code(Block::IndentedCode);
+            }
+            self.verbatim(code);
         } else if trimmed.is_empty() {
             self.end_block();
         } else if let Some(heading) = heading(trimmed) {
@@ -78,8 +88,16 @@ impl Page {
         }
     }
 
+    fn begin_code(&mut self, block: Block) {
+        self.out.push_str(".PP\n.RS 4\n.nf\n");
+        self.block = block;
+    }
+
+    /// A line that somebody may copy into a shell: no quote may turn into a finer one.
     fn verbatim(&mut self, line: &str) {
-        self.out.push_str(&guard(&escape(line)));
+        let plain = [('\'', "\\(aq"), ('`', "\\(ga"), ('^', "\\(ha"), ('~', "\\(ti")];
+        let text = plain.iter().fold(escape(line), |text, (letter, name)| text.replace(*letter, name));
+        self.out.push_str(&guard(&text));
         self.out.push('\n');
     }
 
@@ -101,7 +119,7 @@ impl Page {
             Block::None => {}
             Block::Paragraph => self.out.push_str(&format!(".PP\n{}\n", guard(&inline(&words)))),
             Block::Item => self.out.push_str(&format!(".IP \\(bu 3\n{}\n", guard(&inline(&words)))),
-            Block::Code => self.out.push_str(".fi\n.RE\n"),
+            Block::Code | Block::IndentedCode => self.out.push_str(".fi\n.RE\n"),
             Block::Table => self.table(),
         }
     }
@@ -201,6 +219,13 @@ mod tests {
     fn code_is_kept_as_it_is() {
         let expected = ".PP\n.RS 4\n.nf\n\\&.dot\na \\-b \\ec\n.fi\n.RE\n";
         assert_eq!(sections("```\n.dot\na -b \\c\n```\n"), expected);
+    }
+
+    #[test]
+    fn indented_lines_are_one_block_that_a_shell_takes() {
+        let expected = ".PP\n.RS 4\n.nf\nfor a; do\n  echo \\(aq\\(ga\\(ha\\(ti\\(aq\ndone\n.fi\n.RE\n.PP\nAfter.\n";
+        assert_eq!(sections("    for a; do\n      echo '`^~'\n    done\n\nAfter.\n"), expected);
+        assert_eq!(sections("    for a; do\n      echo '`^~'\n    done\nAfter.\n"), expected);
     }
 
     #[test]
