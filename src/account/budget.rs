@@ -137,6 +137,11 @@ impl Budget {
         self.purse.today()
     }
 
+    /// Tokens that a run may spend of a whole day, if that is known.
+    pub(super) fn a_day(&self) -> Option<u64> {
+        self.purse.a_day()
+    }
+
     /// Requests in a window, if the service told.
     pub(super) fn burst(&self) -> Option<u64> {
         self.burst.filter(|_| self.burst_told)

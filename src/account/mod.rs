@@ -153,6 +153,16 @@ impl Account {
         self.purses().may_spend()
     }
 
+    /// Tokens that a run with this budget may spend of a day that has just begun, if that is known.
+    pub fn may_spend_a_day(&self) -> Option<u64> {
+        self.purses().a_day()
+    }
+
+    /// When the day's tokens are believed to come back.
+    pub fn next_day(&self) -> DateTime<Utc> {
+        budget::next_midnight(self.now())
+    }
+
     /// What time it is where records get their times: the service's clock, or this machine's until the service told.
     ///
     /// A watermark made of anything else would lose changes to a clock that goes wrong.

@@ -106,6 +106,16 @@ impl Purse {
         self.day.map(|day| (day.left, day.limit))
     }
 
+    /// Tokens that a run with this allowance may spend of a day that has just begun, if that is known.
+    pub(super) fn a_day(&self) -> Option<u64> {
+        let limit = self.day.map(|day| day.limit);
+        match self.allowance {
+            Allowance::Share(share) => limit.map(|limit| (limit as f64 * share.clamp(0.0, 1.0)) as u64),
+            Allowance::Tokens(tokens) => Some(limit.map_or(tokens, |limit| limit.min(tokens))),
+            Allowance::Unlimited => limit,
+        }
+    }
+
     /// Requests under way.
     pub(super) fn under_way(&self) -> usize {
         self.open.len()

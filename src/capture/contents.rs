@@ -4,7 +4,7 @@
 //! facts a newer version is told. Contents that cannot be fetched are a gap; the
 //! older ones stay, and the next capture asks again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Seek, SeekFrom};
 
 use futures_util::stream::{self, StreamExt};
@@ -65,20 +65,32 @@ impl Run<'_> {
 
     /// Carries over what the snapshot below holds of unchanged versions, and leaves the rest to be fetched.
     fn keep_known(&self, object: &Object, owner: &Object, contents: &Contents) -> Result<(), Error> {
-        let known = self.known_versions(object, contents)?;
+        let (kept, missing) = self.kept_and_missing(object, owner, contents)?;
         let mut desk = self.desk();
-        let all = desk.notes.downloads.remove(owner.name).unwrap_or_default();
-        let mut missing = std::collections::VecDeque::new();
-        for download in all {
-            let id = RecordId::new(ObjectName::known(object.name), Key::parse(&download.key));
-            if known.get(&download.key) == Some(&stamp(&download.version)) {
-                desk.writer.keep(&id)?;
-            } else {
-                missing.push_back(download);
-            }
+        for download in kept {
+            desk.writer.keep(&RecordId::new(ObjectName::known(object.name), Key::parse(&download.key)))?;
         }
         desk.notes.downloads.insert(owner.name.to_owned(), missing);
         Ok(())
+    }
+
+    /// The contents that were listed: those of which the snapshot below has this version, and those to be fetched.
+    pub(super) fn kept_and_missing(
+        &self,
+        object: &Object,
+        owner: &Object,
+        contents: &Contents,
+    ) -> Result<(Vec<Download>, VecDeque<Download>), Error> {
+        let known = self.known_versions(object, contents)?;
+        let all = self.desk().notes.downloads.remove(owner.name).unwrap_or_default();
+        let (mut kept, mut missing) = (Vec::new(), VecDeque::new());
+        for download in all {
+            match known.get(&download.key) == Some(&stamp(&download.version)) {
+                true => kept.push(download),
+                false => missing.push_back(download),
+            }
+        }
+        Ok((kept, missing))
     }
 
     /// The version of the contents that the snapshot below has for each record.

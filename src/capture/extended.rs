@@ -71,7 +71,7 @@ impl Run<'_> {
     }
 
     /// True when the stored version's extended fields belong to the row as it is now.
-    fn still_holds(&self, object: &Object, below: &Record, row: &Record) -> bool {
+    pub(super) fn still_holds(&self, object: &Object, below: &Record, row: &Record) -> bool {
         // Without a time that an edit moves, what the list leaves out may change unseen.
         if self.wanted.extended && !object.computed.contains(&"update_time") {
             return false;

@@ -46,7 +46,11 @@ pub(super) struct Family {
 
 impl Run<'_> {
     /// The parent that a held record belongs to: its key names it, or the field that points to it.
-    fn parent_in(&self, object: &'static Object, base: &Snapshot<'_>) -> Result<Vec<(Option<Key>, Key)>, Error> {
+    pub(super) fn parent_in(
+        &self,
+        object: &'static Object,
+        base: &Snapshot<'_>,
+    ) -> Result<Vec<(Option<Key>, Key)>, Error> {
         let name = ObjectName::known(object.name);
         let mut found = Vec::new();
         let Some(field) = object.parent_field() else {
@@ -189,7 +193,7 @@ impl Run<'_> {
     }
 
     /// What is known of the parents, and whether that is all of them.
-    fn heads(&self, object: &'static Object) -> Result<(Heads, bool), Error> {
+    pub(super) fn heads(&self, object: &'static Object) -> Result<(Heads, bool), Error> {
         let mut desk = self.desk();
         let mut all = Heads::default();
         let mut complete = true;

@@ -340,6 +340,17 @@ impl Run<'_> {
         progress.gap(format!("row {} {page} {what}", at + 1));
     }
 
+    /// What rows of a list count of each object under them.
+    pub(super) fn counts_in(
+        &self,
+        object: &'static Object,
+        rows: &[Box<RawValue>],
+    ) -> Vec<(&'static str, Vec<Option<u32>>)> {
+        let read = self.read_rows(object, None, rows);
+        let children = self.watch(object).children.into_iter().enumerate();
+        children.map(|(at, child)| (child.name, read.iter().map(|row| row.counts[at]).collect())).collect()
+    }
+
     fn watch(&self, object: &Object) -> Watch {
         let wanted = |child: &&&Object| child.parents().contains(&object.name) && self.wants(child);
         let children: Vec<&'static Object> = catalogue::ALL.iter().filter(wanted).copied().collect();
@@ -357,7 +368,8 @@ fn number(value: Option<&RawValue>) -> Option<u32> {
     serde_json::from_str(value?.get()).ok()
 }
 
-fn counter(object: &Object) -> Option<&'static str> {
+/// The field of a parent's row that counts the object's records under it.
+pub(super) fn counter(object: &Object) -> Option<&'static str> {
     match object.listing {
         Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter,
         Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => None,

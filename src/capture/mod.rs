@@ -6,6 +6,7 @@
 //! records move from another (archived ones) come after that other; then one pass
 //! catches up with what changed meanwhile; then children, only under parents that
 //! have some, and of parents that say nothing a share (`sweep.rs`); then contents.
+//! What all this will cost is told by going through it in thought (`rehearsal.rs`, `forecast.rs`).
 //!
 //! Three promises decide every doubtful case:
 //!
@@ -21,6 +22,7 @@
 
 mod children;
 mod contents;
+mod counting;
 mod desk;
 mod ending;
 mod extended;
@@ -32,6 +34,7 @@ mod lists;
 mod newest;
 mod notes;
 mod own;
+mod rehearsal;
 mod run;
 mod shape;
 #[cfg(test)]
@@ -43,7 +46,8 @@ mod way;
 use chrono::{DateTime, Utc};
 
 pub use ending::NOT_READ;
-pub use forecast::{Expected, Forecast, forecast};
+pub use forecast::{Course, Forecast, forecast, forecast_counted};
+pub use rehearsal::{Basis, Expected};
 pub use sweep::{Carried, carried};
 
 use crate::account::Account;

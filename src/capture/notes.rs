@@ -16,7 +16,7 @@ use crate::catalogue::Object;
 const GAPS_LISTED: usize = 100;
 
 /// The notes of an unfinished capture.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Notes {
     /// What was asked for; another question begins anew.
     pub(super) asked: Asked,

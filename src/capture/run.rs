@@ -76,6 +76,10 @@ pub(super) struct Run<'a> {
     answers: Cell<u64>,
     /// It ends before everything was read.
     pub(super) stopped: bool,
+    /// Tokens that a rehearsal has spent in thought.
+    pub(super) foreseen: Cell<u64>,
+    /// It goes on with what an earlier run began.
+    pub(super) taken_up: bool,
 }
 
 impl<'a> Run<'a> {
@@ -96,6 +100,7 @@ impl<'a> Run<'a> {
         }
         let parent = writer.parent().map(|parent| parent.manifest().id.clone());
         let first = parent.is_none();
+        let taken_up = left.is_some();
         let notes = left.unwrap_or_else(|| Notes { first, ..Notes::new(wanted, now) });
         // What a first capture published itself is no older state that it could be compared with.
         let base = parent.filter(|_| !notes.first).map(|id| archive.snapshot(&id)).transpose()?;
@@ -108,8 +113,21 @@ impl<'a> Run<'a> {
         }
         let sight = if wanted.full { own } else { seen_by };
         let desk = RefCell::new(Desk::new(writer, notes));
-        let (silent, answers) = (Cell::new(0), Cell::new(0));
-        Ok(Run { account, base, wanted, monitor, same_eyes, sight, clock, desk, silent, answers, stopped: false })
+        Ok(Run {
+            account,
+            base,
+            wanted,
+            monitor,
+            same_eyes,
+            sight,
+            clock,
+            desk,
+            silent: Cell::new(0),
+            answers: Cell::new(0),
+            stopped: false,
+            foreseen: Cell::new(0),
+            taken_up,
+        })
     }
 
     /// Reads every object that is wanted.
@@ -328,11 +346,11 @@ impl<'a> Run<'a> {
 
     /// Tokens that may be spent today, when known.
     pub(super) fn spendable(&self) -> Option<u64> {
-        self.account.may_spend()
+        self.account.may_spend().map(|tokens| tokens.saturating_sub(self.foreseen.get()))
     }
 }
 
-fn is_flat(object: &Object) -> bool {
+pub(super) fn is_flat(object: &Object) -> bool {
     matches!(object.listing, Listing::Flat(_))
 }
 

@@ -57,6 +57,7 @@ pub(super) static ACTIVITIES: Object = Object {
     version: Version::V2,
     path: "/activities",
     query: &[("sort_by", "id"), ("sort_direction", "asc"), ("include_fields", "attendees")],
+    from_the_end: &[("sort_direction", "desc")],
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
     price: 10,
     since: Some("updated_since"),

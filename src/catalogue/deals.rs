@@ -66,6 +66,7 @@ pub(super) static ARCHIVED_DEALS: Object = Object {
 const DEAL: Object = Object {
     version: Version::V2,
     query: QUERY,
+    from_the_end: &[("sort_direction", "desc")],
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
     since: Some("updated_since"),
     // Deletions of the last 30 days: api/objects.md Deals.

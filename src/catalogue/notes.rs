@@ -30,6 +30,7 @@ pub(super) static NOTES: Object = Object {
     path: "/notes",
     // The default order is not promised: api/wire.md Pagination.
     query: &[("sort", "id ASC")],
+    from_the_end: &[("sort", "id DESC")],
     listing: Listing::Flat(Paging::Offset { limit: 500 }),
     price: 20,
     since: Some("updated_since"),
@@ -96,6 +97,7 @@ pub(super) static FILES: Object = Object {
     version: Version::V1,
     path: "/files",
     query: &[("sort", "id ASC")],
+    from_the_end: &[("sort", "id DESC")],
     // The limit is 100 since 2025-01-15: api/changes.md.
     listing: Listing::Flat(Paging::Offset { limit: 100 }),
     price: 20,

@@ -33,6 +33,8 @@ pub struct Object {
     pub listing: Listing,
     /// The parts in which the list comes, each read for itself.
     pub parts: Option<Parts>,
+    /// Parameters that show the highest id first instead of the lowest; none where the service does not say that it can.
+    pub from_the_end: &'static [(&'static str, &'static str)],
     /// What changed last stands first, and nothing can be asked for by time.
     pub newest_first: bool,
     /// The member of a row in which the record stands; a row is the record itself otherwise.
@@ -115,6 +117,7 @@ impl Object {
         questions: &[],
         listing: Listing::Flat(Paging::Whole),
         parts: None,
+        from_the_end: &[],
         newest_first: false,
         wrapped: None,
         own: None,

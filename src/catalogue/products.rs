@@ -28,6 +28,7 @@ pub(super) static PRODUCTS: Object = Object {
     version: Version::V2,
     path: "/products",
     query: &[("sort_by", "id"), ("sort_direction", "asc")],
+    from_the_end: &[("sort_direction", "desc")],
     listing: Listing::Flat(Paging::Cursor { limit: 500 }),
     price: 10,
     since: Some("updated_since"),

@@ -15,6 +15,7 @@ mod custom_values;
 mod drill;
 mod elsewhere;
 mod first_look;
+mod forecast;
 mod history;
 mod legacy;
 mod login;

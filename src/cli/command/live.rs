@@ -42,7 +42,8 @@ pub(crate) async fn capture_from(
     let sweep = session.sweep().unwrap_or(capture::SWEEP);
     // Contents of files are carried across, never compared with those of another company.
     let wanted = Wanted { full, anew, sweep, aside, contents: !aside, ..Wanted::default() };
-    session.say(&format!("reading the account as it is now: {}", greeting(account, archive, &wanted)?));
+    let forecast = capture::forecast(account, archive, &wanted, session.clock())?;
+    session.say(&format!("reading the account as it is now: {}", greeting(account, &forecast)));
     match capture::capture(account, archive, &wanted, session.clock(), &session.monitor()).await? {
         Outcome::Finished(manifest) => Ok(manifest),
         Outcome::Paused { until, .. } => Err(Failure::new(

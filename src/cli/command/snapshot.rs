@@ -3,14 +3,15 @@
 use clap::Args;
 
 use crate::account::{Account, Allowance};
-use crate::archive::{Archive, Mark};
-use crate::capture::{self, Outcome, Wanted};
+use crate::archive::Mark;
+use crate::capture::{self, Forecast, Outcome, Wanted};
 use crate::catalogue::{self, Object, ObjectName};
 use crate::cli::command::tag::tag;
 use crate::cli::complain::Failure;
 use crate::cli::config::allowance;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
+use crate::cli::show::forecast::ForecastView;
 use crate::cli::show::snapshots::{SnapshotView, has_gaps};
 use crate::cli::show::{count, moment, number};
 
@@ -19,7 +20,8 @@ Examples:
   pdbak snapshot                                       everything; only what changed, after the first time
   pdbak snapshot --budget 20%                          spend at most a fifth of the tokens left today
   pdbak snapshot --object Deals --object Persons       only these; the rest is carried over as it was
-  pdbak snapshot --full                                walk every list again";
+  pdbak snapshot --full                                walk every list again
+  pdbak snapshot --forecast                            what it will cost, and when it is done; captures nothing";
 
 /// Arguments of `pdbak snapshot`.
 #[derive(Args, Debug)]
@@ -52,6 +54,13 @@ pub(crate) struct Snapshot {
     /// How much to spend: a share of the tokens left today, a number of tokens, or "all" [default: 50%]
     #[arg(long, value_name = "SHARE", value_parser = allowance)]
     budget: Option<Allowance>,
+    /// Say what it would cost, object by object, and when it would be done; capture nothing
+    ///
+    /// Told by the last snapshot as if nothing had changed, or by what an unfinished capture has left. Without a
+    /// snapshot the large lists are looked at from both ends, for at most 16 requests; what cannot be known before it
+    /// is read is told as "at least".
+    #[arg(long, conflicts_with = "tag")]
+    forecast: bool,
     /// Give the snapshot this tag; may be repeated
     #[arg(long, value_name = "TAG", value_parser = tag)]
     tag: Vec<String>,
@@ -87,7 +96,14 @@ impl Snapshot {
         };
         wait(async {
             let account = session.account(self.budget).await?;
-            session.say(&greeting(&account, &archive, &wanted)?);
+            if self.forecast {
+                session.say(&whose(&account));
+                let forecast = capture::forecast_counted(&account, &archive, &wanted, session.clock()).await?;
+                session.show(&ForecastView::of(&forecast, &account))?;
+                return Ok(Exit::Done);
+            }
+            let forecast = capture::forecast(&account, &archive, &wanted, session.clock())?;
+            session.say(&greeting(&account, &forecast));
             let outcome = capture::capture(&account, &archive, &wanted, session.clock(), &session.monitor()).await?;
             if let (Outcome::Finished(manifest), false) = (&outcome, self.tag.is_empty()) {
                 archive.mark(&[manifest], Mark::Tagged { add: self.tag, remove: Vec::new() })?;
@@ -97,18 +113,27 @@ impl Snapshot {
     }
 }
 
-/// Who reads what, and what it will cost.
-pub(crate) fn greeting(account: &Account, archive: &Archive, wanted: &Wanted) -> Result<String, Failure> {
+/// Who reads what.
+fn whose(account: &Account) -> String {
     let who = account.identity();
     let rank = if who.is_admin { "admin" } else { "not an admin: only what this user may see can be captured" };
-    let mut text = format!("{} (company {}) as {}, {rank}", who.company_name, who.company_id, who.user_name);
-    if let Some(forecast) = capture::forecast(archive, wanted)? {
+    format!("{} (company {}) as {}, {rank}", who.company_name, who.company_id, who.user_name)
+}
+
+/// Who reads what, and what it will cost.
+pub(crate) fn greeting(account: &Account, forecast: &Forecast) -> String {
+    let mut text = whose(account);
+    // Of a first capture nothing is known without asking; --forecast asks.
+    if forecast.below.is_some() {
         text.push_str(&format!("  ·  forecast at least {}", count(forecast.tokens, "token", "tokens")));
     }
     if let Some((left, _)) = account.tokens_today() {
         text.push_str(&format!("  ·  {} left today", number(left)));
     }
-    Ok(text)
+    if let Some(course) = forecast.course.filter(|course| course.days > 1) {
+        text.push_str(&format!("  ·  done on day {}, {} UTC at the earliest", course.days, moment(course.ends)));
+    }
+    text
 }
 
 /// Shows how a capture ended.

@@ -7,6 +7,7 @@ pub(crate) mod changes;
 pub(crate) mod conflicts;
 pub(crate) mod copies;
 pub(crate) mod drills;
+pub(crate) mod forecast;
 pub(crate) mod objects;
 pub(crate) mod plans;
 pub(crate) mod records;
