@@ -37,6 +37,7 @@
 //! | [`archive`] | written once, read for years | `archive.json keys/ segments/ blobs/ snapshots/ restores/ index.sqlite` |
 //! | [`capture`] | pages become records become a snapshot | |
 //! | [`diff`] | what changed between two snapshots | |
+//! | [`brake`] | an alarm when far more changed than usual | marks in `marks/` |
 //! | [`offsite`] | copies elsewhere, and one-file bundles | nothing of its own |
 //! | [`restore`] | plan, check, journal, replay, read back | the logs in `restores/` |
 //! | [`sandbox`] | an account that exists only here | `fixtures/contract/` is its law |
@@ -52,6 +53,7 @@
 //! restore  ─▶ diff, archive, record, catalogue, clock, monitor    (replay and doubt also ─▶ account)
 //! capture  ─▶ account, archive, record, catalogue, clock, monitor
 //! diff     ─▶ archive, record, catalogue              offsite  ─▶ archive
+//! brake    ─▶ archive, catalogue
 //! account  ─▶ record, catalogue, clock                archive ─▶ record, catalogue::ObjectName, clock, monitor
 //! record   ─▶ catalogue                               monitor ─▶ catalogue::ObjectName
 //! catalogue, clock ─▶ nothing of ours                 sandbox ─▶ nothing of ours
@@ -64,6 +66,7 @@ pub mod record;
 
 pub mod account;
 pub mod archive;
+pub mod brake;
 pub mod capture;
 pub mod diff;
 pub mod offsite;

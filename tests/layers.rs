@@ -17,6 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("archive", &["record", "catalogue", "clock", "monitor"]),
     ("capture", &["account", "archive", "record", "catalogue", "clock", "monitor"]),
     ("diff", &["archive", "record", "catalogue"]),
+    ("brake", &["archive", "catalogue"]),
     ("offsite", &["archive"]),
     ("restore", &["diff", "archive", "record", "catalogue", "clock", "monitor"]),
     ("sandbox", &[]),
@@ -25,6 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "account",
             "archive",
+            "brake",
             "capture",
             "catalogue",
             "clock",

@@ -117,16 +117,16 @@ impl Source {
 }
 
 /// Names of objects as plain words.
-mod object_name {
+pub(super) mod object_name {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::catalogue::ObjectName;
 
-    pub(super) fn serialize<S: Serializer>(name: &ObjectName, out: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::archive) fn serialize<S: Serializer>(name: &ObjectName, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_str(name.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<ObjectName, D::Error> {
+    pub(in crate::archive) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<ObjectName, D::Error> {
         String::deserialize(input).map(|name| ObjectName::new(&name))
     }
 }

@@ -107,6 +107,14 @@ pub enum Error {
         /// What keeps it.
         reason: String,
     },
+    /// An alarm is open: nothing may be let go.
+    #[error("cannot {doing}: far more changed than usual in snapshot {snapshots}, and nobody has acknowledged it")]
+    Alarmed {
+        /// The operation.
+        doing: &'static str,
+        /// The snapshots.
+        snapshots: String,
+    },
     /// A log of this name exists, or none does.
     #[error("cannot {doing} log \"{name}\": {fact}")]
     Log {

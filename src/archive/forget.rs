@@ -23,6 +23,7 @@ impl Archive {
     /// Forgets snapshots that no rule keeps; what became of each is returned as it was decided.
     pub fn forget(&self, policy: &Policy) -> Result<Vec<Decision>, Error> {
         let _turn = self.inner.may_decide()?;
+        self.inner.nothing_is_alarming("forget snapshots")?;
         // Decided anew under the right to write: a snapshot may have come since somebody looked.
         let decisions = self.judge(policy)?;
         self.bury(decisions.iter().filter(|decision| decision.reasons.is_empty()).map(|decision| &decision.snapshot))?;
@@ -32,6 +33,9 @@ impl Archive {
     /// Forgets these snapshots; one that has to stay is an error, and then none is forgotten.
     pub fn forget_these(&self, ids: &[SnapshotId], dry_run: bool) -> Result<(), Error> {
         let _turn = if dry_run { None } else { Some(self.inner.may_decide()?) };
+        if !dry_run {
+            self.inner.nothing_is_alarming("forget snapshots")?;
+        }
         let decisions = self.judge(&Policy::default())?;
         for id in ids {
             let decision = decisions.iter().find(|decision| decision.snapshot == *id);

@@ -6,16 +6,18 @@
 //! hash of itself (SQLite has no checksums), and whoever reads records through
 //! it compares them with the content root of the manifest.
 
+mod memory;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::BlobRef;
 use super::error::Error;
 use super::map::Map;
 use super::segment::{BlockFacts, Directory};
-use super::{BlobRef, SnapshotId};
 use crate::record::Digest;
 
 /// The index's name in the archive.
@@ -95,10 +97,9 @@ impl Index {
         Ok(Index { db, objects: HashMap::new() })
     }
 
-    /// Throws the file away and begins an empty one; the snapshots last seen are carried over while they can be read.
+    /// Throws the file away and begins an empty one; what cannot be made again is carried over while it can be read.
     pub(super) fn recreate(path: &Path, archive: &str) -> Result<Index, Error> {
-        let seen =
-            Index::open_as_it_is(path, archive).ok().flatten().and_then(|old| old.snapshots().ok()).unwrap_or_default();
+        let memory = Index::open_as_it_is(path, archive).ok().flatten().map(|old| old.memory()).unwrap_or_default();
         for suffix in ["", "-wal", "-shm"] {
             let file = PathBuf::from(format!("{}{suffix}", path.display()));
             match std::fs::remove_file(&file) {
@@ -110,9 +111,7 @@ impl Index {
         }
         let mut index = Index::fresh(Connection::open(path)?, archive)?;
         index.begin()?;
-        for (id, sequence) in seen {
-            index.saw_snapshot(&id, sequence)?;
-        }
+        index.remember(&memory)?;
         index.commit()?;
         Ok(index)
     }
@@ -385,61 +384,6 @@ impl Index {
     pub(super) fn put_blob(&self, contents: &[u8; 32], blob: &BlobRef) -> Result<(), Error> {
         let text = serde_json::to_string(blob).expect("a reference always serialises");
         self.db.execute("INSERT OR REPLACE INTO blobs VALUES (?1, ?2)", params![contents, text])?;
-        Ok(())
-    }
-
-    /// Remembers that a snapshot exists, so that its removal is noticed.
-    pub(super) fn saw_snapshot(&self, id: &SnapshotId, sequence: u64) -> Result<(), Error> {
-        let mut statement = self.db.prepare_cached("INSERT OR IGNORE INTO snapshots(id, sequence) VALUES (?1, ?2)")?;
-        statement.execute(params![id.0, sequence.cast_signed()])?;
-        Ok(())
-    }
-
-    /// Keeps a snapshot's own line and map, for a machine that may not read manifests; older ones need not stay.
-    pub(super) fn keep_snapshot(&self, id: &SnapshotId, sequence: u64, line: &str, map: &Map) -> Result<(), Error> {
-        self.open_transaction()?;
-        self.db.execute("UPDATE snapshots SET map=NULL WHERE map IS NOT NULL", [])?;
-        self.db.execute(
-            "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3, ?4)",
-            params![id.0, sequence.cast_signed(), line, map.to_bytes()],
-        )?;
-        Ok(())
-    }
-
-    /// Every snapshot ever seen, oldest first.
-    pub(super) fn snapshots(&self) -> Result<Vec<(SnapshotId, u64)>, Error> {
-        let mut statement = self.db.prepare("SELECT id, sequence FROM snapshots ORDER BY sequence, id")?;
-        let rows =
-            statement.query_map([], |row| Ok((SnapshotId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// A snapshot's line, if this machine wrote it.
-    pub(super) fn snapshot_line(&self, id: &SnapshotId) -> Result<Option<String>, Error> {
-        let line = self.db.query_row("SELECT line FROM snapshots WHERE id=?1", [&id.0], |row| row.get(0)).optional()?;
-        Ok(line.flatten())
-    }
-
-    /// The map of the newest snapshot this machine wrote.
-    pub(super) fn snapshot_map(&self, id: &SnapshotId) -> Result<Option<Map>, Error> {
-        let bytes: Option<Option<Vec<u8>>> =
-            self.db.query_row("SELECT map FROM snapshots WHERE id=?1", [&id.0], |row| row.get(0)).optional()?;
-        let map = bytes
-            .flatten()
-            .map(|bytes| Map::from_bytes(&bytes).ok_or_else(|| Error::IndexDamaged("a map that is none".to_owned())));
-        map.transpose()
-    }
-
-    pub(super) fn unfinished(&self) -> Result<Option<String>, Error> {
-        Ok(self.db.query_row("SELECT state FROM unfinished", [], |row| row.get(0)).optional()?)
-    }
-
-    pub(super) fn set_unfinished(&self, state: Option<&str>) -> Result<(), Error> {
-        self.open_transaction()?;
-        self.db.execute("DELETE FROM unfinished", [])?;
-        if let Some(state) = state {
-            self.db.execute("INSERT INTO unfinished VALUES (?1)", [state])?;
-        }
         Ok(())
     }
 }

@@ -49,6 +49,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The note of a manifest whose capture read everything again: it also shows what increments could not see.
+    pub const FULL: &'static str = "full";
+
+    /// True where everything was read again.
+    pub fn is_full(&self) -> bool {
+        self.notes.get(Manifest::FULL).is_some_and(|note| *note == Value::Bool(true))
+    }
+
     /// True for what a first capture had read when its budget was spent: the next snapshot has more.
     pub fn is_unfinished(&self) -> bool {
         self.notes.get(UNFINISHED).is_some_and(|note| *note == Value::Bool(true))

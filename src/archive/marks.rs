@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::alarms::{Alarm, Excess};
 use super::error::Error;
 use super::header::FORMAT;
 use super::manifest::Manifest;
@@ -45,6 +46,21 @@ pub enum Mark {
     },
     /// It is not wanted any more.
     Forgotten,
+    /// Far more changed in it than usual: nothing is let go until that is acknowledged.
+    Alarmed {
+        /// The last snapshot before the changes, pinned by this mark.
+        good: Option<SnapshotId>,
+        /// What changed.
+        excesses: Vec<Excess>,
+    },
+    /// Its alarm is over.
+    Acknowledged {
+        /// Whether such changes raise none from now on.
+        usual: bool,
+    },
+    /// A later pdbak decided something that this one does not know: it may not decide anything here.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The line of a mark's file.
@@ -75,6 +91,8 @@ pub struct Standing {
     pub pinned: bool,
     /// Until when it is held.
     pub held: Option<DateTime<Utc>>,
+    /// Whether it raised an alarm that nobody has acknowledged.
+    pub alarmed: bool,
 }
 
 /// How all snapshots stand.
@@ -85,6 +103,10 @@ pub(super) struct Standings {
     pub(super) forgotten: HashMap<SnapshotId, u64>,
     /// The numbers of the marks that were read.
     pub(super) numbers: Vec<u64>,
+    /// Every alarm, oldest first.
+    pub(super) alarms: Vec<Alarm>,
+    /// Whether there is a mark of a kind that this version does not know.
+    later: bool,
 }
 
 impl Standings {
@@ -94,19 +116,37 @@ impl Standings {
 
     fn apply(&mut self, line: MarkLine) {
         self.numbers.push(line.number);
-        for Marked { snapshot, sequence } in line.snapshots {
-            let standing = self.standings.entry(snapshot.clone()).or_default();
-            match &line.mark {
-                Mark::Tagged { add, remove } => {
-                    standing.tags.extend(add.iter().cloned());
-                    standing.tags.retain(|tag| !remove.contains(tag));
-                }
-                Mark::Pinned { on } => standing.pinned = *on,
-                Mark::Held { until } => standing.held = *until,
-                Mark::Forgotten => {
-                    self.forgotten.insert(snapshot, sequence);
-                }
+        self.later |= line.mark == Mark::Unknown;
+        for about in line.snapshots {
+            self.decide(about, &line.mark, line.made);
+        }
+    }
+
+    fn decide(&mut self, about: Marked, mark: &Mark, made: DateTime<Utc>) {
+        let Marked { snapshot, sequence } = about;
+        let standing = self.standings.entry(snapshot.clone()).or_default();
+        match mark {
+            Mark::Tagged { add, remove } => {
+                standing.tags.extend(add.iter().cloned());
+                standing.tags.retain(|tag| !remove.contains(tag));
             }
+            Mark::Pinned { on } => standing.pinned = *on,
+            Mark::Held { until } => standing.held = *until,
+            Mark::Forgotten => drop(self.forgotten.insert(snapshot, sequence)),
+            Mark::Alarmed { good, excesses } => {
+                standing.alarmed = true;
+                if let Some(good) = good {
+                    self.standings.entry(good.clone()).or_default().pinned = true;
+                }
+                let (good, excesses) = (good.clone(), excesses.clone());
+                self.alarms.push(Alarm { snapshot, sequence, raised: made, good, excesses, acknowledged: None });
+            }
+            Mark::Acknowledged { usual } => {
+                standing.alarmed = false;
+                let of_it = self.alarms.iter_mut().filter(|alarm| alarm.snapshot == snapshot && alarm.is_open());
+                of_it.for_each(|alarm| alarm.acknowledged = Some((made, *usual)));
+            }
+            Mark::Unknown => {}
         }
     }
 }
@@ -141,23 +181,30 @@ impl Inner {
 
     /// Puts a mark in place: from here on it holds. The caller has the right to write.
     pub(super) fn place_mark(&self, snapshots: &[&Manifest], mark: Mark) -> Result<(), Error> {
+        let about = |manifest: &&Manifest| Marked { snapshot: manifest.id.clone(), sequence: manifest.sequence };
+        self.place_mark_on(snapshots.iter().map(about).collect(), mark)
+    }
+
+    /// The same for snapshots that may be gone.
+    pub(super) fn place_mark_on(&self, snapshots: Vec<Marked>, mark: Mark) -> Result<(), Error> {
         let number = self.standings()?.numbers.last().map_or(1, |last| last + 1);
-        let snapshots = snapshots
-            .iter()
-            .map(|manifest| Marked { snapshot: manifest.id.clone(), sequence: manifest.sequence })
-            .collect();
         let archive = self.header.archive.clone();
         let line = MarkLine { format: FORMAT, archive, number, made: self.clock.now(), snapshots, mark };
         self.place_signed(&MARK, &line).map(drop)
     }
 
-    /// The sum of all marks. Whoever decides by it must not miss one: a mark that cannot be read is an error.
+    /// The sum of all marks. Whoever decides by it must not miss one: a mark that cannot be read, or whose kind is not
+    /// known, is an error.
     pub(super) fn standings(&self) -> Result<Standings, Error> {
         let mut lines = Vec::new();
         for name in self.store.list(MARKS)? {
             lines.push(self.read_signed::<MarkLine>(&MARK, &name)?);
         }
-        Ok(sum(lines))
+        let standings = sum(lines);
+        match standings.later {
+            true => Err(Error::UnknownFeature { doing: "decide what is kept in", feature: "later marks".to_owned() }),
+            false => Ok(standings),
+        }
     }
 
     /// The same for whoever only reads: a mark that cannot be read costs no snapshot, and a check tells of it.

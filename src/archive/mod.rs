@@ -13,6 +13,7 @@
 //! 3. the index holds nothing that cannot be made again;
 //! 4. nothing that a manifest names is ever changed or removed.
 
+mod alarms;
 mod begin;
 mod blob;
 mod check;
@@ -21,6 +22,7 @@ mod disk;
 mod drills;
 mod error;
 mod excerpt;
+mod facts;
 mod forget;
 mod header;
 mod import;
@@ -62,6 +64,7 @@ use age::x25519;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+pub use self::alarms::{Alarm, Excess, What};
 pub use self::check::{Checked, Problem};
 pub use self::contents::{BlobRef, Contents, Coverage, SnapshotId, Source};
 pub use self::error::Error;

@@ -79,6 +79,9 @@ impl Archive {
             return Err(Error::NeedsKey { doing: "prune", role: inner.secrets.role.as_str() });
         }
         let _turn = if dry_run { None } else { Some(Turn::take(&inner.store, inner.clock.now())?) };
+        if !dry_run {
+            inner.nothing_is_alarming("prune")?;
+        }
         let dead = inner.dead()?;
         let now = inner.clock.now();
         let (lists, listed) = inner.listed()?;

@@ -55,6 +55,7 @@ impl<'a> Run<'a> {
         let foreign = self.foreign();
         let spent = self.account.spent();
         let sight = self.sight().clone();
+        let full = self.wanted.full;
         let looked = endings.iter().filter_map(|(object, _, progress)| Some((object.name, progress.looked.clone()?)));
         let looked = sweep::notes(looked.collect(), self.base.as_ref().map(|base| base.manifest()));
         let mut desk = self.into_desk();
@@ -68,12 +69,16 @@ impl<'a> Run<'a> {
         for (name, ending) in foreign {
             desk.writer.close(&name, ending)?;
         }
+        let mut said = counts.notes(sight, looked);
+        if full {
+            said[Manifest::FULL] = Value::Bool(true);
+        }
         let notes = &desk.notes;
         let tally = Tally {
             started: notes.started,
             requests: notes.requests + spent.requests,
             tokens: notes.tokens + spent.tokens,
-            notes: counts.notes(sight, looked),
+            notes: said,
         };
         Ok((desk, tally))
     }

@@ -122,6 +122,9 @@ impl From<archive::Error> for Failure {
             Error::HasToStay { .. } => Failure::from_error(Exit::Failed, &error).hint(
                 "\"pdbak pin SNAPSHOT --off\" and \"pdbak hold SNAPSHOT --off\" let it go; the newest one always stays",
             ),
+            Error::Alarmed { .. } => Failure::from_error(Exit::Alarm, &error).hint(
+                "\"pdbak brake\" shows what changed and how to undo it; \"pdbak brake --acknowledge\" lets retention go on",
+            ),
             Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),
             Error::Index(_) if error.is_disk_full() => Failure::from_error(Exit::Failed, &error)

@@ -12,6 +12,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::account::Allowance;
+use crate::brake::{Limit, Limits};
+use crate::catalogue::{self, ObjectName};
 use crate::cli::complain::Failure;
 
 /// Settings that every command takes.
@@ -70,6 +72,9 @@ pub(crate) struct Profile {
     /// The targets of copies, whatever the profile is.
     #[serde(skip)]
     pub(crate) offsite: BTreeMap<String, OffsiteTarget>,
+    /// What raises an alarm, likewise.
+    #[serde(skip)]
+    pub(crate) brake: Limits,
 }
 
 /// Where copies of the archive go: `[offsite.NAME]`.
@@ -99,6 +104,8 @@ struct ConfigFile {
     profiles: BTreeMap<String, Profile>,
     #[serde(default)]
     offsite: BTreeMap<String, OffsiteTarget>,
+    #[serde(default)]
+    brake: BTreeMap<String, Limit>,
 }
 
 /// Reads the profile that applies; an empty one without a configuration file.
@@ -116,8 +123,11 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
         Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
     })?;
     let targets = std::mem::take(&mut file.offsite);
+    let limits = limits(std::mem::take(&mut file.brake))
+        .map_err(|failure| failure.while_doing(format_args!("read {}", path.display())))?;
     let mut profile = choose(file, flags.profile.as_deref(), &path)?;
     profile.offsite = targets;
+    profile.brake = limits;
     let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
     let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
     if !named && commands.into_iter().chain(of_targets).any(|command| command.is_some()) {
@@ -166,6 +176,23 @@ fn choose(mut file: ConfigFile, wanted: Option<&str>, path: &Path) -> Result<Pro
     })
 }
 
+/// The limits of `[brake]`: objects by their names, and `default`.
+fn limits(written: BTreeMap<String, Limit>) -> Result<Limits, Failure> {
+    let mut limits = Limits::default();
+    for (name, limit) in written {
+        let object = ObjectName::new(&name);
+        match name.as_str() {
+            "default" => limits.default = limit,
+            _ if catalogue::find(&object).is_some() => drop(limits.objects.insert(object, limit)),
+            _ => {
+                return Err(Failure::usage(format!("[brake] names {name}, and there is no such object"))
+                    .hint("\"pdbak objects\" lists them all"));
+            }
+        }
+    }
+    Ok(limits)
+}
+
 /// Reads how much may be spent: `50%`, a number of tokens, or `all`.
 pub(crate) fn allowance(text: &str) -> Result<Allowance, String> {
     let refuse = || format!("{text} is neither a share (50%), nor a number of tokens, nor \"all\"");
@@ -185,8 +212,9 @@ pub(crate) fn allowance(text: &str) -> Result<Allowance, String> {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{Flags, allowance, profile};
+    use super::{Flags, Limit, ObjectName, allowance, profile};
     use crate::account::Allowance;
+    use crate::brake::Measure;
 
     fn with_file(text: &str, name: Option<&str>) -> (tempfile::TempDir, Flags) {
         let folder = tempfile::tempdir().unwrap();
@@ -231,6 +259,22 @@ mod tests {
         let flags = Flags { config: Some(PathBuf::from("nowhere.toml")), ..Flags::default() };
         assert!(profile(&flags).unwrap_err().text().contains("cannot read nowhere.toml"));
         assert!(!Path::new("nowhere.toml").exists());
+    }
+
+    #[test]
+    fn limits_of_the_brake_are_read_and_a_slip_of_the_pen_is_told() {
+        let text = "[brake]\ndefault = \"5%\"\nPipelines = \"off\"\nDeals = { changed = \"20%\", deleted = 50 }\n";
+        let (_folder, flags) = with_file(text, None);
+        let limits = profile(&flags).unwrap().brake;
+        assert_eq!(limits.default, "5%".parse().unwrap());
+        let (changed, deleted) = (Some(Measure::Share(0.2)), Some(Measure::Records(50)));
+        let of = |object| limits.objects[&ObjectName::known(object)].clone();
+        assert_eq!(of("deals"), Limit::Set { changed, deleted, added: None });
+        assert_eq!(of("pipelines"), Limit::Off);
+        for wrong in ["Deal = \"5%\"", "Deals = \"much\"", "Deals = { change = 5 }", "default = \"101%\""] {
+            let (_folder, flags) = with_file(&format!("[brake]\n{wrong}\n"), None);
+            assert!(profile(&flags).unwrap_err().text().contains("cannot read"), "{wrong}");
+        }
     }
 
     #[test]

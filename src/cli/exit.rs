@@ -22,6 +22,8 @@ pub enum Exit {
     LeftOver,
     /// `diff --exit-code` found differences.
     Different,
+    /// Far more changed than usual, and nobody has acknowledged it.
+    Alarm,
     /// There is no archive where one was expected.
     NoArchive,
     /// Another run is writing to the archive.
@@ -39,6 +41,7 @@ pub static TABLE: &[(Exit, u8, &str)] = &[
     (Exit::BudgetSpent, 4, "budget spent: run the same command again later, it goes on from there"),
     (Exit::LeftOver, 5, "conflicts or refused steps are left, or consent was not given"),
     (Exit::Different, 6, "differences found (only with diff --exit-code)"),
+    (Exit::Alarm, 7, "an alarm is open: far more changed than usual; \"pdbak brake\" shows what"),
     (Exit::NoArchive, 10, "there is no archive in that folder"),
     (Exit::Locked, 11, "the archive is locked: another run is writing to it"),
     (Exit::WrongKey, 12, "wrong key: the passphrase does not open the archive"),
@@ -80,6 +83,6 @@ mod tests {
     #[test]
     fn the_numbers_of_the_design_stand() {
         let numbers: Vec<u8> = TABLE.iter().map(|(_, number, _)| *number).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 10, 11, 12]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12]);
     }
 }

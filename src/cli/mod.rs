@@ -23,8 +23,8 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects, offsite,
-    prune, reindex, restore, restores, sandbox, show as show_command, snapshot, snapshots, tag, undo,
+    brake, bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects,
+    offsite, prune, reindex, restore, restores, sandbox, show as show_command, snapshot, snapshots, tag, undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -103,6 +103,9 @@ enum Command {
     /// Check that the archive is what was written
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
+    /// Show alarms about far more changes than usual, which hold forget and prune, and acknowledge them
+    #[command(after_help = brake::EXAMPLES, visible_alias = "alarms")]
+    Brake(brake::Brake),
     /// Let snapshots go that no rule keeps
     #[command(after_help = forget::EXAMPLES)]
     Forget(forget::Forget),
@@ -160,6 +163,7 @@ impl Command {
             Command::Undo(command) => command.run(session),
             Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
+            Command::Brake(command) => command.run(session),
             Command::Forget(command) => command.run(session),
             Command::Prune(command) => command.run(session),
             Command::Tag(command) => command.run(session),

@@ -13,6 +13,7 @@ use tokio::runtime::Builder;
 
 use crate::account::{Account, Allowance, Credential, Endpoint, Token};
 use crate::archive::Archive;
+use crate::brake::{Limit, Limits};
 use crate::cli::complain::Failure;
 use crate::cli::config::{self, Flags, OffsiteTarget, Profile};
 use crate::cli::exit::Exit;
@@ -147,6 +148,14 @@ impl Session {
     /// The share of a capture's sweep, in percent, as far as it is set.
     pub(crate) fn sweep(&self) -> Option<u8> {
         self.profile.sweep.map(|percent| percent.min(100))
+    }
+
+    /// What raises an alarm, unless a flag says otherwise for all objects.
+    pub(crate) fn limits(&self, flag: Option<Limit>) -> Limits {
+        match flag {
+            Some(default) => Limits { default, ..Limits::default() },
+            None => self.profile.brake.clone(),
+        }
     }
 
     fn allowance(&self, budget: Option<Allowance>) -> Result<Allowance, Failure> {

@@ -142,6 +142,8 @@ pub struct Journal {
     undone: Option<String>,
     /// When it was begun.
     begun: DateTime<Utc>,
+    /// When its newest entry was made, as far as it was read.
+    touched: DateTime<Utc>,
     /// What all runs have cost so far.
     spent: Cost,
 }
@@ -202,6 +204,7 @@ impl Journal {
             report: None,
             undone: None,
             begun,
+            touched: begun,
             spent: Cost::default(),
         }
     }
@@ -240,6 +243,11 @@ impl Journal {
     /// When it was begun.
     pub fn begun(&self) -> DateTime<Utc> {
         self.begun
+    }
+
+    /// When its newest entry was made, as far as it was read.
+    pub(super) fn touched(&self) -> DateTime<Utc> {
+        self.touched
     }
 
     /// The restore that took this one back, if one did.
@@ -358,6 +366,7 @@ impl Journal {
                 let outcomes: Vec<Outcome> = serde_json::from_value(field("outcomes"))?;
                 let intents: Vec<Intent> = serde_json::from_value(field("intents"))?;
                 self.spent = serde_json::from_value(field("spent"))?;
+                self.touched = at;
                 outcomes.into_iter().for_each(|outcome| self.take(outcome));
                 self.expect(at, intents);
             }

@@ -39,6 +39,7 @@ mod summary;
 mod translate;
 mod undo;
 mod verify;
+mod written;
 
 pub use check::{Objection, check, check_against};
 pub use edited::{Unfit, review};
@@ -58,3 +59,4 @@ pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};
 pub use summary::{Counts, Summary};
 pub use undo::{Undone, undo};
+pub use written::Written;

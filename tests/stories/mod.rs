@@ -3,6 +3,7 @@
 mod account;
 mod assumptions;
 mod bad_input;
+mod brake;
 mod bundle;
 mod capture;
 mod capture_complete;

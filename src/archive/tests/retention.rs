@@ -226,3 +226,72 @@ fn contents_that_only_a_forgotten_snapshot_lists_are_missed_when_a_kept_one_need
         }
     }
 }
+
+fn excess(count: u64) -> Excess {
+    Excess { object: deals(), what: What::Changed, count, of: 30, allowed: 20, usual: Some(3) }
+}
+
+#[test]
+fn an_alarm_pins_the_last_good_snapshot_and_holds_everything_until_it_is_acknowledged() {
+    let (world, archive) = World::encrypted();
+    let all = grown(&archive);
+    archive.forget(&last(8)).unwrap();
+    archive.raise(&all[9].0, Some(&all[8].0), vec![excess(30)]).unwrap();
+    drop(archive);
+    let archive = world.open_at(3);
+    let ids = std::slice::from_ref(&all[3].0.id);
+    let refused = [
+        archive.forget(&last(1)).map(drop).unwrap_err(),
+        archive.forget_these(ids, false).unwrap_err(),
+        archive.prune(day(0), false).map(drop).unwrap_err(),
+    ];
+    for error in refused {
+        assert!(matches!(&error, Error::Alarmed { .. }) && error.to_string().contains(all[9].0.id.short()), "{error}");
+    }
+    archive.forget_these(ids, true).unwrap();
+    archive.prune(day(0), true).unwrap();
+    let standing = |at: usize| archive.standing(&all[at].0.id).unwrap();
+    assert!(standing(8).pinned && standing(9).alarmed && !standing(9).pinned);
+    expect_sound(&archive);
+
+    let alarms = archive.alarms().unwrap();
+    assert_eq!((alarms.len(), &alarms[0].excesses[..], alarms[0].is_open()), (1, &[excess(30)][..], true));
+    archive.acknowledge(&[&alarms[0]], false).unwrap();
+    assert!(!archive.alarms().unwrap()[0].is_open() && !standing(9).alarmed);
+    archive.forget(&last(1)).unwrap();
+    archive.prune(day(0), false).unwrap();
+    let left: Vec<SnapshotId> = archive.snapshots().unwrap().into_iter().map(|manifest| manifest.id).collect();
+    assert_eq!(left, [all[8].0.id.clone(), all[9].0.id.clone()], "what was pinned stays");
+    expect_sound(&archive);
+}
+
+#[test]
+fn marks_of_a_later_version_let_nothing_go_and_are_no_damage() {
+    let (_world, archive) = World::encrypted();
+    grown(&archive);
+    let line = serde_json::json!({
+        "format": 1, "archive": archive.id(), "number": 1, "made": noon(), "snapshots": [],
+        "mark": {"is": "sold", "to": "somebody"},
+    });
+    archive.inner.place_signed(&marks::MARK, &line).unwrap();
+    for error in [archive.forget(&last(1)).map(drop).unwrap_err(), archive.prune(day(0), false).map(drop).unwrap_err()]
+    {
+        assert!(matches!(error, Error::UnknownFeature { .. }), "{error}");
+    }
+    assert_eq!(archive.snapshots().unwrap().len(), 10);
+    expect_sound(&archive);
+}
+
+#[test]
+fn what_this_machine_noted_outlives_its_index() {
+    let (world, archive) = World::encrypted();
+    grown(&archive);
+    archive.note("push vault", &7u64).unwrap();
+    archive.note("push vault", &8u64).unwrap();
+    archive.note("check", &"sound").unwrap();
+    drop(archive);
+    Archive::reindex(&world.root, &Passphrase("open sesame"), world.clock).unwrap();
+    let archive = world.open();
+    assert_eq!(archive.noted::<u64>("push ").unwrap(), [("vault".to_owned(), 8)]);
+    assert_eq!(archive.noted::<u64>("check").unwrap(), [], "what reads as something else is passed over");
+}

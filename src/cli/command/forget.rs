@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::archive::{Archive, Decision, Manifest, Policy, SnapshotId, Span};
+use crate::cli::command::brake;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -130,6 +131,7 @@ impl View for Report {
 impl Forget {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
+        brake::before_letting_go(session, &archive, self.dry_run)?;
         let known = archive.snapshots()?;
         if !self.snapshots.is_empty() {
             let ids: Vec<SnapshotId> =

@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments, then `run`: parse, open, one call of the library, show.
 
+pub(crate) mod brake;
 pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod completions;

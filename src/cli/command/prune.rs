@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::archive::{Amount, Pruned};
+use crate::cli::command::brake;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -66,7 +67,9 @@ impl View for Report {
 
 impl Prune {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let done = session.archive()?.prune(TimeDelta::hours(self.grace.into()), self.dry_run)?;
+        let archive = session.archive()?;
+        brake::before_letting_go(session, &archive, self.dry_run)?;
+        let done = archive.prune(TimeDelta::hours(self.grace.into()), self.dry_run)?;
         let Pruned { removed, waiting, needed, next } = done;
         session.show(&Report {
             dry_run: self.dry_run,

@@ -3,16 +3,18 @@
 use clap::Args;
 
 use crate::account::{Account, Allowance};
-use crate::archive::Mark;
+use crate::archive::{Archive, Mark};
+use crate::brake::Limit;
 use crate::capture::{self, Forecast, Outcome, Wanted};
 use crate::catalogue::{self, Object, ObjectName};
+use crate::cli::command::brake;
 use crate::cli::command::tag::tag;
 use crate::cli::complain::Failure;
 use crate::cli::config::allowance;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::forecast::ForecastView;
-use crate::cli::show::snapshots::{SnapshotView, has_gaps};
+use crate::cli::show::snapshots::SnapshotView;
 use crate::cli::show::{count, moment, number};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -61,6 +63,10 @@ pub(crate) struct Snapshot {
     /// is read is told as "at least".
     #[arg(long, conflicts_with = "tag")]
     forecast: bool,
+    /// Raise an alarm when more than this of an object changed or is gone: a share (5%), a number of records, "learned" (more
+    /// than usual), or "off" [default: as [brake] in pdbak.toml says, else learned]
+    #[arg(long, value_name = "LIMIT", value_parser = brake::limit)]
+    brake: Option<Limit>,
     /// Give the snapshot this tag; may be repeated
     #[arg(long, value_name = "TAG", value_parser = tag)]
     tag: Vec<String>,
@@ -108,7 +114,7 @@ impl Snapshot {
             if let (Outcome::Finished(manifest), false) = (&outcome, self.tag.is_empty()) {
                 archive.mark(&[manifest], Mark::Tagged { add: self.tag, remove: Vec::new() })?;
             }
-            close(session, outcome)
+            close(session, &archive, outcome, self.brake)
         })
     }
 }
@@ -137,12 +143,9 @@ pub(crate) fn greeting(account: &Account, forecast: &Forecast) -> String {
 }
 
 /// Shows how a capture ended.
-fn close(session: &Session, outcome: Outcome) -> Result<Exit, Failure> {
+fn close(session: &Session, archive: &Archive, outcome: Outcome, limit: Option<Limit>) -> Result<Exit, Failure> {
     match outcome {
-        Outcome::Finished(manifest) => {
-            session.show(&SnapshotView::closing(&manifest))?;
-            Ok(if has_gaps(&manifest) { Exit::Gaps } else { Exit::Done })
-        }
+        Outcome::Finished(manifest) => brake::close(session, archive, &manifest, limit),
         Outcome::Paused { until, done, partial } => {
             if let Some(partial) = &partial {
                 session.show(&SnapshotView::closing(partial))?;

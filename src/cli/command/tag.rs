@@ -81,6 +81,8 @@ struct Stands {
     tags: Vec<String>,
     pinned: bool,
     held_until: Option<DateTime<Utc>>,
+    /// It raised an alarm that nobody has acknowledged.
+    alarmed: bool,
 }
 
 impl View for Stands {
@@ -88,6 +90,7 @@ impl View for Stands {
         let mut words: Vec<String> = self.tags.iter().map(|tag| format!("tag {tag}")).collect();
         words.extend(self.pinned.then(|| "pinned".to_owned()));
         words.extend(self.held_until.map(|until| format!("held until {} UTC", moment(until))));
+        words.extend(self.alarmed.then(|| "an alarm is open".to_owned()));
         let words = if words.is_empty() { "no tags, not pinned, not held".to_owned() } else { words.join(", ") };
         writeln!(out, "snapshot {}: {words}", self.snapshot.get(..8).unwrap_or(&self.snapshot))
     }
@@ -99,8 +102,9 @@ fn marked(session: &Session, snapshot: &str, mark: Option<Mark>) -> Result<Exit,
     if let Some(mark) = mark {
         archive.mark(&[archive.snapshot(&id)?.manifest()], mark)?;
     }
-    let Standing { tags, pinned, held } = archive.standing(&id)?;
-    session.show(&Stands { snapshot: id.to_string(), tags: tags.into_iter().collect(), pinned, held_until: held })?;
+    let Standing { tags, pinned, held, alarmed } = archive.standing(&id)?;
+    let (snapshot, tags) = (id.to_string(), tags.into_iter().collect());
+    session.show(&Stands { snapshot, tags, pinned, held_until: held, alarmed })?;
     Ok(Exit::Done)
 }
 

@@ -3,6 +3,7 @@
 //! A view is a plain value that serialises itself; its text is written from the
 //! same fields, so the two cannot tell different stories.
 
+pub(crate) mod alarms;
 pub(crate) mod changes;
 pub(crate) mod conflicts;
 pub(crate) mod copies;

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::archive::{Contents, Coverage, Manifest, Source, Standing};
 use crate::capture::{self, Carried};
 use crate::catalogue::{self, ObjectName};
+use crate::cli::show::alarms::AlarmView;
 use crate::cli::show::drills::{Drill, Drilled};
 use crate::cli::show::{View, count, moment, number, print, size, table};
 
@@ -57,6 +58,12 @@ pub(crate) struct SnapshotView {
     /// The first moment at which it may be forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_until: Option<DateTime<Utc>>,
+    /// It raised an alarm that nobody has acknowledged.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    alarmed: bool,
+    /// Alarms that the end of this capture raised.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alarms: Vec<AlarmView>,
     /// What the newest drill of it found.
     #[serde(skip_serializing_if = "Option::is_none")]
     drill: Option<Drilled>,
@@ -181,6 +188,8 @@ impl SnapshotView {
             tags: BTreeSet::new(),
             pinned: false,
             held_until: None,
+            alarmed: false,
+            alarms: Vec::new(),
             drill: None,
             objects: contents.into_iter().map(|contents| ObjectLine::of(manifest, contents, only(contents))).collect(),
             whole_page: true,
@@ -194,15 +203,21 @@ impl SnapshotView {
 
     /// The same with what was decided about it; a hold that is over is none.
     pub(crate) fn standing(self, standing: Option<&Standing>, now: DateTime<Utc>) -> SnapshotView {
-        let Standing { tags, pinned, held } = standing.cloned().unwrap_or_default();
-        SnapshotView { tags, pinned, held_until: held.filter(|until| *until > now), ..self }
+        let Standing { tags, pinned, held, alarmed } = standing.cloned().unwrap_or_default();
+        SnapshotView { tags, pinned, held_until: held.filter(|until| *until > now), alarmed, ..self }
+    }
+
+    /// The same with the alarms that were raised at its end.
+    pub(crate) fn alarming(self, alarms: Vec<AlarmView>) -> SnapshotView {
+        SnapshotView { alarms, ..self }
     }
 
     /// What keeps it and what it is called, after its account: `  pinned  #before-import`.
     fn decided(&self) -> String {
         let held = self.held_until.map(|until| format!("  held until {} UTC", moment(until)));
         let tags: String = self.tags.iter().map(|tag| format!("  #{tag}")).collect();
-        format!("{}{}{tags}", if self.pinned { "  pinned" } else { "" }, held.unwrap_or_default())
+        let alarmed = if self.alarmed { "  ALARM" } else { "" };
+        format!("{alarmed}{}{}{tags}", if self.pinned { "  pinned" } else { "" }, held.unwrap_or_default())
     }
 
     /// The closing lines of a capture.
@@ -277,7 +292,7 @@ impl SnapshotView {
             let objects = count(swept().count() as u64, "object", "objects");
             writeln!(out, "  {records} of {objects} carried over; the oldest was looked at {}", ago(oldest))?;
         }
-        Ok(())
+        self.alarms.iter().try_for_each(|alarm| alarm.text(out))
     }
 }
 
