@@ -40,6 +40,7 @@
 //! | [`brake`] | an alarm when far more changed than usual | marks in `marks/` |
 //! | [`offsite`] | copies elsewhere, and one-file bundles | nothing of its own |
 //! | [`restore`] | plan, check, journal, replay, read back | the logs in `restores/` |
+//! | [`schedule`] | when a run is due, what it consists of, what became of it | `schedule/` in the archive |
 //! | [`sandbox`] | an account that exists only here | `fixtures/contract/` is its law |
 //! | [`cli`] | arguments in, words out | `pdbak.toml`, `man/` |
 //!
@@ -52,7 +53,7 @@
 //! cli      ─▶ everything
 //! restore  ─▶ diff, archive, record, catalogue, clock, monitor    (replay and doubt also ─▶ account)
 //! capture  ─▶ account, archive, record, catalogue, clock, monitor
-//! diff     ─▶ archive, record, catalogue              offsite  ─▶ archive
+//! diff     ─▶ archive, record, catalogue              offsite, schedule ─▶ archive
 //! brake    ─▶ archive, catalogue
 //! account  ─▶ record, catalogue, clock                archive ─▶ record, catalogue::ObjectName, clock, monitor
 //! record   ─▶ catalogue                               monitor ─▶ catalogue::ObjectName
@@ -71,6 +72,7 @@ pub mod capture;
 pub mod diff;
 pub mod offsite;
 pub mod restore;
+pub mod schedule;
 
 pub mod sandbox;
 

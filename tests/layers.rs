@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("brake", &["archive", "catalogue"]),
     ("offsite", &["archive"]),
     ("restore", &["diff", "archive", "record", "catalogue", "clock", "monitor"]),
+    ("schedule", &["archive"]),
     ("sandbox", &[]),
     (
         "cli",
@@ -36,6 +37,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "record",
             "restore",
             "sandbox",
+            "schedule",
         ],
     ),
 ];

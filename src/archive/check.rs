@@ -11,20 +11,17 @@ mod chain;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
-use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::{INDEX, Row};
 use super::keys::holders;
 use super::log::LOGS;
 use super::manifest::{Line, SNAPSHOTS};
 use super::map::Map;
-use super::marks::MARKS;
 use super::merkle::Merkle;
-use super::prune::DOOMED;
 use super::segment::{Directory, SEGMENTS, SegmentFile};
+use super::shelf::belongs;
 use super::store::{Store, hash_of};
 use super::{Archive, Inner, SnapshotId, rows_of};
 use crate::catalogue::ObjectName;
@@ -347,9 +344,8 @@ impl Check<'_> {
 
     /// Files that no archive has.
     fn strangers(&mut self) -> Result<(), Error> {
-        let own = [HEADER, "keys", SEGMENTS, BLOBS, SNAPSHOTS, LOGS, MARKS, DOOMED, EXCERPTS, DRILLS, "runs", "tmp"];
         for name in self.inner.store.list("")? {
-            if !own.contains(&name.as_str()) && !name.starts_with(INDEX) {
+            if !belongs(&name) {
                 self.found(Some(&name), "does not belong to an archive".to_owned(), Vec::new());
             }
         }

@@ -78,7 +78,7 @@ pub use self::prune::{Amount, Pruned};
 pub use self::reindex::Reindexed;
 pub use self::retention::{Decision, Policy, Span};
 pub use self::run::Turn;
-pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, Shelf, StoredFile, in_order_of_copying};
+pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
 pub use self::writer::{Ending, SnapshotWriter, Tally};
 

@@ -30,6 +30,9 @@ use super::run::{RUNS, Turn};
 use super::segment::SEGMENTS;
 use super::store::{DRAFTS, Draft, Store};
 
+/// Where the state of the schedule lies: it is of this machine, and is not copied.
+pub const SCHEDULE: &str = "schedule";
+
 /// What a file is for; in the order in which files are copied, so that what names others comes after them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Part {
@@ -115,6 +118,13 @@ impl fmt::Display for FileName {
 
 fn is_hash(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// Whether a name at the top of an archive's folder is one that an archive has.
+pub(super) fn belongs(name: &str) -> bool {
+    let own =
+        [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS, SCHEDULE];
+    own.contains(&name) || name.starts_with(INDEX)
 }
 
 /// A file that is there.
@@ -237,9 +247,7 @@ impl Shelf {
 
     /// The name of something in the folder that no archive has, if there is any.
     pub fn stranger(&self) -> Result<Option<String>, Error> {
-        let own = [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS];
-        let names = self.store.list("")?;
-        Ok(names.into_iter().find(|name| !own.contains(&name.as_str()) && !name.starts_with(INDEX)))
+        Ok(self.store.list("")?.into_iter().find(|name| !belongs(name)))
     }
 
     /// What lies among the drafts.
@@ -384,6 +392,7 @@ mod tests {
             "index.sqlite",
             "keys/x",
             "runs/1",
+            "schedule/state.json",
             "marks/x",
             &format!("doomed/{hash}"),
             "tmp/1",

@@ -71,6 +71,16 @@ impl Failure {
         self.exit
     }
 
+    /// What failed and why, in a line.
+    pub(crate) fn line(&self) -> String {
+        std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
+    /// What to do next, in a line.
+    pub(crate) fn advice(&self) -> Option<String> {
+        (!self.hints.is_empty()).then(|| self.hints.join("; "))
+    }
+
     /// What is printed on stderr; nothing when nobody is there to read the output.
     pub(crate) fn text(&self) -> String {
         if self.silent {

@@ -15,6 +15,7 @@ use crate::account::Allowance;
 use crate::brake::{Limit, Limits};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::complain::Failure;
+use crate::schedule;
 
 /// Settings that every command takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -69,6 +70,8 @@ pub(crate) struct Profile {
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret_file: Option<PathBuf>,
     pub(crate) client_secret_command: Option<String>,
+    /// When pdbak runs by itself; the file's own `[schedule]` where the profile has none.
+    pub(crate) schedule: Option<schedule::Settings>,
     /// The targets of copies, whatever the profile is.
     #[serde(skip)]
     pub(crate) offsite: BTreeMap<String, OffsiteTarget>,
@@ -106,6 +109,7 @@ struct ConfigFile {
     offsite: BTreeMap<String, OffsiteTarget>,
     #[serde(default)]
     brake: BTreeMap<String, Limit>,
+    schedule: Option<schedule::Settings>,
 }
 
 /// Reads the profile that applies; an empty one without a configuration file.
@@ -122,12 +126,13 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     let mut file: ConfigFile = toml::from_str(&text).map_err(|error| {
         Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
     })?;
-    let targets = std::mem::take(&mut file.offsite);
+    let (targets, schedule) = (std::mem::take(&mut file.offsite), file.schedule.take());
     let limits = limits(std::mem::take(&mut file.brake))
         .map_err(|failure| failure.while_doing(format_args!("read {}", path.display())))?;
     let mut profile = choose(file, flags.profile.as_deref(), &path)?;
     profile.offsite = targets;
     profile.brake = limits;
+    profile.schedule = profile.schedule.or(schedule);
     let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
     let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
     if !named && commands.into_iter().chain(of_targets).any(|command| command.is_some()) {

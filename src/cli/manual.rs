@@ -61,6 +61,40 @@ url = "/mnt/usb/acme"
 
 A copy holds `keys/` as well: wrapped, but open to guessing the passphrase for whoever gets at the copy. Choose a long one.
 
+When pdbak runs by itself, for `pdbak schedule`, beside the profiles or, for one of them, as `[profiles.acme.schedule]`:
+
+```
+[schedule]
+cron = "15 2 * * *"
+time_zone = "Europe/Tallinn"
+jitter = "20m"
+catch_up = true
+prune = "weekly"
+check = "1/7"
+drill = "monthly"
+offsite = ["vault"]
+tags = ["nightly"]
+budget = "50%"
+
+[schedule.forget]
+keep_daily = 7
+keep_weekly = 5
+keep_monthly = 12
+```
+
+- `cron`: minute, hour, day of month, month, day of week, as cron reads them, or `@daily` and its like; in `time_zone`, an IANA name (without
+  it, the zone of the machine). A time that the change of the clock skips runs right after it, one that comes twice runs once
+- `jitter`: a run begins up to so much later, always as much for the same time
+- `catch_up`: a time that was slept through is made up for, once however many were missed; `false` only tells of it
+- `forget`: the rules of `pdbak forget`, in the same words; without them nothing is forgotten. `prune`: how often room is given back
+- `check`: `"1/7"` checks the structure with each run and reads all data with every seventh, `"weekly"` or the like all of it so often,
+  `"structure"` none of it; `"never"` checks nothing
+- `drill`: how often the newest snapshot is restored into an account on this machine; wants a key that reads
+- `offsite`: the targets that get a copy; all of them without it
+- `tags`, `budget`, `sweep`: of the snapshots, as `pdbak snapshot` takes them
+
+How often: `"daily"`, `"weekly"`, `"monthly"`, `"quarterly"`, `"yearly"`, a number such as `"10d"`, `"always"` with each run, or `"never"`.
+
 # ENVIRONMENT
 
 - `PDBAK_ARCHIVE`: the folder of the archive

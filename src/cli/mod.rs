@@ -24,7 +24,8 @@ use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
     brake, bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects,
-    offsite, prune, reindex, restore, restores, sandbox, show as show_command, snapshot, snapshots, tag, undo,
+    offsite, prune, reindex, restore, restores, sandbox, schedule, show as show_command, snapshot, snapshots, tag,
+    undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -130,6 +131,9 @@ enum Command {
     /// Put one snapshot or all into one tar file, and take them out again
     #[command(after_help = bundle::EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Bundle(bundle::Bundle),
+    /// Take snapshots by itself, keep what the rules say, check, drill, copy, and cry out when something is wrong
+    #[command(after_help = schedule::EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+    Schedule(schedule::Schedule),
     /// List what pdbak knows of an account: read from where, at which price, restored how
     #[command(after_help = objects::EXAMPLES)]
     Objects(objects::Objects),
@@ -172,6 +176,7 @@ impl Command {
             Command::Reindex(command) => command.run(session),
             Command::Offsite(command) => command.run(session),
             Command::Bundle(command) => command.run(session),
+            Command::Schedule(command) => command.run(session),
             Command::Objects(command) => command.run(session),
             Command::Sandbox(command) => command.run(session),
             Command::Completions(command) => command.run(session),

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
@@ -23,6 +24,7 @@ use crate::cli::show::View;
 use crate::cli::terminal::Terminal;
 use crate::cli::traffic::Traffic;
 use crate::clock::Clock;
+use crate::schedule;
 
 /// How much of the tokens left today a run spends when nobody says otherwise.
 const USUAL_SHARE: f64 = 0.5;
@@ -40,7 +42,7 @@ impl Session {
     /// Reads the configuration.
     pub(crate) fn new(flags: Flags) -> Result<Session, Failure> {
         let profile = config::profile(&flags)?;
-        Ok(Session { flags, profile, clock: Clock::System, elsewhere: false })
+        Ok(Session { flags, profile, clock: clock(), elsewhere: false })
     }
 
     /// The same settings with the account of another profile: what names the first account does not count there.
@@ -166,6 +168,14 @@ impl Session {
         }
     }
 
+    /// When pdbak runs by itself, as the configuration says it.
+    pub(crate) fn schedule(&self) -> Result<&schedule::Settings, Failure> {
+        self.profile.schedule.as_ref().ok_or_else(|| {
+            Failure::usage("there is no [schedule] in the configuration")
+                .hint("write [schedule] with cron = \"15 2 * * *\" to pdbak.toml; \"pdbak man\" describes it")
+        })
+    }
+
     /// Whoever hears of progress.
     pub(crate) fn monitor(&self) -> Terminal {
         Terminal::new(self.flags.quiet)
@@ -239,6 +249,12 @@ impl Session {
         writeln!(out)?;
         Ok(out.flush()?)
     }
+}
+
+/// The machine's clock; shifted by so many seconds if a test says so.
+fn clock() -> Clock {
+    let shift = std::env::var("PDBAK_CLOCK_SHIFT").ok().and_then(|seconds| seconds.parse().ok());
+    shift.and_then(TimeDelta::try_seconds).map_or(Clock::System, Clock::Shifted)
 }
 
 /// Runs work that waits for the network.

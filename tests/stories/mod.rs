@@ -36,5 +36,6 @@ mod restore_pause;
 mod restore_people;
 pub(crate) mod restore_settings;
 mod restore_undo;
+mod schedule;
 mod several_days;
 mod sweep;

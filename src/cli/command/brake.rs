@@ -110,7 +110,7 @@ pub(crate) fn before_letting_go(session: &Session, archive: &Archive, dry_run: b
 }
 
 /// Looks at every snapshot that nobody has looked at on this machine.
-fn look(session: &Session, archive: &Archive, limit: Option<Limit>) -> Result<Looked, Failure> {
+pub(crate) fn look(session: &Session, archive: &Archive, limit: Option<Limit>) -> Result<Looked, Failure> {
     let looked = match brake::look(archive, &session.limits(limit), &|| restores(session, archive)) {
         Err(Error::NeedsKey { .. }) => {
             session.say("far more changes than usual would go unnoticed: this key cannot read what was there before");

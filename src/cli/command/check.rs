@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use crate::archive::{Checked, Problem};
+use crate::archive::{Archive, Checked, Problem};
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -34,8 +34,8 @@ struct ProblemView {
 
 /// What was looked at, and what was found.
 #[derive(Serialize)]
-struct Report {
-    sound: bool,
+pub(crate) struct Report {
+    pub(crate) sound: bool,
     read_data: bool,
     snapshots: u64,
     segments: u64,
@@ -43,7 +43,7 @@ struct Report {
     /// Came in a bundle without the ones before them.
     alone: u64,
     records: u64,
-    bytes_read: u64,
+    pub(crate) bytes_read: u64,
     problems: Vec<ProblemView>,
 }
 
@@ -87,26 +87,23 @@ impl View for Report {
 
 impl Check {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let archive = session.archive()?;
-        let mut problems = Vec::new();
-        let checked = archive.check(self.read_data, &mut |problem| problems.push(ProblemView::from(problem)))?;
-        let Checked { snapshots, segments, blobs, alone, records, bytes_read, problems: found } = checked;
-        let sound = found == 0 && problems.is_empty();
-        session.show(&Report {
-            sound,
-            read_data: self.read_data,
-            snapshots,
-            segments,
-            blobs,
-            alone,
-            records,
-            bytes_read,
-            problems,
-        })?;
-        match sound {
-            true => Ok(Exit::Done),
-            false => Err(Failure::new(Exit::Failed, "the archive is damaged")
-                .hint("snapshots that are not named above are intact; restore the named files from a copy, then run \"pdbak check --read-data\"")),
-        }
+        let report = look(&session.archive()?, self.read_data)?;
+        session.show(&report)?;
+        if report.sound { Ok(Exit::Done) } else { Err(damaged()) }
     }
+}
+
+/// Checks the archive.
+pub(crate) fn look(archive: &Archive, read_data: bool) -> Result<Report, Failure> {
+    let mut problems = Vec::new();
+    let checked = archive.check(read_data, &mut |problem| problems.push(ProblemView::from(problem)))?;
+    let Checked { snapshots, segments, blobs, alone, records, bytes_read, problems: found } = checked;
+    let sound = found == 0 && problems.is_empty();
+    Ok(Report { sound, read_data, snapshots, segments, blobs, alone, records, bytes_read, problems })
+}
+
+/// What to say of an archive that is not sound.
+pub(crate) fn damaged() -> Failure {
+    Failure::new(Exit::Failed, "the archive is damaged")
+        .hint("snapshots that are not named above are intact; restore the named files from a copy, then run \"pdbak check --read-data\"")
 }

@@ -101,9 +101,9 @@ struct Fate {
 
 /// What became of all of them.
 #[derive(Serialize)]
-struct Report {
+pub(crate) struct Report {
     dry_run: bool,
-    forgotten: u64,
+    pub(crate) forgotten: u64,
     snapshots: Vec<Fate>,
 }
 
@@ -132,8 +132,8 @@ impl Forget {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
         brake::before_letting_go(session, &archive, self.dry_run)?;
-        let known = archive.snapshots()?;
         if !self.snapshots.is_empty() {
+            let known = archive.snapshots()?;
             let ids: Vec<SnapshotId> =
                 self.snapshots.iter().map(|name| archive.resolve(name)).collect::<Result<_, _>>()?;
             archive.forget_these(&ids, self.dry_run)?;
@@ -147,17 +147,21 @@ impl Forget {
             return Err(Failure::usage("no rule says what to keep")
                 .hint("give at least one, such as --keep-daily 7, and try it with --dry-run first"));
         }
-        expect_tags(&archive, &policy, &known)?;
-        let decisions = if self.dry_run { archive.judge(&policy)? } else { archive.forget(&policy)? };
-        let find = |decision: &Decision| known.iter().find(|manifest| manifest.id == decision.snapshot);
-        let snapshots: Vec<Fate> = decisions
-            .iter()
-            .filter_map(|decision| find(decision).map(|manifest| fate(manifest, Some(decision))))
-            .collect();
-        let forgotten = snapshots.iter().filter(|fate| !fate.kept).count() as u64;
-        session.show(&Report { dry_run: self.dry_run, forgotten, snapshots })?;
+        session.show(&by_rules(&archive, &policy, self.dry_run)?)?;
         Ok(Exit::Done)
     }
+}
+
+/// Forgets what no rule keeps, or says what that would be.
+pub(crate) fn by_rules(archive: &Archive, policy: &Policy, dry_run: bool) -> Result<Report, Failure> {
+    let known = archive.snapshots()?;
+    expect_tags(archive, policy, &known)?;
+    let decisions = if dry_run { archive.judge(policy)? } else { archive.forget(policy)? };
+    let find = |decision: &Decision| known.iter().find(|manifest| manifest.id == decision.snapshot);
+    let snapshots: Vec<Fate> =
+        decisions.iter().filter_map(|decision| find(decision).map(|manifest| fate(manifest, Some(decision)))).collect();
+    let forgotten = snapshots.iter().filter(|fate| !fate.kept).count() as u64;
+    Ok(Report { dry_run, forgotten, snapshots })
 }
 
 fn fate(manifest: &Manifest, decision: Option<&Decision>) -> Fate {

@@ -27,6 +27,7 @@ pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod restores;
 pub(crate) mod sandbox;
+pub(crate) mod schedule;
 pub(crate) mod show;
 pub(crate) mod snapshot;
 pub(crate) mod snapshots;

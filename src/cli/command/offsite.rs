@@ -10,7 +10,7 @@ use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::copies::{Fetched, Looked, Sent, There};
-use crate::offsite::{self, Haul, Subset, Target};
+use crate::offsite::{self, Haul, Pushed, Subset};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -160,14 +160,29 @@ fn each(
 
 impl Push {
     fn run(&self, session: &Session, from: &Shelf, chosen: &target::Chosen) -> Result<Exit, Failure> {
-        let traffic = session.traffic();
-        let (target, haul): (&Target, Haul) = (&chosen.target, self.way.to(chosen));
-        let pushed = wait(async { Ok(offsite::push(from, target, haul, self.verify, &traffic).await?) })?;
-        drop(traffic);
+        let pushed = wait(send(session, from, chosen, (self.way.to(chosen), self.verify)))?;
         let whole = pushed.is_whole();
         session.show(&Sent { target: chosen.name.clone(), pushed })?;
         Ok(if whole { Exit::Done } else { Exit::Gaps })
     }
+}
+
+/// Sends what a target has not, and with `verify` looks at what it has.
+async fn send(
+    session: &Session,
+    from: &Shelf,
+    chosen: &target::Chosen,
+    (haul, verify): (Haul, bool),
+) -> Result<Pushed, Failure> {
+    let traffic = session.traffic();
+    Ok(offsite::push(from, &chosen.target, haul, verify, &traffic).await?)
+}
+
+/// Sends what a target of the configuration has not, as it is sent without any wish.
+pub(crate) async fn send_to(session: &Session, name: &str) -> Result<Pushed, Failure> {
+    let chosen = target::one(session, Some(name))?;
+    let haul = Haul { upload: chosen.upload, download: chosen.download, ..Haul::default() };
+    send(session, &Shelf::at(&session.folder()?), &chosen, (haul, false)).await
 }
 
 impl Pull {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde::Serialize;
 
-use crate::archive::{Amount, Pruned};
+use crate::archive::{Amount, Archive, Pruned};
 use crate::cli::command::brake;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
@@ -19,6 +19,9 @@ Examples:
   pdbak prune                 list what nothing needs, remove what was listed a day ago
   pdbak prune --grace 0       remove it at once: no copy and no restore may be running";
 
+/// Hours for which a file is listed before it is removed, unless somebody says otherwise.
+pub(crate) const GRACE: u32 = 24;
+
 /// Arguments of `pdbak prune`.
 #[derive(Args, Debug)]
 pub(crate) struct Prune {
@@ -26,15 +29,15 @@ pub(crate) struct Prune {
     #[arg(long)]
     dry_run: bool,
     /// Hours for which a file has to be listed before it is removed
-    #[arg(long, value_name = "HOURS", default_value = "24")]
+    #[arg(long, value_name = "HOURS", default_value_t = GRACE)]
     grace: u32,
 }
 
 /// Files and their bytes.
 #[derive(Serialize)]
-struct Part {
+pub(crate) struct Part {
     files: u64,
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl From<Amount> for Part {
@@ -45,10 +48,10 @@ impl From<Amount> for Part {
 
 /// What was removed, waits and stays.
 #[derive(Serialize)]
-struct Report {
+pub(crate) struct Report {
     dry_run: bool,
-    removed: Part,
-    waiting: Part,
+    pub(crate) removed: Part,
+    pub(crate) waiting: Part,
     needed: Part,
     next: Option<String>,
 }
@@ -67,17 +70,15 @@ impl View for Report {
 
 impl Prune {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let archive = session.archive()?;
-        brake::before_letting_go(session, &archive, self.dry_run)?;
-        let done = archive.prune(TimeDelta::hours(self.grace.into()), self.dry_run)?;
-        let Pruned { removed, waiting, needed, next } = done;
-        session.show(&Report {
-            dry_run: self.dry_run,
-            removed: removed.into(),
-            waiting: waiting.into(),
-            needed: needed.into(),
-            next: next.map(moment),
-        })?;
+        session.show(&prune(session, &session.archive()?, self.grace, self.dry_run)?)?;
         Ok(Exit::Done)
     }
+}
+
+/// Removes what nothing needs and was listed so many hours ago, or says what that would be.
+pub(crate) fn prune(session: &Session, archive: &Archive, grace_hours: u32, dry_run: bool) -> Result<Report, Failure> {
+    brake::before_letting_go(session, archive, dry_run)?;
+    let Pruned { removed, waiting, needed, next } = archive.prune(TimeDelta::hours(grace_hours.into()), dry_run)?;
+    let (removed, waiting, needed) = (removed.into(), waiting.into(), needed.into());
+    Ok(Report { dry_run, removed, waiting, needed, next: next.map(moment) })
 }

@@ -86,7 +86,6 @@ fn percentage(text: &str) -> Result<u8, String> {
 
 impl Snapshot {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let archive = session.archive()?;
         let changelogs = catalogue::ALL.iter().copied().filter(|object| object.name.ends_with("Changelog"));
         let also = self.with.into_iter().chain(changelogs.filter(|_| self.changelogs)).collect();
         let wanted = Wanted {
@@ -100,23 +99,45 @@ impl Snapshot {
             contents: !self.no_contents,
             aside: false,
         };
-        wait(async {
-            let account = session.account(self.budget).await?;
-            if self.forecast {
-                session.say(&whose(&account));
-                let forecast = capture::forecast_counted(&account, &archive, &wanted, session.clock()).await?;
-                session.show(&ForecastView::of(&forecast, &account))?;
-                return Ok(Exit::Done);
-            }
-            let forecast = capture::forecast(&account, &archive, &wanted, session.clock())?;
-            session.say(&greeting(&account, &forecast));
-            let outcome = capture::capture(&account, &archive, &wanted, session.clock(), &session.monitor()).await?;
-            if let (Outcome::Finished(manifest), false) = (&outcome, self.tag.is_empty()) {
-                archive.mark(&[manifest], Mark::Tagged { add: self.tag, remove: Vec::new() })?;
-            }
-            close(session, &archive, outcome, self.brake)
-        })
+        let archive = session.archive()?;
+        if self.forecast {
+            return wait(forecast(session, &archive, &wanted, self.budget));
+        }
+        let outcome = wait(take(session, &archive, &wanted, self.budget, &self.tag))?;
+        close(session, &archive, outcome, self.brake)
     }
+}
+
+/// Says what a capture would cost.
+async fn forecast(
+    session: &Session,
+    archive: &Archive,
+    wanted: &Wanted,
+    budget: Option<Allowance>,
+) -> Result<Exit, Failure> {
+    let account = session.account(budget).await?;
+    session.say(&whose(&account));
+    let forecast = capture::forecast_counted(&account, archive, wanted, session.clock()).await?;
+    session.show(&ForecastView::of(&forecast, &account))?;
+    Ok(Exit::Done)
+}
+
+/// Captures the account, and gives the snapshot its tags.
+pub(crate) async fn take(
+    session: &Session,
+    archive: &Archive,
+    wanted: &Wanted,
+    budget: Option<Allowance>,
+    tags: &[String],
+) -> Result<Outcome, Failure> {
+    let account = session.account(budget).await?;
+    let forecast = capture::forecast(&account, archive, wanted, session.clock())?;
+    session.say(&greeting(&account, &forecast));
+    let outcome = capture::capture(&account, archive, wanted, session.clock(), &session.monitor()).await?;
+    if let (Outcome::Finished(manifest), false) = (&outcome, tags.is_empty()) {
+        archive.mark(&[manifest], Mark::Tagged { add: tags.to_vec(), remove: Vec::new() })?;
+    }
+    Ok(outcome)
 }
 
 /// Who reads what.

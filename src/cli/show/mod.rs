@@ -14,6 +14,7 @@ pub(crate) mod plans;
 pub(crate) mod records;
 pub(crate) mod reports;
 pub(crate) mod restores;
+pub(crate) mod schedules;
 pub(crate) mod snapshots;
 
 use std::io::{self, Write};

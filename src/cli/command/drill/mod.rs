@@ -10,11 +10,13 @@ mod score;
 
 use clap::Args;
 
+use crate::archive::Archive;
 use crate::cli::command::drill::rehearsal::Rehearsal;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
+use crate::cli::show::drills::Drill as Score;
 use crate::sandbox::FaultOrder;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -44,11 +46,22 @@ pub(crate) struct Drill {
 impl Drill {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
-        let goal = archive.resolve(&self.snapshot)?;
         let rehearsal = Rehearsal { session, archive: &archive, faults: self.fault, daily_tokens: self.daily_tokens };
-        let result = wait(rehearsal.of(&goal))?;
-        archive.keep_drill(&result.drill, &serde_json::to_value(&result)?)?;
+        let result = wait(rehearse(&rehearsal, &self.snapshot))?;
         session.show(&result)?;
         Ok(if result.restorable { Exit::Done } else { Exit::LeftOver })
     }
+}
+
+/// Rehearses the restore of a snapshot, and keeps what came of it.
+async fn rehearse(rehearsal: &Rehearsal<'_>, snapshot: &str) -> Result<Score, Failure> {
+    let goal = rehearsal.archive.resolve(snapshot)?;
+    let result = rehearsal.of(&goal).await?;
+    rehearsal.archive.keep_drill(&result.drill, &serde_json::to_value(&result)?)?;
+    Ok(result)
+}
+
+/// The drill of the newest snapshot, as it is done without any wish.
+pub(crate) async fn newest(session: &Session, archive: &Archive) -> Result<Score, Failure> {
+    rehearse(&Rehearsal { session, archive, faults: Vec::new(), daily_tokens: None }, "latest").await
 }

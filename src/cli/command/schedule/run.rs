@@ -1,0 +1,242 @@
+//! `pdbak schedule run`: waits for the next time, runs, and remembers what became of it.
+//!
+//! It looks at the clock every minute at the latest: a machine that slept has not
+//! waited. What a run has done is on disk after each step, so that a kill at any
+//! moment is noticed by the next start, which goes on with the rest.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+
+use crate::archive::{Error, Shelf};
+use crate::cli::command::schedule::steps::{Did, Steps};
+use crate::cli::command::schedule::stop::Stop;
+use crate::cli::complain::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::session::{Session, wait};
+use crate::cli::show::schedules::{Ran, told};
+use crate::schedule::{Due, Lock, Missed, Outcome, RunReport, Schedule, State, Step, StepReport, Verdict};
+
+/// The longest wait before the clock is looked at again.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Arguments of `pdbak schedule run`.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Do what is due now, then end: for timers and cron
+    #[arg(long)]
+    once: bool,
+    /// Run now, whatever the time is; with --once, end afterwards
+    #[arg(long)]
+    now: bool,
+}
+
+impl Run {
+    pub(super) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let schedule = super::read(session)?;
+        if schedule.when.next(session.clock().now()).is_none() {
+            return Err(Failure::usage(format!("the time {} never comes", schedule.when.pattern()))
+                .hint("write another cron pattern to [schedule] in pdbak.toml, such as \"15 2 * * *\""));
+        }
+        wait(async { Service::open(session, &schedule)?.serve(&self).await })
+    }
+}
+
+/// The schedule of one archive, while it is this process's.
+struct Service<'a> {
+    session: &'a Session,
+    schedule: &'a Schedule,
+    folder: PathBuf,
+    state: State,
+    /// What is to be told with the next run.
+    warnings: Vec<String>,
+    stop: Stop,
+    _lock: Lock,
+}
+
+impl<'a> Service<'a> {
+    /// Takes the right to run the schedule, and reads what is known.
+    fn open(session: &'a Session, schedule: &'a Schedule) -> Result<Service<'a>, Failure> {
+        let folder = session.folder()?;
+        if Shelf::at(&folder).header()?.is_none() {
+            return Err(Error::NotAnArchive(folder).into());
+        }
+        let lock = Lock::take(&folder).map_err(|error| Failure::from(error).while_doing("take the schedule's lock"))?;
+        let lock = lock.ok_or_else(|| {
+            Failure::new(Exit::Locked, "another process runs the schedule of this archive")
+                .hint("\"pdbak schedule show\" tells what it does; one is enough")
+        })?;
+        State::clear_drafts(&folder, &lock);
+        let (state, broken) = State::load(&folder);
+        let warnings = broken.into_iter().collect();
+        Ok(Service { session, schedule, folder, state, warnings, stop: Stop::listen(), _lock: lock })
+    }
+
+    async fn serve(mut self, wanted: &Run) -> Result<Exit, Failure> {
+        self.look_back()?;
+        let mut exit = Exit::Done;
+        if wanted.now {
+            exit = self.run(None, None).await?;
+        }
+        let (mut announced, mut ran) = (None, wanted.now);
+        while !(self.stop.is_asked() || wanted.once && ran) {
+            let (when, now) = (&self.schedule.when, self.now());
+            match when.due(&self.state, self.schedule.catch_up, wanted.once, now) {
+                Due::Run { time, missed } => exit = self.run(Some(time), missed).await?,
+                Due::Again(again) => exit = self.round(RunReport::begun(None, now), again.steps, again.attempt).await?,
+                Due::Skip(missed) => {
+                    self.skip(missed)?;
+                    continue;
+                }
+                Due::Wait(next) => {
+                    self.announce(next, &mut announced);
+                    if wanted.once {
+                        break;
+                    }
+                    self.sleep(next).await;
+                    continue;
+                }
+            }
+            ran = true;
+        }
+        // A service that somebody stops has done what it should.
+        Ok(if wanted.once || wanted.now && !self.stop.is_asked() { exit } else { Exit::Done })
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.session.clock().now()
+    }
+
+    /// Tells of a run whose process died.
+    fn look_back(&mut self) -> Result<(), Failure> {
+        if let Some(report) = self.state.bury(self.now()) {
+            self.tell(&report)?;
+        }
+        Ok(())
+    }
+
+    fn announce(&self, next: Option<DateTime<Utc>>, announced: &mut Option<DateTime<Utc>>) {
+        if next != *announced {
+            let when = next.map_or("never".to_owned(), |next| told(next, self.schedule.when.zone));
+            self.session.say(&format!("nothing is due before {when}"));
+            *announced = next;
+        }
+    }
+
+    /// Waits, but not longer than until the clock has to be looked at again.
+    async fn sleep(&mut self, next: Option<DateTime<Utc>>) {
+        if self.state.since.is_none() && self.state.time.is_none() {
+            // From now on a time that comes and goes is missed.
+            self.state.since = Some(self.now());
+            self.keep();
+        }
+        let left = next.and_then(|next| (next - self.now()).to_std().ok()).unwrap_or(LOOK);
+        tokio::select! {
+            biased;
+            () = self.stop.asked() => {}
+            () = tokio::time::sleep(left.min(LOOK)) => {}
+        }
+    }
+
+    /// A whole run, for a time of the schedule or because somebody asked.
+    async fn run(&mut self, time: Option<DateTime<Utc>>, missed: Option<Missed>) -> Result<Exit, Failure> {
+        let now = self.now();
+        let steps = self.schedule.steps(&self.state, now);
+        self.round(RunReport { missed, ..RunReport::begun(time, now) }, steps, 1).await
+    }
+
+    /// Times that nobody wants made up for are told.
+    fn skip(&mut self, missed: Missed) -> Result<(), Failure> {
+        let (last, now) = (missed.last, self.now());
+        let mut report = RunReport { missed: Some(missed), ..RunReport::begun(Some(last), now) };
+        report.warnings.append(&mut self.warnings);
+        let report = report.ended(Some(now));
+        self.state.begin(report.clone(), &[]);
+        self.end(report)
+    }
+
+    /// Does steps one after the other.
+    async fn round(&mut self, begun: RunReport, steps: Vec<Step>, attempt: u32) -> Result<Exit, Failure> {
+        let (mut report, mut resume) = (begun, None);
+        report.warnings.append(&mut self.warnings);
+        self.state.begin(report.clone(), &steps);
+        self.keep();
+        for step in &steps {
+            let begun = Instant::now();
+            let did = self.step(step).await;
+            resume = resume.or(did.resume);
+            let seconds = (begun.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+            let Did { outcome, says, hint, .. } = did;
+            let one = StepReport { step: step.clone(), outcome, at: self.now(), seconds, says, hint };
+            self.state.learn(&one, one.at);
+            report.steps.push(one);
+            if let Some(running) = &mut self.state.running {
+                running.so_far = report.clone();
+            }
+            self.keep();
+        }
+        report.warnings.append(&mut self.warnings);
+        let report = report.ended(Some(self.now()));
+        self.state.leave(&report, resume, attempt, &steps);
+        let exit = exit(&report);
+        self.end(report)?;
+        Ok(exit)
+    }
+
+    /// One step, unless it has to wait for another or somebody ends the run.
+    async fn step(&mut self, step: &Step) -> Did {
+        if self.stop.is_asked() {
+            return Did::stopped(false);
+        }
+        if let Some(why) = step.waits(&self.state) {
+            return Did::skipped(why);
+        }
+        self.session.say(&format!("{step}: begins"));
+        let (steps, stop) = (Steps { session: self.session, schedule: self.schedule }, self.stop.clone());
+        let did = tokio::select! {
+            biased;
+            // What waits for the network ends here as by a kill, which harms nothing and costs little.
+            () = stop.asked() => Ok(Did::stopped(true)),
+            did = steps.perform(step, &mut self.state) => did,
+        };
+        did.unwrap_or_else(|failure| Did::failed(&failure))
+    }
+
+    /// Remembers a run and tells of it.
+    fn end(&mut self, report: RunReport) -> Result<(), Failure> {
+        self.state.end(report.clone());
+        self.keep();
+        self.tell(&report)
+    }
+
+    fn tell(&self, report: &RunReport) -> Result<(), Failure> {
+        self.session.show(&Ran { report, zone: self.schedule.when.zone })
+    }
+
+    /// Writes down what is known; where that fails, the run goes on and says so.
+    fn keep(&mut self) {
+        if let Err(error) = self.state.save(&self.folder) {
+            let text = format!("cannot write down what was done: {error}");
+            if !self.warnings.contains(&text) {
+                self.session.say(&format!("warning: {text}"));
+                self.warnings.push(text);
+            }
+        }
+    }
+}
+
+/// What a script sees of a run.
+fn exit(report: &RunReport) -> Exit {
+    let is = |outcome: Outcome| report.steps.iter().any(|one| one.outcome == outcome);
+    match report.verdict {
+        _ if is(Outcome::Failed) => Exit::Failed,
+        Verdict::Failure if report.alarms() => Exit::Alarm,
+        Verdict::Failure => Exit::Failed,
+        _ if is(Outcome::Stopped) => Exit::Failed,
+        _ if is(Outcome::Paused) => Exit::BudgetSpent,
+        _ if is(Outcome::Gaps) => Exit::Gaps,
+        _ => Exit::Done,
+    }
+}

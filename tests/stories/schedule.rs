@@ -1,0 +1,196 @@
+//! An archive that somebody has forgotten about: runs at their times, what failed and what was missed.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Output, World};
+
+/// A world with an empty archive and a schedule whose times come every night.
+fn scheduled(more: &str) -> World {
+    let world = World::of(0);
+    assert_eq!(world.pdbak(&["init", "--no-encryption"]).code, 0);
+    let text = format!("[schedule]\ncron = \"15 2 * * *\"\ntime_zone = \"Europe/Tallinn\"\n{more}");
+    fs::write(world.path("pdbak.toml"), text).expect("a file");
+    world
+}
+
+fn once(world: &World) -> Output {
+    world.pdbak(&["schedule", "run", "--once", "--json"])
+}
+
+/// The steps of a run with how they ended.
+fn outcomes(run: &Value) -> Vec<(String, String)> {
+    let steps = run["steps"].as_array().expect("steps");
+    let word = |step: &Value, name: &str| step[name].as_str().expect("a word").to_owned();
+    steps.iter().map(|step| (word(step, "step"), word(step, "outcome"))).collect()
+}
+
+fn outcome(run: &Value, step: &str) -> String {
+    let outcomes = outcomes(run);
+    let found = outcomes.iter().find(|(name, _)| name == step);
+    found.unwrap_or_else(|| panic!("no {step}: {run}")).1.clone()
+}
+
+fn shown(world: &World) -> Value {
+    let shown = world.pdbak(&["schedule", "show", "--json"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    shown.json()
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it never came: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn a_run_does_every_step_and_the_next_one_waits_for_its_time() {
+    let world = scheduled(
+        "drill = \"always\"\ntags = [\"nightly\"]\n[schedule.forget]\nkeep_daily = 7\n[offsite.disk]\nurl = \"./copy\"\n",
+    );
+    let first = once(&world);
+    assert_eq!(first.code, 0, "{}{}", first.stdout, first.stderr);
+    let steps = ["snapshot", "forget", "prune", "check", "drill", "push disk"];
+    let expected: Vec<(String, String)> = steps.map(|step| (step.to_owned(), "done".to_owned())).into();
+    assert_eq!(outcomes(&first.json()), expected, "{}", first.stdout);
+    assert_eq!(world.pdbak(&["tag", "latest", "--json"]).json()["tags"], serde_json::json!(["nightly"]));
+    // Nothing is due any more, and the state belongs to the archive without travelling with it.
+    let second = once(&world);
+    assert_eq!((second.code, second.stdout.as_str()), (0, ""), "{}", second.stderr);
+    assert!(second.stderr.contains("nothing is due before"), "{}", second.stderr);
+    assert!(world.path("archive/schedule/state.json").exists() && !world.path("copy/schedule").exists());
+    assert_eq!(world.pdbak(&["check", "--read-data"]).code, 0);
+    assert_eq!(world.pdbak(&["offsite", "check", "disk", "--read-data"]).code, 0);
+    let shown = shown(&world);
+    assert_eq!((shown["due"].as_bool(), shown["runs"][0]["verdict"].as_str()), (Some(false), Some("success")));
+    assert!(shown["next"].is_string() && shown["steps"][0]["done"].is_string(), "{shown}");
+    // Whoever asks for a run gets one.
+    let now = world.pdbak(&["schedule", "run", "--once", "--now", "--json"]);
+    assert_eq!((now.code, outcome(&now.json(), "snapshot")), (0, "done".to_owned()), "{}", now.stderr);
+}
+
+#[test]
+fn nothing_is_forgotten_after_a_failed_snapshot_and_copies_are_made_all_the_same() {
+    let world = scheduled(
+        "drill = \"never\"\n[schedule.forget]\nkeep_last = 1\n[offsite.disk]\nurl = \"./copy\"\n[offsite.gone]\nurl = \"/dev/null/copy\"\n",
+    );
+    world.snapshot();
+    world.snapshot();
+    let mut command = world.pdbak_command(&["schedule", "run", "--once", "--json"]);
+    command.0.env("PDBAK_BASE_URL", "http://127.0.0.1:1");
+    let failed = command.run();
+    assert_eq!(failed.code, 1, "{}", failed.stderr);
+    let run = failed.json();
+    assert_eq!((run["verdict"].as_str(), outcome(&run, "snapshot")), (Some("failure"), "failed".to_owned()));
+    assert_eq!((outcome(&run, "forget"), outcome(&run, "push gone")), ("skipped".to_owned(), "failed".to_owned()));
+    assert_eq!((outcome(&run, "check"), outcome(&run, "push disk")), ("done".to_owned(), "done".to_owned()));
+    assert_eq!(world.archive().snapshots().expect("snapshots").len(), 2);
+    // An hour later it is tried again: what had failed, what waited for it, and copies of what is new.
+    let mut command = world.pdbak_command(&["schedule", "run", "--once", "--json"]);
+    command.0.env("PDBAK_CLOCK_SHIFT", "3700");
+    let again = command.run();
+    let names: Vec<String> = outcomes(&again.json()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["snapshot", "forget", "push disk", "push gone"], "{}", again.stderr);
+    assert_eq!(outcome(&again.json(), "forget"), "done");
+    assert_eq!(world.archive().snapshots().expect("snapshots").len(), 1);
+}
+
+#[test]
+fn a_second_schedule_beside_the_first_is_refused_and_a_request_to_end_is_followed() {
+    let world = scheduled("");
+    let mut command = world.pdbak_command(&["schedule", "run"]).0;
+    let service = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // Nobody asked for a run, so it waits for its first time.
+    until("it waits", || world.path("archive/schedule/state.json").exists());
+    let second = world.pdbak(&["schedule", "run", "--once"]);
+    assert_eq!(second.code, 11, "{}", second.stderr);
+    signal(&service, "TERM");
+    let ended = service.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(world.archive().snapshots().expect("snapshots").len(), 0);
+}
+
+/// A run of the program in which the account takes its time, with a snapshot under way.
+fn under_way(world: &World) -> Child {
+    world.order(&["GET /* after=5 times=1000000 slow=300"]);
+    let mut command = world.pdbak_command(&["schedule", "run", "--once", "--json"]).0;
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let before = world.meter()["requests"].as_u64();
+    until("the snapshot is under way", || world.meter()["requests"].as_u64() > before.map(|before| before + 5));
+    child
+}
+
+#[test]
+fn a_run_that_is_killed_is_told_and_gone_on_with_and_nothing_has_to_be_unlocked() {
+    let world = scheduled("drill = \"never\"\n");
+    let child = under_way(&world);
+    signal(&child, "KILL");
+    child.wait_with_output().expect("it ends");
+    world.clear_faults();
+    let next = once(&world);
+    assert_eq!(next.code, 0, "{}", next.stderr);
+    let told: Vec<Value> = next.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((told.len(), &told[0]["finished"], told[0]["verdict"].as_str()), (2, &Value::Null, Some("failure")));
+    assert_eq!(outcome(&told[1], "snapshot"), "done");
+    assert_eq!(world.archive().snapshots().expect("snapshots").len(), 1);
+    assert_eq!(shown(&world)["runs"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_run_that_is_asked_to_end_ends_in_order_and_goes_on_at_the_next_start() {
+    let world = scheduled("drill = \"never\"\n");
+    let child = under_way(&world);
+    signal(&child, "INT");
+    let ended = child.wait_with_output().expect("it ends");
+    let run: Value = serde_json::from_slice(&ended.stdout).expect("a report");
+    assert_eq!((ended.status.code(), outcome(&run, "snapshot")), (Some(1), "stopped".to_owned()), "{run}");
+    assert!(run["finished"].is_string(), "{run}");
+    world.clear_faults();
+    let next = once(&world);
+    assert_eq!((next.code, outcome(&next.json(), "snapshot")), (0, "done".to_owned()), "{}", next.stderr);
+}
+
+#[test]
+fn a_broken_state_costs_no_run() {
+    let world = scheduled("drill = \"never\"\ncheck = \"structure\"\n");
+    assert_eq!(once(&world).code, 0);
+    fs::write(world.path("archive/schedule/state.json"), "{\"form\":").expect("a file");
+    let next = once(&world);
+    let run = next.json();
+    assert_eq!((next.code, run["verdict"].as_str()), (0, Some("warning")), "{}", next.stderr);
+    assert!(run["warnings"][0].as_str().is_some_and(|text| text.contains("is lost")), "{run}");
+    assert_eq!(once(&world).stdout, "");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_runs() {
+    let world = scheduled("drill = \"never\"\n");
+    let ran = |text: &str| {
+        fs::write(world.path("pdbak.toml"), text).expect("a file");
+        let output = world.pdbak(&["schedule", "run", "--once"]);
+        (output.code, output.stderr)
+    };
+    for text in
+        ["", "[schedule]\ncron = \"99 2 * * *\"\n", "[schedule]\ncron = \"0 0 30 2 *\"\n", "[schedule]\nevery = 1\n"]
+    {
+        let (code, told) = ran(text);
+        assert_eq!(code, 2, "{text}: {told}");
+        assert!(["schedule", "never comes", "unknown field"].iter().any(|word| told.contains(word)), "{told}");
+    }
+    let nowhere = world.pdbak(&["schedule", "run", "--once", "--archive", "nowhere", "--config", "none.toml"]);
+    assert_eq!(nowhere.code, 2, "{}", nowhere.stderr);
+    ran("[schedule]\ncron = \"@daily\"\n");
+    assert_eq!(world.pdbak(&["schedule", "run", "--once", "--archive", "nowhere"]).code, 10);
+    assert!(!world.path("nowhere").exists());
+}
