@@ -17,8 +17,8 @@ use super::progress::Progress;
 use super::run::Run;
 use super::segment::SEGMENTS;
 use super::snapshot::Snapshot;
-use super::writer::{Head, Packing, SnapshotWriter, Tally, Unfinished};
-use super::{Archive, Inner, SnapshotId, Source};
+use super::writer::{Head, Packing, SnapshotWriter, Unfinished};
+use super::{Archive, Inner, SnapshotId, Source, Tally};
 use crate::catalogue::ObjectName;
 
 /// Deltas stand on each other at most this deep, so that any snapshot is readable from a handful of files.
@@ -64,6 +64,7 @@ impl Archive {
             blob_packer: BlobPacker::default(),
             resumed: None,
             bytes_added: 0,
+            first_segment: segment,
             packing,
             _run: run,
         };
@@ -153,7 +154,8 @@ impl SnapshotWriter<'_> {
         let mut objects = Vec::new();
         for object in state.objects {
             let map = |text: &str| hex::decode(text).ok().and_then(|bytes| Map::from_bytes(&bytes));
-            let (Some(settled), Some(seen)) = (map(&object.settled), map(&object.seen)) else { return Ok(()) };
+            let maps = (map(&object.settled), map(&object.seen), map(&object.kept));
+            let (Some(settled), Some(seen), Some(kept)) = maps else { return Ok(()) };
             if !seen.segments().all(|(segment, _)| known.contains(&segment)) {
                 return Ok(());
             }
@@ -161,7 +163,16 @@ impl SnapshotWriter<'_> {
             let parent = self.head.parent.as_ref().map(|parent| parent.map_of(&name)).transpose()?.unwrap_or_default();
             objects.push((
                 name,
-                Progress { parent, settled, seen, new: object.new, changed: object.changed, closed: object.closed },
+                Progress {
+                    parent,
+                    settled,
+                    seen,
+                    kept,
+                    withdrawn: object.withdrawn,
+                    new: object.new,
+                    changed: object.changed,
+                    closed: object.closed,
+                },
             ));
         }
         self.order = objects.iter().map(|(name, _)| name.clone()).collect();

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::Certificate;
 use crate::catalogue::ObjectName;
 
 /// Hex BLAKE3 of the stored bytes of a manifest; prints whole.
@@ -85,6 +87,43 @@ pub struct Contents {
     /// Fields that were left out on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// How it was counted; none in snapshots of a time before it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
+}
+
+/// How the reading of an object ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// How much of it was seen.
+    pub coverage: Coverage,
+    /// The whole list was walked, so that what did not show is deleted.
+    pub unseen_is_deleted: bool,
+    /// Distinct records that the service handed out, as far as somebody counted.
+    pub listed: Option<u64>,
+    /// Rows that were no records, contents that could not be read, and the like.
+    pub gaps: Vec<String>,
+    /// When the list was last read.
+    pub seen_at: DateTime<Utc>,
+    /// When the whole list was last walked.
+    pub deletions_seen_at: Option<DateTime<Utc>>,
+    /// `changed since` of the next increment.
+    pub watermark: Option<DateTime<Utc>>,
+    /// Fields that were left out on purpose.
+    pub without: Vec<String>,
+}
+
+/// What a capture cost.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// Requests it made.
+    pub requests: u64,
+    /// Tokens they cost.
+    pub tokens: u64,
+    /// Free: for example the options of the capture.
+    pub notes: Value,
 }
 
 /// Whose data it is. Ids of another company mean other records.

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::error::Error;
 use super::manifest::Manifest;
-use super::writer::{Ending, SnapshotWriter, Tally};
-use super::{Archive, Contents, Coverage, Source};
+use super::writer::SnapshotWriter;
+use super::{Archive, Contents, Coverage, Ending, Source, Tally};
 use crate::catalogue::ObjectName;
 use crate::monitor::Monitor;
 use crate::record::Record;
@@ -122,6 +122,7 @@ fn import_file(
         Ending {
             coverage,
             unseen_is_deleted: whole,
+            listed: None,
             gaps,
             seen_at,
             deletions_seen_at,

@@ -16,6 +16,7 @@
 mod alarms;
 mod begin;
 mod blob;
+mod certificate;
 mod check;
 mod contents;
 mod disk;
@@ -65,8 +66,9 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 pub use self::alarms::{Alarm, Excess, What};
+pub use self::certificate::Certificate;
 pub use self::check::{Checked, Problem};
-pub use self::contents::{BlobRef, Contents, Coverage, SnapshotId, Source};
+pub use self::contents::{BlobRef, Contents, Coverage, Ending, SnapshotId, Source, Tally};
 pub use self::error::Error;
 pub use self::import::import;
 pub use self::keys::{Holder, Role};
@@ -80,7 +82,7 @@ pub use self::retention::{Decision, Policy, Span};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
-pub use self::writer::{Ending, SnapshotWriter, Tally};
+pub use self::writer::SnapshotWriter;
 
 use self::disk::{Disk, LocalDisk};
 use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};

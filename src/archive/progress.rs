@@ -26,6 +26,10 @@ pub(super) struct Progress {
     pub(super) parent: Map,
     pub(super) settled: Map,
     pub(super) seen: Map,
+    /// Those seen that were carried over, not handed out.
+    pub(super) kept: Map,
+    /// How many were handed out and then dropped.
+    pub(super) withdrawn: u64,
     pub(super) new: u64,
     pub(super) changed: u64,
     pub(super) closed: Option<Contents>,
@@ -36,7 +40,15 @@ impl Progress {
         versions.iter().map(|row| (row.segment, row.line)).find(|&(segment, line)| self.parent.contains(segment, line))
     }
 
-    /// Forgets that the key was seen; says whether it had been.
+    /// Carries a position of the parent over, unless something is known of it.
+    pub(super) fn keep(&mut self, segment: u32, line: u32) {
+        if self.settled.insert(segment, line) {
+            self.seen.insert(segment, line);
+            self.kept.insert(segment, line);
+        }
+    }
+
+    /// Forgets that the key was seen; says whether it had been handed out.
     fn unsee(&mut self, versions: &[Row]) -> bool {
         let seen = versions
             .iter()
@@ -44,6 +56,9 @@ impl Progress {
             .find(|&(segment, line)| self.seen.contains(segment, line));
         let Some(position) = seen else { return false };
         self.seen.remove(position.0, position.1);
+        if self.kept.remove(position.0, position.1) {
+            return false;
+        }
         match self.position_in_parent(versions) {
             None => self.new -= 1,
             Some(parent) if parent != position => self.changed -= 1,
@@ -70,7 +85,7 @@ impl Progress {
     }
 
     pub(super) fn drop_record(&mut self, versions: &[Row]) {
-        self.unsee(versions);
+        self.withdrawn += u64::from(self.unsee(versions));
         if let Some((segment, line)) = self.position_in_parent(versions) {
             self.settled.insert(segment, line);
         }
@@ -79,6 +94,7 @@ impl Progress {
     pub(super) fn keep_rest(&mut self) -> u64 {
         let rest = self.parent.minus(&self.settled);
         self.seen.add(&rest);
+        self.kept.add(&rest);
         self.settled.add(&rest);
         rest.len()
     }

@@ -181,12 +181,14 @@ impl Growing {
         if blake3::hash(&unpacked) != hash {
             return Err(Error::damaged(&PathBuf::from(SEGMENTS), "a block does not unpack to what was packed"));
         }
+        // Counted in what came back, so that a certificate rests on it.
+        let lines = unpacked.iter().filter(|byte| **byte == b'\n').count() as u32;
         self.directory.blocks.push(BlockFacts {
             object: block.object.clone(),
             offset: self.body.len() as u64,
             stored: stored.len() as u64,
             raw: block.text.len() as u64,
-            lines: block.lines,
+            lines,
             first: block.first.to_string(),
             last: block.last.to_string(),
             blake3: hash.to_hex().to_string(),

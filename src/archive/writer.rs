@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,45 +25,13 @@ use super::run::Run;
 use super::segment::{BLOCK_BYTES, RawBlock, SEGMENT_BYTES, SEGMENTS};
 use super::snapshot::Snapshot;
 use super::store::Store;
-use super::{Archive, BlobRef, Contents, Coverage, SnapshotId, Source};
+use super::{Archive, BlobRef, Certificate, Contents, Ending, SnapshotId, Source, Tally};
 use crate::catalogue::ObjectName;
 use crate::record::{Record, RecordId};
 
 /// A growing segment of more is finished at a checkpoint; a smaller one is stored and goes on growing,
 /// so that many checkpoints do not make many small files.
 const FINISH_AT_CHECKPOINT: u64 = 2 << 20;
-
-/// How the reading of an object ended.
-#[derive(Clone, Debug)]
-pub struct Ending {
-    /// How much of it was seen.
-    pub coverage: Coverage,
-    /// The whole list was walked, so that what did not show is deleted.
-    pub unseen_is_deleted: bool,
-    /// Rows that were no records, contents that could not be read, and the like.
-    pub gaps: Vec<String>,
-    /// When the list was last read.
-    pub seen_at: DateTime<Utc>,
-    /// When the whole list was last walked.
-    pub deletions_seen_at: Option<DateTime<Utc>>,
-    /// `changed since` of the next increment.
-    pub watermark: Option<DateTime<Utc>>,
-    /// Fields that were left out on purpose.
-    pub without: Vec<String>,
-}
-
-/// What a capture cost.
-#[derive(Clone, Debug)]
-pub struct Tally {
-    /// When it began.
-    pub started: DateTime<Utc>,
-    /// Requests it made.
-    pub requests: u64,
-    /// Tokens they cost.
-    pub tokens: u64,
-    /// Free: for example the options of the capture.
-    pub notes: Value,
-}
 
 /// A snapshot being made. Dropped without [`SnapshotWriter::finish`] there is no snapshot, but what reached the disk is used by the next run.
 pub struct SnapshotWriter<'a> {
@@ -79,6 +46,8 @@ pub struct SnapshotWriter<'a> {
     pub(super) blob_packer: BlobPacker,
     pub(super) resumed: Option<Value>,
     pub(super) bytes_added: u64,
+    /// Segments from this number on are written by this run.
+    pub(super) first_segment: u32,
     pub(super) packing: Packing,
     /// Held until the end; the last field, so that it is given back last.
     pub(super) _run: Run,
@@ -127,6 +96,8 @@ pub(super) struct UnfinishedObject {
     pub(super) object: String,
     pub(super) settled: String,
     pub(super) seen: String,
+    pub(super) kept: String,
+    pub(super) withdrawn: u64,
     pub(super) new: u64,
     pub(super) changed: u64,
     pub(super) closed: Option<Contents>,
@@ -199,9 +170,7 @@ impl<'a> SnapshotWriter<'a> {
         let versions = self.versions(id)?;
         let progress = self.objects.get_mut(&id.object).expect("the object was opened above");
         let Some((segment, line)) = progress.position_in_parent(&versions) else { return Ok(false) };
-        if progress.settled.insert(segment, line) {
-            progress.seen.insert(segment, line);
-        }
+        progress.keep(segment, line);
         Ok(true)
     }
 
@@ -248,7 +217,9 @@ impl<'a> SnapshotWriter<'a> {
                 self.guarded(root)?
             }
         };
-        let Ending { coverage, gaps, seen_at, deletions_seen_at, watermark, without, unseen_is_deleted: _ } = ending;
+        let (carried, withdrawn) = (self.objects[object].kept.len(), self.objects[object].withdrawn);
+        let Ending { coverage, listed, gaps, seen_at, deletions_seen_at, watermark, without, unseen_is_deleted: _ } =
+            ending;
         let contents = Contents {
             object: object.clone(),
             records,
@@ -262,6 +233,7 @@ impl<'a> SnapshotWriter<'a> {
             deletions_seen_at,
             watermark,
             without,
+            certificate: Some(Certificate { listed, carried, withdrawn, ..Certificate::default() }),
         };
         self.objects.get_mut(object).expect("the object was opened above").closed = Some(contents.clone());
         Ok(contents)
@@ -297,12 +269,14 @@ impl<'a> SnapshotWriter<'a> {
 
     fn unfinished<'n, Notes>(&self, notes: &'n Notes) -> Unfinished<&'n Notes> {
         let objects = self.order.iter().map(|object| {
-            let Progress { settled, seen, new, changed, closed, parent: _ } = &self.objects[object];
+            let Progress { settled, seen, kept, withdrawn, new, changed, closed, parent: _ } = &self.objects[object];
             let hex = |map: &Map| hex::encode(map.to_bytes());
             UnfinishedObject {
                 object: object.as_str().to_owned(),
                 settled: hex(settled),
                 seen: hex(seen),
+                kept: hex(kept),
+                withdrawn: *withdrawn,
                 new: *new,
                 changed: *changed,
                 closed: closed.clone(),
@@ -342,6 +316,7 @@ impl<'a> SnapshotWriter<'a> {
         }
         self.carry_over_the_rest()?;
         self.store_segments(false)?;
+        self.certify()?;
         let (line, map) = self.line(tally)?;
         let inner = Arc::clone(&self.archive.inner);
         // The manifest comes after all it names: a crash before this line leaves no half snapshot.
@@ -374,8 +349,9 @@ impl<'a> SnapshotWriter<'a> {
             if !self.objects.contains_key(&contents.object) {
                 self.open_object(&contents.object)?;
                 let progress = self.objects.get_mut(&contents.object).expect("the object was opened above");
-                progress.keep_rest();
-                progress.closed = Some(Contents { new: 0, changed: 0, deleted: 0, ..contents });
+                let carried = progress.keep_rest();
+                let certificate = Some(Certificate { listed: Some(0), carried, ..Certificate::default() });
+                progress.closed = Some(Contents { new: 0, changed: 0, deleted: 0, certificate, ..contents });
             }
         }
         Ok(())

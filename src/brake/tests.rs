@@ -30,6 +30,7 @@ fn contents(object: &'static str, [records, new, changed, deleted]: [u64; 4], at
         deletions_seen_at: Some(at),
         watermark: None,
         without: Vec::new(),
+        certificate: None,
     }
 }
 

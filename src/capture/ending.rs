@@ -61,9 +61,8 @@ impl<'a> Run<'a> {
         let mut desk = self.into_desk();
         let mut counts = Counts::default();
         for (object, ending, progress) in endings {
-            let exact = ending.unseen_is_deleted && object.twin.is_none();
             let contents = desk.writer.close(&ObjectName::known(object.name), ending)?;
-            counts.add(object, &progress, &contents, exact)?;
+            counts.add(object, &progress, &contents);
             counts.bounds(object, &contents);
         }
         for (name, ending) in foreign {
@@ -128,6 +127,7 @@ impl<'a> Run<'a> {
             without: if progress.started.is_some() { self.without(object) } else { held_without(base) },
             gaps: lost_sight(base, &coverage).into_iter().chain(progress.all_gaps()).collect(),
             unseen_is_deleted,
+            listed: Some(progress.listed),
             seen_at: if progress.started.is_some() { started } else { base.map_or(started, |base| base.seen_at) },
             deletions_seen_at: looked_at_all.or_else(|| base.and_then(|base| base.deletions_seen_at)),
             // Never past a record that failed: the next increment must meet it again.
@@ -223,6 +223,7 @@ fn left_as_it_was(contents: &Contents) -> Ending {
         without: contents.without.clone(),
         coverage: Coverage::LeftOut { reason: "not known to this version of pdbak".into() },
         unseen_is_deleted: false,
+        listed: Some(0),
         gaps: Vec::new(),
         seen_at: contents.seen_at,
         deletions_seen_at: contents.deletions_seen_at,
@@ -252,24 +253,17 @@ struct Counts {
 }
 
 impl Counts {
-    /// Counts an object; `exact` when the snapshot must hold what was listed and nothing else.
-    fn add(&mut self, object: &Object, progress: &Progress, contents: &Contents, exact: bool) -> Result<(), Error> {
-        let flat = matches!(object.listing, Listing::Flat(_) | Listing::Within { .. });
-        if exact && flat && contents.records != progress.listed + progress.carried {
-            let (object, listed, stored) = (object.name.to_owned(), progress.listed, contents.records);
-            return Err(Error::Miscounted { object, listed, stored });
-        }
+    fn add(&mut self, object: &Object, progress: &Progress, contents: &Contents) {
         if progress.started.is_some() {
             self.listed.insert(object.name, progress.listed);
         }
         if progress.ahead > 0 {
             self.ahead.insert(object.name, progress.ahead);
         }
-        let unseen = contents.records.saturating_sub(progress.listed);
-        if unseen > 0 {
-            self.carried.insert(object.name, unseen);
+        let carried = contents.certificate.map_or(0, |certificate| certificate.carried);
+        if carried > 0 {
+            self.carried.insert(object.name, carried);
         }
-        Ok(())
     }
 
     /// Notes what the coverage of an object cannot say.

@@ -133,16 +133,6 @@ pub enum Error {
     /// The account refuses every list: a snapshot would say that there is nothing.
     #[error("cannot read the account: none of its lists is offered to this login ({0})")]
     NothingOffered(String),
-    /// The archive holds another number of records than were listed: a fault of pdbak, caught before it is believed.
-    #[error("cannot close {object}: {listed} records listed, {stored} stored")]
-    Miscounted {
-        /// The object.
-        object: String,
-        /// Distinct records that the service showed.
-        listed: u64,
-        /// Records the snapshot would hold.
-        stored: u64,
-    },
 }
 
 /// Reads the account into a new snapshot of the archive.

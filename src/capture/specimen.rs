@@ -21,6 +21,7 @@ pub(super) fn contents(records: u64, at: DateTime<Utc>) -> Contents {
         root: String::new(),
         coverage: Coverage::Whole,
         without: Vec::new(),
+        certificate: None,
         gaps: Vec::new(),
         seen_at: at,
         deletions_seen_at: Some(at),

@@ -173,9 +173,7 @@ impl From<capture::Error> for Failure {
             capture::Error::Archive(error) => error.into(),
             capture::Error::NothingOffered(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak doctor\" to see what the login may do; the token should belong to an administrator"),
-            error @ (capture::Error::Scratch(_) | capture::Error::Miscounted { .. }) => {
-                Failure::from_error(Exit::Failed, &error)
-            }
+            error @ capture::Error::Scratch(_) => Failure::from_error(Exit::Failed, &error),
         }
     }
 }

@@ -61,6 +61,7 @@ fn take(archive: &Archive, objects: Vec<(&'static str, Vec<Value>, Walk)>) -> Sn
         let ending = Ending {
             coverage,
             unseen_is_deleted,
+            listed: None,
             gaps: Vec::new(),
             seen_at: at,
             deletions_seen_at: walked,

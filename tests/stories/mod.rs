@@ -10,6 +10,7 @@ mod capture_complete;
 mod capture_faults;
 mod capture_increment;
 mod capture_program;
+mod certificate;
 mod cli;
 mod custom_fields;
 mod custom_values;

@@ -147,7 +147,13 @@ impl World {
     /// Takes a snapshot; it has to be finished.
     pub(crate) fn snapshot_of(&self, wanted: &Wanted) -> Manifest {
         match self.capture(wanted, &Silent).expect("a snapshot") {
-            Outcome::Finished(manifest) => manifest,
+            Outcome::Finished(manifest) => {
+                for one in &manifest.contents {
+                    let certificate = one.certificate.expect("every capture counts");
+                    assert_eq!(certificate.mismatch(one.records), None, "{}: {certificate:?}", one.object);
+                }
+                manifest
+            }
             Outcome::Paused { until, .. } => panic!("the budget is spent until {until}"),
         }
     }

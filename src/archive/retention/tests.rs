@@ -21,6 +21,7 @@ fn seen(object: &'static str, coverage: Coverage) -> Contents {
         deletions_seen_at: None,
         watermark: None,
         without: Vec::new(),
+        certificate: None,
     }
 }
 

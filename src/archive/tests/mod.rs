@@ -105,6 +105,7 @@ pub(super) fn whole() -> Ending {
     Ending {
         coverage: Coverage::Whole,
         unseen_is_deleted: true,
+        listed: None,
         gaps: Vec::new(),
         seen_at: noon(),
         deletions_seen_at: Some(noon()),

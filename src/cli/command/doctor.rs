@@ -13,6 +13,7 @@ use crate::catalogue::{self, Listing, Object, ObjectName};
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
+use crate::cli::show::certificate::out_of_sight;
 use crate::cli::show::{View, count, number};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -169,16 +170,6 @@ async fn asked(account: &Account, object: &'static Object) -> Result<Answer, Fai
         }
     };
     Ok(Answer { object: title, answer, why })
-}
-
-/// What the user of a token never sees, whatever it may do (api/objects.md).
-fn out_of_sight(is_admin: bool) -> Vec<String> {
-    if is_admin {
-        return Vec::new();
-    }
-    vec![
-        "records whose visibility leaves this user out, hidden pipelines, and settings that only admins see".to_owned(),
-    ]
 }
 
 fn missing_scopes(given: &str) -> Vec<String> {

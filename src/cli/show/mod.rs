@@ -4,6 +4,7 @@
 //! same fields, so the two cannot tell different stories.
 
 pub(crate) mod alarms;
+pub(crate) mod certificate;
 pub(crate) mod changes;
 pub(crate) mod conflicts;
 pub(crate) mod copies;

@@ -11,6 +11,7 @@ use crate::archive::{Contents, Coverage, Manifest, Source, Standing};
 use crate::capture::{self, Carried};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::show::alarms::AlarmView;
+use crate::cli::show::certificate::{self, Certified, Sum, Verified, cannot_see};
 use crate::cli::show::drills::{Drill, Drilled};
 use crate::cli::show::{View, count, moment, number, print, size, table};
 
@@ -30,6 +31,8 @@ pub(crate) struct ObjectLine {
     gaps: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<Carried>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certified>,
     #[serde(skip)]
     taken: DateTime<Utc>,
 }
@@ -48,6 +51,15 @@ pub(crate) struct SnapshotView {
     bytes_added: u64,
     records: u64,
     complete: bool,
+    /// How the records were counted; none in snapshots of a time before they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Sum>,
+    /// What the token's user cannot see, whatever the snapshot holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cannot_see: Vec<String>,
+    /// What reading all of it again found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified>,
     /// The budget was spent before everything was read; the next snapshot has more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
@@ -113,6 +125,7 @@ impl ObjectLine {
             reason,
             gaps: contents.gaps.clone(),
             carried: capture::carried(manifest, &contents.object),
+            certificate: Certified::of(contents),
             taken: manifest.started,
         }
     }
@@ -184,6 +197,9 @@ impl SnapshotView {
             bytes_added: manifest.bytes_added,
             records: manifest.contents.iter().map(|contents| contents.records).sum(),
             complete: !has_gaps(manifest),
+            certificate: Sum::of(&manifest.contents),
+            cannot_see: cannot_see(manifest),
+            verified: None,
             partial: manifest.is_unfinished(),
             tags: BTreeSet::new(),
             pinned: false,
@@ -199,6 +215,27 @@ impl SnapshotView {
     /// The same with what the newest drill of it found.
     pub(crate) fn drilled(self, drill: Option<&Drill>, now: DateTime<Utc>) -> SnapshotView {
         SnapshotView { drill: drill.map(|drill| Drilled::of(drill, now)), ..self }
+    }
+
+    /// The same with what reading all of it again found.
+    pub(crate) fn verified(self, verified: Verified) -> SnapshotView {
+        SnapshotView { verified: Some(verified), ..self }
+    }
+
+    /// Whether the numbers contradict each other.
+    pub(crate) fn is_contradictory(&self) -> bool {
+        self.certificate.as_ref().is_some_and(|sum| !sum.agrees())
+            || self.verified.as_ref().is_some_and(|one| !one.is_well())
+    }
+
+    /// What does not add up, object by object.
+    fn contradictions(&self, out: &mut dyn Write) -> io::Result<()> {
+        for object in &self.objects {
+            if let Some(mismatch) = object.certificate.as_ref().and_then(|one| one.mismatch.as_ref()) {
+                writeln!(out, "error in {}: the numbers contradict each other: {mismatch}", object.title)?;
+            }
+        }
+        Ok(())
     }
 
     /// The same with what was decided about it; a hold that is over is none.
@@ -265,6 +302,10 @@ impl SnapshotView {
             count(self.requests, "request", "requests"),
             size(self.bytes_added)
         )?;
+        if let Some(sum) = &self.certificate {
+            writeln!(out, "  {}", sum.words())?;
+        }
+        self.contradictions(out)?;
         let (on_request, others): (Vec<_>, Vec<_>) = self
             .objects
             .iter()
@@ -318,10 +359,10 @@ fn place(object: &ObjectName) -> usize {
 
 /// Whether something could not be read that should have been.
 pub(crate) fn has_gaps(manifest: &Manifest) -> bool {
-    manifest
-        .contents
-        .iter()
-        .any(|contents| matches!(contents.coverage, Coverage::Part { .. }) || !contents.gaps.is_empty())
+    manifest.contents.iter().any(|contents| {
+        let part = matches!(contents.coverage, Coverage::Part { .. });
+        part || !contents.gaps.is_empty() || certificate::mismatch(contents).is_some()
+    })
 }
 
 impl View for SnapshotView {
@@ -340,9 +381,13 @@ impl View for SnapshotView {
             writeln!(out, "         {lacks}; \"pdbak snapshot\" goes on from here")?;
         }
         writeln!(out)?;
-        let mut lines = table(&["object", "records", "since the snapshot before", "coverage"], &[1]);
+        let header =
+            ["object", "listed", "carried over", "stored", "read back", "since the snapshot before", "coverage"];
+        let mut lines = table(&header, &[1, 2, 3, 4]);
         for object in &self.objects {
-            lines.add_row([object.title.clone(), number(object.records), object.news(), object.seen()]);
+            let [listed, carried, read_back] = certificate::columns(object.certificate.as_ref());
+            let stored = number(object.records);
+            lines.add_row([object.title.clone(), listed, carried, stored, read_back, object.news(), object.seen()]);
         }
         print(&lines, out)?;
         for object in &self.objects {
@@ -350,7 +395,14 @@ impl View for SnapshotView {
                 writeln!(out, "gap in {}: {gap}", object.title)?;
             }
         }
-        Ok(())
+        self.contradictions(out)?;
+        if let Some(sum) = &self.certificate {
+            writeln!(out, "\n{}", sum.words())?;
+        }
+        for unseen in &self.cannot_see {
+            writeln!(out, "not in it: {unseen}")?;
+        }
+        self.verified.as_ref().map_or(Ok(()), |verified| verified.text(out))
     }
 }
 

@@ -70,6 +70,7 @@ fn contents(name: &str) -> Contents {
         deletions_seen_at: Some(noon()),
         watermark: None,
         without: Vec::new(),
+        certificate: None,
     }
 }
 
