@@ -73,6 +73,7 @@ impl Archive {
         check.headers()?;
         check.marks()?;
         check.excerpts()?;
+        check.moves()?;
         check.manifests()?;
         check.maps()?;
         let index_is_right = check.segments()?;

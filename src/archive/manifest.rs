@@ -95,6 +95,17 @@ pub(super) enum MapLine {
     Delta { chain: u32, segments: Vec<ChangedRuns> },
 }
 
+impl MapLine {
+    /// The segments that it names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let (full, delta): (&[AliveRuns], &[ChangedRuns]) = match self {
+            MapLine::Full { segments } => (segments, &[]),
+            MapLine::Delta { segments, .. } => (&[], segments),
+        };
+        full.iter().map(|part| &part.segment).chain(delta.iter().map(|part| &part.segment))
+    }
+}
+
 /// Lines of a segment that are in: alternating lengths, in first.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct AliveRuns {

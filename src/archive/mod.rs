@@ -34,6 +34,7 @@ mod manifest;
 mod map;
 mod marks;
 mod merkle;
+mod moves;
 mod needs;
 mod packer;
 mod positions;
@@ -41,6 +42,7 @@ mod progress;
 mod prune;
 mod reader;
 mod reindex;
+mod repack;
 mod resolve;
 mod retention;
 mod run;
@@ -78,6 +80,7 @@ pub use self::marks::{Mark, Standing};
 pub use self::progress::Took;
 pub use self::prune::{Amount, Pruned};
 pub use self::reindex::Reindexed;
+pub use self::repack::{Packed, Worth};
 pub use self::retention::{Decision, Policy, Span};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
@@ -89,6 +92,7 @@ use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};
 use self::index::{INDEX, Index};
 use self::keys::Secrets;
 use self::manifest::SNAPSHOTS;
+use self::moves::Moves;
 use self::reader::{Cache, Files, parse_line};
 use self::segment::SegmentFile;
 use self::store::Store;
@@ -138,6 +142,7 @@ struct Inner {
     generation: AtomicU64,
     cache: Mutex<Cache>,
     files: Files,
+    moves: Mutex<Option<Arc<Moves>>>,
 }
 
 impl Archive {
@@ -209,7 +214,7 @@ impl Archive {
             .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
             .ok_or_else(garbled)?;
         let index = Mutex::new(Index::open(&store.path(INDEX), &header.archive)?);
-        let (cache, files) = (Mutex::default(), Mutex::new(VecDeque::new()));
+        let (cache, files, moves) = (Mutex::default(), Mutex::new(VecDeque::new()), Mutex::default());
         let generation = AtomicU64::new(0);
         let inner = Inner {
             store,
@@ -223,6 +228,7 @@ impl Archive {
             generation,
             cache,
             files,
+            moves,
         };
         Ok(Archive { inner: Arc::new(inner) })
     }
@@ -291,6 +297,10 @@ impl Inner {
 
     fn files(&self) -> MutexGuard<'_, VecDeque<(u32, SegmentFile)>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_moves(&self) -> MutexGuard<'_, Option<Arc<Moves>>> {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn generation(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::blob::BLOBS;
 use super::manifest::{MapLine, SNAPSHOTS};
+use super::moves::MOVES;
 use super::positions::CHAIN_SANITY;
 use super::segment::SEGMENTS;
 use super::store::Store;
@@ -15,11 +16,12 @@ const REFERENCE: (&str, &str) = ("\"blob\":\"", "\",\"bytes\":");
 const HASH_LETTERS: usize = 64;
 
 impl Archive {
-    /// The manifest of a snapshot, those its map stands on, and the segments and blobs of all of them.
+    /// The manifest of a snapshot, those its map stands on, the segments and blobs of all of them, and where lines moved.
     ///
     /// The others are whole as well, so that whoever has these files has whole snapshots only.
     pub fn files_of(&self, id: &SnapshotId) -> Result<Vec<FileName>, Error> {
-        let mut files = BTreeSet::new();
+        let moves = self.inner.store.list(MOVES)?;
+        let mut files: BTreeSet<String> = moves.into_iter().map(|name| format!("{MOVES}/{name}")).collect();
         let on_disk: HashSet<String> = self.inner.store.list_spread(BLOBS)?.into_iter().map(|(_, name)| name).collect();
         for id in self.standing_on(id)? {
             files.insert(format!("{SNAPSHOTS}/{}", id.0));

@@ -42,7 +42,7 @@ impl Inner {
 
     /// The positions of a snapshot, without asking the index: only segments that it has lines of.
     ///
-    /// Segments that a map below it names and it does not need may have been pruned with the snapshots that did.
+    /// Lines that a prune packed anew are where they lie today. Segments that a map below it names and it does not need may have been pruned with the snapshots that did.
     pub(super) fn lines_by_name(&self, id: &SnapshotId) -> Result<BTreeMap<String, RoaringBitmap>, Error> {
         let path = self.store.path(&format!("{SNAPSHOTS}/{}", id.0));
         let garbled = |fact: &str| Error::damaged(&path, fact.to_owned());
@@ -58,15 +58,24 @@ impl Inner {
                 .ok_or_else(|| garbled("its map stands on nothing"))?;
             line = self.line(&parent)?;
         };
-        let runs = |runs: &[u32]| from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"));
-        let mut map = BTreeMap::new();
+        let moves = self.moves()?;
+        // Each part where it lies today: maps from before and after a move stand on each other.
+        let today = |segment: &str, runs: &[u32], tell: &mut dyn FnMut(&str, RoaringBitmap)| {
+            moves.today(segment, from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"))?, tell)
+        };
+        let mut map: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
         for part in full {
-            map.insert(part.segment, runs(&part.alive)?);
+            today(&part.segment, &part.alive, &mut |segment, lines| {
+                *map.entry(segment.to_owned()).or_default() |= lines
+            })?;
         }
         for part in deltas.into_iter().rev().flatten() {
-            let lines: &mut RoaringBitmap = map.entry(part.segment).or_default();
-            *lines -= runs(&part.removed)?;
-            *lines |= runs(&part.added)?;
+            today(&part.segment, &part.removed, &mut |segment, lines| {
+                *map.entry(segment.to_owned()).or_default() -= lines;
+            })?;
+            today(&part.segment, &part.added, &mut |segment, lines| {
+                *map.entry(segment.to_owned()).or_default() |= lines;
+            })?;
         }
         map.retain(|_, lines| !lines.is_empty());
         Ok(map)

@@ -1,4 +1,4 @@
-//! Gives back the room of what no snapshot needs: mark, wait, sweep.
+//! Gives back the room of what no snapshot needs: pack anew, mark, wait, sweep.
 //!
 //! Two looks, because a copy or a restore may be reading what was forgotten a moment
 //! ago: the first lists what is not needed, a later one removes what is listed for long
@@ -18,6 +18,8 @@ use super::error::Error;
 use super::header::FORMAT;
 use super::manifest::{Line, MapLine, SNAPSHOTS};
 use super::map::Map;
+use super::moves::MOVES;
+use super::repack::{Packed, Worth};
 use super::run::Turn;
 use super::segment::SEGMENTS;
 use super::signed::Kind;
@@ -53,6 +55,8 @@ pub struct Pruned {
     pub needed: Amount,
     /// When the first of those that wait may be removed.
     pub next: Option<DateTime<Utc>>,
+    /// Segments of which little was needed: the rest of them waits, too.
+    pub packed: Packed,
 }
 
 /// The line of a list.
@@ -68,11 +72,14 @@ struct Needed {
     manifests: HashSet<SnapshotId>,
     segments: BTreeMap<String, RoaringBitmap>,
     blobs: HashSet<String>,
+    /// Lists of moved lines.
+    moves: HashSet<String>,
 }
 
 impl Archive {
-    /// Lists what no snapshot needs, and removes what was listed at least `grace` ago. A dry run changes nothing.
-    pub fn prune(&self, grace: TimeDelta, dry_run: bool) -> Result<Pruned, Error> {
+    /// Packs anew what is worth it, lists what no snapshot needs, and removes what was listed at least `grace` ago. A dry run
+    /// changes nothing.
+    pub fn prune(&self, grace: TimeDelta, worth: Worth, dry_run: bool) -> Result<Pruned, Error> {
         let inner = &self.inner;
         inner.header.prunable()?;
         if !inner.reads_data() || !inner.reads_manifests() {
@@ -82,12 +89,13 @@ impl Archive {
         if !dry_run {
             inner.nothing_is_alarming("prune")?;
         }
+        let packed = inner.repack(&inner.needed()?.segments, worth, !dry_run)?;
         let dead = inner.dead()?;
         let now = inner.clock.now();
         let (lists, listed) = inner.listed()?;
         let waiting: Since = dead.keys().map(|file| (file.clone(), listed.get(file).copied().unwrap_or(now))).collect();
         let ripe = |since: &DateTime<Utc>| *since + grace <= now;
-        let mut done = Pruned { needed: inner.all()?, ..Pruned::default() };
+        let mut done = Pruned { needed: inner.all()?, packed, ..Pruned::default() };
         for (file, since) in &waiting {
             let part = if ripe(since) { &mut done.removed } else { &mut done.waiting };
             *part = Amount { files: part.files + 1, bytes: part.bytes + dead[file] };
@@ -100,7 +108,7 @@ impl Archive {
         }
         // Listed before anything goes, and taken from the list only when it is gone.
         let list = inner.list_doomed(&waiting)?;
-        for folder in [SNAPSHOTS, SEGMENTS, BLOBS] {
+        for folder in [SNAPSHOTS, MOVES, SEGMENTS, BLOBS] {
             let of_folder = waiting.iter().filter(|(file, _)| file.split('/').next() == Some(folder));
             for (file, _) in of_folder.filter(|(_, since)| ripe(since)) {
                 inner.store.remove(file)?;
@@ -124,6 +132,8 @@ impl Inner {
                 dead.push(format!("{SNAPSHOTS}/{name}"));
             }
         }
+        let moves = self.store.list(MOVES)?.into_iter().filter(|name| !needed.moves.contains(name));
+        dead.extend(moves.map(|name| format!("{MOVES}/{name}")));
         let segments = self.store.list_spread(SEGMENTS)?;
         dead.extend(segments.into_iter().filter(|(_, name)| !needed.segments.contains_key(name)).map(|(file, _)| file));
         let blobs = self.store.list_spread(BLOBS)?;
@@ -160,7 +170,8 @@ impl Inner {
             let line = self.line(&id)?;
             lines.insert(id, line);
         }
-        let mut needed = Needed { manifests: HashSet::new(), segments: BTreeMap::new(), blobs: HashSet::new() };
+        let (manifests, segments, blobs, moves) = (HashSet::new(), BTreeMap::new(), HashSet::new(), HashSet::new());
+        let mut needed = Needed { manifests, segments, blobs, moves };
         for id in lines.keys().filter(|id| !forgotten.contains_key(id)) {
             for (segment, alive) in self.lines_by_name(id)? {
                 *needed.segments.entry(segment).or_default() |= alive;
@@ -173,6 +184,8 @@ impl Inner {
                 at = line.parent.as_ref().filter(|_| matches!(line.map, MapLine::Delta { .. }));
             }
         }
+        let maps = needed.manifests.iter().map(|id| &lines[id].map);
+        needed.moves = self.needed_moves(maps.flat_map(MapLine::names).cloned().collect())?;
         self.need_of_unfinished(&mut needed)?;
         Ok(needed)
     }
@@ -232,8 +245,10 @@ impl Inner {
     }
 
     fn all(&self) -> Result<Amount, Error> {
-        let mut files: Vec<String> =
-            self.store.list(SNAPSHOTS)?.into_iter().map(|name| format!("{SNAPSHOTS}/{name}")).collect();
+        let mut files: Vec<String> = Vec::new();
+        for folder in [SNAPSHOTS, MOVES] {
+            files.extend(self.store.list(folder)?.into_iter().map(|name| format!("{folder}/{name}")));
+        }
         for folder in [SEGMENTS, BLOBS] {
             files.extend(self.store.list_spread(folder)?.into_iter().map(|(file, _)| file));
         }

@@ -42,6 +42,9 @@ pub(super) struct FileHeader {
     pub(super) pdbak: u32,
     pub(super) archive: String,
     pub(super) kind: String,
+    /// By chance, where lines were packed anew: the same lines must not make the name of a segment that they left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) anew: Option<String>,
 }
 
 /// One block of a segment, as its directory lists it.
@@ -90,7 +93,11 @@ pub(super) fn skippable(payload: &[u8]) -> Vec<u8> {
 
 /// The first frame of a file of this kind.
 pub(super) fn header_frame(archive: &str, kind: &str) -> Vec<u8> {
-    let header = FileHeader { pdbak: super::header::FORMAT, archive: archive.to_owned(), kind: kind.to_owned() };
+    frame_of(archive, kind, None)
+}
+
+fn frame_of(archive: &str, kind: &str, anew: Option<String>) -> Vec<u8> {
+    let header = FileHeader { pdbak: super::header::FORMAT, archive: archive.to_owned(), kind: kind.to_owned(), anew };
     skippable(&serde_json::to_vec(&header).expect("a header always serialises"))
 }
 
@@ -141,11 +148,19 @@ pub(super) struct Growing {
 
 impl Growing {
     pub(super) fn new(archive: &str) -> Result<Growing, Error> {
+        Growing::begun_with(header_frame(archive, "segment"))
+    }
+
+    /// For lines of other segments, under a name that no segment had.
+    pub(super) fn anew(archive: &str) -> Result<Growing, Error> {
+        Growing::begun_with(frame_of(archive, "segment", Some(uuid::Uuid::new_v4().simple().to_string())))
+    }
+
+    fn begun_with(body: Vec<u8>) -> Result<Growing, Error> {
         let refused = |source| Error::File { doing: "compress for", path: PathBuf::from(SEGMENTS), source };
         let mut compressor = zstd::bulk::Compressor::new(LEVEL_OF_FEW).map_err(refused)?;
         compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true)).map_err(refused)?;
         let decompressor = zstd::bulk::Decompressor::new().map_err(refused)?;
-        let body = header_frame(archive, "segment");
         Ok(Growing {
             hasher: hasher_of(&body),
             header_bytes: body.len(),

@@ -25,6 +25,7 @@ use super::keys::HOLDERS;
 use super::log::{LOGS, is_log_name};
 use super::manifest::SNAPSHOTS;
 use super::marks::MARKS;
+use super::moves::MOVES;
 use super::prune::DOOMED;
 use super::run::{RUNS, Turn};
 use super::segment::SEGMENTS;
@@ -44,8 +45,8 @@ pub enum Part {
     Holder,
     /// A journal, or what a drill found: the only files that grow.
     Log,
-    /// A decision about snapshots, or a note on where they came from: a copy that lacks one would show again what was
-    /// forgotten, and miss what was never there.
+    /// A decision about snapshots, a note on where they came from, or on lines packed anew: a copy that lacks one would
+    /// show again what was forgotten, miss what was never there, and look for records where they no longer lie.
     Mark,
     /// A manifest.
     Snapshot,
@@ -71,7 +72,7 @@ impl FileName {
             _ if path == HEADER_COPY => of(Part::HeaderCopy),
             [HOLDERS, name] if is_hash(name) => of(Part::Holder),
             [SNAPSHOTS, name] if is_hash(name) => of(Part::Snapshot),
-            [MARKS | EXCERPTS, name] if is_hash(name) => of(Part::Mark),
+            [MARKS | EXCERPTS | MOVES, name] if is_hash(name) => of(Part::Mark),
             [LOGS | DRILLS, name] if is_log_name(name) => of(Part::Log),
             [SEGMENTS, folder, name] if is_hash(name) && name.starts_with(folder) && folder.len() == 2 => {
                 of(Part::Segment)
@@ -122,8 +123,10 @@ fn is_hash(name: &str) -> bool {
 
 /// Whether a name at the top of an archive's folder is one that an archive has.
 pub(super) fn belongs(name: &str) -> bool {
-    let own =
-        [HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS, SCHEDULE];
+    let own = [
+        HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, MOVES, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS,
+        SCHEDULE,
+    ];
     own.contains(&name) || name.starts_with(INDEX)
 }
 

@@ -298,10 +298,13 @@ impl Differences<'_, '_> {
             let window = rows.next(&mut |segment, line| old.contains(segment, line) != new.contains(segment, line))?;
             let records = inner.records_at(&rows.object, &window)?;
             rows.passed(&window);
-            Ok(pair(&window, records, |row| old.contains(row.segment, row.line)))
+            let pairs = pair(&window, records, |row| old.contains(row.segment, row.line));
+            Ok((!window.is_empty()).then_some(pairs))
         })?;
-        self.ended = window.is_empty();
-        self.window = window;
+        self.ended = window.is_none();
+        self.window = window.unwrap_or_default();
+        // The same version in two places, of which one is packed anew, is no difference.
+        self.window.retain(|difference| difference.before != difference.after);
         Ok(())
     }
 }
@@ -327,10 +330,8 @@ impl Iterator for Differences<'_, '_> {
     type Item = Result<Difference, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.window.is_empty()
-            && !self.ended
-            && let Err(error) = self.refill()
-        {
+        while self.window.is_empty() && !self.ended {
+            let Err(error) = self.refill() else { continue };
             self.ended = true;
             return Some(Err(error));
         }

@@ -148,7 +148,9 @@ impl<'a> SnapshotWriter<'a> {
             let at = keys.binary_search(&key).expect("the keys are those of the page");
             let digest = record.digest(&archive.inner.secrets.digest);
             let progress = self.objects.get_mut(object).expect("the object was opened above");
-            let known = versions[at].iter().find(|row| row.digest == digest).map(|row| (row.segment, row.line));
+            // Packed anew, a version lies in two places for a while: where the parent has it, or else in the newer one.
+            let same = versions[at].iter().filter(|row| row.digest == digest).map(|row| (row.segment, row.line));
+            let known = same.max_by_key(|&(segment, line)| (progress.parent.contains(segment, line), segment));
             let position = match known {
                 Some(position) => position,
                 None => {

@@ -8,6 +8,7 @@ use crate::archive::error::Error;
 use crate::archive::excerpt::EXCERPTS;
 use crate::archive::manifest::SNAPSHOTS;
 use crate::archive::marks::{MARK, MARKS, MarkLine};
+use crate::archive::moves::{MOVED, MOVES, MovedLine};
 
 impl Check<'_> {
     /// Every mark is what it was, and none in between is gone.
@@ -42,6 +43,20 @@ impl Check<'_> {
             let noted = self.inner.excerpt(&file);
             let noted = self.damage(&file, noted, &[])?;
             self.alone.extend(noted.into_iter().flatten());
+        }
+        Ok(())
+    }
+
+    /// Every list of lines that were packed anew is what it was.
+    pub(super) fn moves(&mut self) -> Result<(), Error> {
+        for name in self.inner.store.list(MOVES)? {
+            let file = format!("{MOVES}/{name}");
+            if self.inner.reads_manifests() {
+                let line = self.inner.read_signed::<MovedLine>(&MOVED, &name);
+                self.damage(&file, line, &[])?;
+            } else {
+                self.name_is_hash(&file, &[])?;
+            }
         }
         Ok(())
     }

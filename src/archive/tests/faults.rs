@@ -205,7 +205,7 @@ fn at_every_operation(script: Script) -> u64 {
 fn forget_and_prune_at_every_operation(script: Script) -> u64 {
     let forget_and_prune = |archive: &Archive| -> Result<(), Error> {
         archive.forget(&Policy { last: 2, ..Policy::default() })?;
-        archive.prune(chrono::TimeDelta::zero(), false).map(drop)
+        archive.prune(chrono::TimeDelta::zero(), Worth::Dead(1), false).map(drop)
     };
     for at in 1.. {
         let world = World::new();

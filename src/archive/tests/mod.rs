@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod opening;
 mod power;
+mod repack;
 mod retention;
 
 use std::path::{Path, PathBuf};

@@ -159,7 +159,7 @@ fn a_power_cut_at_any_operation_of_forget_and_prune_loses_nothing_that_is_kept()
             |disk: Arc<dyn Disk>| Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
         let forget_and_prune = |archive: &Archive| -> Result<(), Error> {
             archive.forget(&Policy { last: 2, ..Policy::default() })?;
-            archive.prune(chrono::TimeDelta::zero(), false).map(drop)
+            archive.prune(chrono::TimeDelta::zero(), Worth::Dead(1), false).map(drop)
         };
         let disk = ForgetfulDisk::new(cut_at);
         let outcome = forget_and_prune(&open(Arc::clone(&disk) as Arc<dyn Disk>));

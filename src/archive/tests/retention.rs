@@ -46,19 +46,22 @@ fn what_is_kept_reads_whole_after_its_bases_were_pruned() {
     assert_eq!(decisions.iter().filter(|decision| decision.reasons.is_empty()).count(), 8);
     assert_eq!(archive.snapshots().unwrap().len(), 2);
     expect_sound(&archive);
-    let told = archive.prune(day(1), true).unwrap();
-    assert_eq!((told.removed, archive.prune(day(1), false).unwrap()), (Amount::default(), told.clone()));
+    let told = archive.prune(day(1), Worth::Nothing, true).unwrap();
+    assert_eq!(
+        (told.removed, archive.prune(day(1), Worth::Nothing, false).unwrap()),
+        (Amount::default(), told.clone())
+    );
     assert!(told.waiting.files > 0);
     drop(archive);
     let archive = world.open_at(1);
-    let told = archive.prune(day(1), true).unwrap();
+    let told = archive.prune(day(1), Worth::Nothing, true).unwrap();
     // Lists of what goes are sealed and signed, and so not always of the same length.
     let bytes = || -> u64 {
         let files = files(&world.root).into_iter().filter(|file| !file.starts_with(world.root.join(prune::DOOMED)));
         files.map(|file| file.metadata().unwrap().len()).sum()
     };
     let before = bytes();
-    let done = archive.prune(day(1), false).unwrap();
+    let done = archive.prune(day(1), Worth::Nothing, false).unwrap();
     assert_eq!(told, done);
     assert!(done.removed.files >= 7, "{done:?}");
     assert_eq!(before - bytes(), done.removed.bytes, "the bytes told are the bytes freed");
@@ -137,7 +140,7 @@ fn a_mark_that_was_taken_away_or_damaged_is_told_and_nothing_is_forgotten_on_a_g
     assert!(!problems(&archive).is_empty());
     assert!(archive.forget(&last(1)).is_err());
     assert_eq!(archive.snapshots().unwrap().len(), 10);
-    assert!(archive.prune(day(0), false).is_err());
+    assert!(archive.prune(day(0), Worth::Nothing, false).is_err());
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn contents_that_a_kept_record_mentions_stay_although_only_a_forgotten_snapshot_
     let first = writer.finish(tally()).unwrap();
     snapshot_of(&archive, &records);
     archive.forget_these(std::slice::from_ref(&first.id), false).unwrap();
-    archive.prune(day(0), false).unwrap();
+    archive.prune(day(0), Worth::Nothing, false).unwrap();
     assert_eq!(archive.read_blob(&kept, &mut std::io::sink()).unwrap(), 9);
     assert!(archive.read_blob(&unkept, &mut std::io::sink()).is_err());
     expect_sound(&archive);
@@ -166,7 +169,7 @@ fn a_capture_that_goes_on_tomorrow_keeps_what_it_has_stored() {
     writer.take(&[deal(1, "b"), deal(2, "b")]).unwrap();
     writer.checkpoint(&json!("half way")).unwrap();
     drop(writer);
-    assert_eq!(archive.prune(day(0), false).unwrap().removed, Amount::default());
+    assert_eq!(archive.prune(day(0), Worth::Nothing, false).unwrap().removed, Amount::default());
     let writer = archive.begin(source()).unwrap();
     assert_eq!(writer.resumed(), Some(&json!("half way")));
 }
@@ -175,11 +178,11 @@ fn a_capture_that_goes_on_tomorrow_keeps_what_it_has_stored() {
 fn a_prune_waits_for_a_running_snapshot_and_the_other_way_round() {
     let (_world, archive) = World::clear();
     let writer = archive.begin(source()).unwrap();
-    assert!(matches!(archive.prune(day(0), false), Err(Error::Busy(_))));
+    assert!(matches!(archive.prune(day(0), Worth::Nothing, false), Err(Error::Busy(_))));
     assert!(matches!(archive.forget(&last(1)), Err(Error::Busy(_))));
-    archive.prune(day(0), true).unwrap();
+    archive.prune(day(0), Worth::Nothing, true).unwrap();
     drop(writer);
-    archive.prune(day(0), false).unwrap();
+    archive.prune(day(0), Worth::Nothing, false).unwrap();
 }
 
 #[test]
@@ -187,15 +190,15 @@ fn what_is_needed_again_after_it_was_listed_waits_anew() {
     let (world, archive) = World::clear();
     let all = grown(&archive);
     archive.forget(&last(1)).unwrap();
-    archive.prune(day(1), false).unwrap();
+    archive.prune(day(1), Worth::Nothing, false).unwrap();
     // The old versions come back before anything was removed, and go again.
     snapshot_of(&archive, &all[0].1);
-    archive.prune(day(1), false).unwrap();
+    archive.prune(day(1), Worth::Nothing, false).unwrap();
     drop(archive);
     let archive = world.open_at(1);
     snapshot_of(&archive, &all[9].1);
     archive.forget(&last(1)).unwrap();
-    let told = archive.prune(day(1), true).unwrap();
+    let told = archive.prune(day(1), Worth::Nothing, true).unwrap();
     assert!(told.waiting.files > 0 && told.next == Some(noon() + day(2)), "{told:?}");
 }
 
@@ -215,7 +218,7 @@ fn contents_that_only_a_forgotten_snapshot_lists_are_missed_when_a_kept_one_need
         let second = snapshot_of(&archive, &records);
         archive.forget_these(std::slice::from_ref(&first.id), false).unwrap();
         if pruned {
-            archive.prune(day(0), false).unwrap();
+            archive.prune(day(0), Worth::Nothing, false).unwrap();
         }
         expect_sound(&archive);
         std::fs::remove_file(world.root.join(store::Store::spread(blob::BLOBS, &kept.blob))).unwrap();
@@ -243,13 +246,13 @@ fn an_alarm_pins_the_last_good_snapshot_and_holds_everything_until_it_is_acknowl
     let refused = [
         archive.forget(&last(1)).map(drop).unwrap_err(),
         archive.forget_these(ids, false).unwrap_err(),
-        archive.prune(day(0), false).map(drop).unwrap_err(),
+        archive.prune(day(0), Worth::Nothing, false).map(drop).unwrap_err(),
     ];
     for error in refused {
         assert!(matches!(&error, Error::Alarmed { .. }) && error.to_string().contains(all[9].0.id.short()), "{error}");
     }
     archive.forget_these(ids, true).unwrap();
-    archive.prune(day(0), true).unwrap();
+    archive.prune(day(0), Worth::Nothing, true).unwrap();
     let standing = |at: usize| archive.standing(&all[at].0.id).unwrap();
     assert!(standing(8).pinned && standing(9).alarmed && !standing(9).pinned);
     expect_sound(&archive);
@@ -259,7 +262,7 @@ fn an_alarm_pins_the_last_good_snapshot_and_holds_everything_until_it_is_acknowl
     archive.acknowledge(&[&alarms[0]], false).unwrap();
     assert!(!archive.alarms().unwrap()[0].is_open() && !standing(9).alarmed);
     archive.forget(&last(1)).unwrap();
-    archive.prune(day(0), false).unwrap();
+    archive.prune(day(0), Worth::Nothing, false).unwrap();
     let left: Vec<SnapshotId> = archive.snapshots().unwrap().into_iter().map(|manifest| manifest.id).collect();
     assert_eq!(left, [all[8].0.id.clone(), all[9].0.id.clone()], "what was pinned stays");
     expect_sound(&archive);
@@ -274,8 +277,10 @@ fn marks_of_a_later_version_let_nothing_go_and_are_no_damage() {
         "mark": {"is": "sold", "to": "somebody"},
     });
     archive.inner.place_signed(&marks::MARK, &line).unwrap();
-    for error in [archive.forget(&last(1)).map(drop).unwrap_err(), archive.prune(day(0), false).map(drop).unwrap_err()]
-    {
+    for error in [
+        archive.forget(&last(1)).map(drop).unwrap_err(),
+        archive.prune(day(0), Worth::Nothing, false).map(drop).unwrap_err(),
+    ] {
         assert!(matches!(error, Error::UnknownFeature { .. }), "{error}");
     }
     assert_eq!(archive.snapshots().unwrap().len(), 10);

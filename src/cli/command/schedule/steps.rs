@@ -114,7 +114,7 @@ impl Steps<'_> {
     }
 
     fn prune(&self) -> Result<Did, Failure> {
-        let report = prune::prune(self.session, &self.session.archive()?, prune::GRACE, false)?;
+        let report = prune::prune(self.session, &self.session.archive()?, prune::GRACE, prune::REPACK, false)?;
         Ok(Did::done(format!(
             "{} removed, {} wait for the next",
             size(report.removed.bytes),
