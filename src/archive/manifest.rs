@@ -57,6 +57,15 @@ impl Manifest {
         self.notes.get(Manifest::FULL).is_some_and(|note| *note == Value::Bool(true))
     }
 
+    /// The note of a manifest that was taken on the way to a comparison, and not for its own sake.
+    pub const ON_THE_WAY: &'static str = "on_the_way";
+
+    /// True for what a diff, a restore or an undo read to compare with: it has an id and is never "latest", because
+    /// the same command given again must mean the same snapshot.
+    pub fn is_on_the_way(&self) -> bool {
+        self.notes.get(Manifest::ON_THE_WAY).is_some_and(|note| *note == Value::Bool(true))
+    }
+
     /// True for what a first capture had read when its budget was spent: the next snapshot has more.
     pub fn is_unfinished(&self) -> bool {
         self.notes.get(UNFINISHED).is_some_and(|note| *note == Value::Bool(true))

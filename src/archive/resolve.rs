@@ -9,11 +9,13 @@ impl Archive {
     /// `latest`, `latest~2`, an id prefix, a date (`2026-11-02`, `2026-11-02T10:00`: the newest not after it).
     ///
     /// What was read only to restore into it has an id and no other name: it is no state of the archive's own company.
+    /// What was read on the way to a comparison is no `latest` either, but for a date it tells the state of that time.
     pub fn resolve(&self, name: &str) -> Result<SnapshotId, Error> {
         let manifests = self.snapshots()?;
         let none = || Error::NoSnapshot(name.to_owned());
         let own: Vec<&Manifest> = manifests.iter().filter(|manifest| !manifest.source.is_aside()).collect();
         if let Some(back) = generations_back(name) {
+            let own: Vec<&&Manifest> = own.iter().filter(|manifest| !manifest.is_on_the_way()).collect();
             let at = own.len().checked_sub(1).and_then(|last| last.checked_sub(back));
             return at.map(|at| own[at].id.clone()).ok_or_else(none);
         }

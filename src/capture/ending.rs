@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
         let foreign = self.foreign();
         let spent = self.account.spent();
         let sight = self.sight().clone();
-        let full = self.wanted.full;
+        let marks = [(Manifest::FULL, self.wanted.full), (Manifest::ON_THE_WAY, self.wanted.on_the_way)];
         let looked = endings.iter().filter_map(|(object, _, progress)| Some((object.name, progress.looked.clone()?)));
         let looked = sweep::notes(looked.collect(), self.base.as_ref().map(|base| base.manifest()));
         let mut desk = self.into_desk();
@@ -69,8 +69,8 @@ impl<'a> Run<'a> {
             desk.writer.close(&name, ending)?;
         }
         let mut said = counts.notes(sight, looked);
-        if full {
-            said[Manifest::FULL] = Value::Bool(true);
+        for (mark, _) in marks.into_iter().filter(|(_, holds)| *holds) {
+            said[mark] = Value::Bool(true);
         }
         let notes = &desk.notes;
         let tally = Tally {

@@ -81,6 +81,8 @@ pub struct Wanted {
     pub contents: bool,
     /// It is read only to restore into it: the snapshot is kept apart from those of the archive's own company.
     pub aside: bool,
+    /// It is read to compare with, and not kept for its own sake.
+    pub on_the_way: bool,
 }
 
 impl Default for Wanted {
@@ -96,6 +98,7 @@ impl Default for Wanted {
             extended: true,
             contents: true,
             aside: false,
+            on_the_way: false,
         }
     }
 }

@@ -56,7 +56,8 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of(wanted: &Wanted) -> Asked {
-        let Wanted { objects, anew, also, full, custom_fields, extended, contents, sweep: _, aside: _ } = wanted;
+        let Wanted { objects, anew, also, full, custom_fields, extended, contents, sweep: _, aside: _, on_the_way: _ } =
+            wanted;
         let names = |objects: &[&Object]| objects.iter().map(|object| object.name.to_owned()).collect();
         Asked {
             objects: names(objects),

@@ -224,6 +224,11 @@ impl From<restore::CannotPlan> for Failure {
             CannotPlan::UnknownObject(_) => {
                 Failure::from_error(Exit::Usage, &error).hint("run \"pdbak objects\" to see what they are called")
             }
+            CannotPlan::FilterOfNothing => Failure::from_error(Exit::Usage, &error)
+                .hint("name the objects it looks at, such as --object Deals"),
+            CannotPlan::Filter(_) => Failure::from_error(Exit::Usage, &error).hint(
+                "\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals, \"pdbak get SNAPSHOT deals/42\" those of one record",
+            ),
             CannotPlan::NoSuchField(_) => Failure::from_error(Exit::Usage, &error)
                 .hint("\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals; the other objects likewise"),
             CannotPlan::NoSuchUser(_) => {

@@ -91,7 +91,7 @@ enum Command {
     Diff(diff::Diff),
     /// Bring data back: plan, show, ask, write, verify
     #[command(after_help = restore::EXAMPLES)]
-    Restore(restore::Restore),
+    Restore(Box<restore::Restore>),
     /// List the restores of the archive, plans that were only shown included
     #[command(after_help = restores::EXAMPLES)]
     Restores(restores::Restores),

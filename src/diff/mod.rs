@@ -6,6 +6,7 @@
 //! what was not looked at is told as such, never guessed.
 
 mod fields;
+mod filter;
 mod keys;
 mod lineage;
 mod names;
@@ -13,8 +14,9 @@ mod remade;
 mod views;
 
 pub use self::fields::FieldChange;
+pub use self::filter::{Filter, NotAFilter, Sieve, Unbound};
 pub use self::lineage::Lineage;
-pub use self::names::Names;
+pub use self::names::{Book, Names, Rows};
 pub use self::remade::{Off, Pairs, Remade, Remaking};
 pub use self::views::view;
 

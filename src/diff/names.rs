@@ -19,6 +19,36 @@ const NAMED_FROM_THE_START: [&str; 3] = ["users", "stages", "pipelines"];
 /// What stands for no value.
 const NOTHING: &str = "(empty)";
 
+/// Records of one object that may fail while they are read.
+pub type Rows<'a> = Box<dyn Iterator<Item = Result<Record, Error>> + 'a>;
+
+/// Where definitions and linked records are looked up.
+pub trait Book {
+    /// The objects it holds.
+    fn objects(&self) -> Vec<ObjectName>;
+    /// All records of an object; none of one that it does not hold.
+    fn rows(&self, object: &ObjectName) -> Result<Rows<'_>, Error>;
+    /// One record.
+    fn row(&self, id: &RecordId) -> Result<Option<Record>, Error>;
+}
+
+impl Book for Snapshot<'_> {
+    fn objects(&self) -> Vec<ObjectName> {
+        self.manifest().contents.iter().map(|contents| contents.object.clone()).collect()
+    }
+
+    fn rows(&self, object: &ObjectName) -> Result<Rows<'_>, Error> {
+        match self.contents(object) {
+            Some(_) => Ok(Box::new(self.records(object)?)),
+            None => Ok(Box::new(std::iter::empty())),
+        }
+    }
+
+    fn row(&self, id: &RecordId) -> Result<Option<Record>, Error> {
+        self.find(id)
+    }
+}
+
 /// One field's definition.
 #[derive(Default)]
 struct Field {
@@ -30,7 +60,7 @@ struct Field {
 /// Human names of fields, options, users, stages and pipelines, and of the records that links point to.
 pub struct Names<'a> {
     /// Where linked records are looked up: there are too many to hold their names.
-    snapshot: &'a Snapshot<'a>,
+    book: &'a dyn Book,
     /// Fields by code, by the object that defines them.
     fields: HashMap<String, HashMap<String, Field>>,
     users: HashMap<String, String>,
@@ -40,16 +70,15 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Reads the names that a snapshot holds.
-    pub fn of(snapshot: &'a Snapshot<'a>) -> Result<Names<'a>, Error> {
+    pub fn of(book: &'a dyn Book) -> Result<Names<'a>, Error> {
         let (fields, users, stages, pipelines) = Default::default();
-        let mut names = Names { snapshot, fields, users, stages, pipelines };
-        for contents in &snapshot.manifest().contents {
-            let object = &contents.object;
+        let mut names = Names { book, fields, users, stages, pipelines };
+        for object in book.objects() {
             let word = object.as_str();
             if !word.ends_with("Fields") && !NAMED_FROM_THE_START.contains(&word) {
                 continue;
             }
-            for record in snapshot.records(object)? {
+            for record in book.rows(&object)? {
                 let row = record?.fields();
                 match word {
                     "users" => name_row(&row, &mut names.users),
@@ -115,22 +144,49 @@ impl<'a> Names<'a> {
     /// A value for people: labels for option ids, names for users, stages, pipelines and linked records.
     pub fn value(&self, object: &ObjectName, path: &str, value: &Value) -> String {
         let code = path.strip_prefix("custom_fields.").unwrap_or(path);
+        match self.linked(object, code, value) {
+            Some((name, number)) => format!("{name} ({number})"),
+            None => show(value, self.known(object, code)),
+        }
+    }
+
+    /// What people read where a field holds this: labels of options, or the name of what is linked; none where they read
+    /// the value itself.
+    pub(super) fn words(&self, object: &ObjectName, code: &str, value: &Value) -> Vec<String> {
+        if let Some((name, _)) = self.linked(object, code, value) {
+            return vec![name];
+        }
+        let (Some(known), text) = (self.known(object, code), plain(value)) else { return Vec::new() };
+        // v1 joins the ids of several options with commas.
+        text.split(',').filter_map(|id| known.get(id)).cloned().collect()
+    }
+
+    /// The keys and names of the fields that are defined for an object.
+    pub(super) fn fields_of(&self, object: &ObjectName) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.fields.get(&defining(object));
+        fields.into_iter().flatten().map(|(code, field)| (code.as_str(), field.name.as_str()))
+    }
+
+    /// The records of an object, as far as it is held.
+    pub(super) fn rows(&self, object: &ObjectName) -> Result<Rows<'_>, Error> {
+        self.book.rows(object)
+    }
+
+    /// The words that stand for the ids which a field may hold.
+    fn known(&self, object: &ObjectName, code: &str) -> Option<&HashMap<String, String>> {
         let field = self.definition(object, code);
         let kind = field.map_or("", |field| field.kind.as_str());
-        if let Some(name) = self.linked(object, code, kind, value) {
-            return name;
-        }
-        let known = match code {
+        match code {
             _ if kind == "user" || USER_FIELDS.contains(&code) => Some(&self.users),
             _ if kind == "stage" || code == "stage_id" => Some(&self.stages),
             _ if kind == "pipeline" || code == "pipeline_id" => Some(&self.pipelines),
             _ => field.map(|field| &field.options),
-        };
-        show(value, known)
+        }
     }
 
     /// The name and number of the person, organization, deal or other record that a link points to.
-    fn linked(&self, object: &ObjectName, code: &str, kind: &str, value: &Value) -> Option<String> {
+    fn linked(&self, object: &ObjectName, code: &str, value: &Value) -> Option<(String, String)> {
+        let kind = self.definition(object, code).map_or("", |field| field.kind.as_str());
         let references = catalogue::find(object)?.references;
         let targets = match (references.iter().find(|reference| reference.field == code).map(|found| found.to), kind) {
             (Some(Target::Record(targets)), _) => targets,
@@ -144,16 +200,20 @@ impl<'a> Names<'a> {
         let ids = places
             .filter(|target| !NAMED_FROM_THE_START.contains(target))
             .map(|target| RecordId::new(ObjectName::known(target), Key::parse(&text)));
-        let record = ids.into_iter().find_map(|id| self.snapshot.find(&id).ok().flatten())?;
-        Some(format!("{} ({text})", text_of(&record.fields(), &["name", "title", "subject"])?))
+        let record = ids.into_iter().find_map(|id| self.book.row(&id).ok().flatten())?;
+        Some((text_of(&record.fields(), &["name", "title", "subject"])?.to_owned(), text))
     }
 
     fn definition(&self, object: &ObjectName, code: &str) -> Option<&Field> {
-        let defining = match catalogue::find(object).and_then(|object| object.custom) {
-            Some(custom) => custom.fields.to_owned(),
-            None => singular_fields(object.as_str()),
-        };
-        self.fields.get(&defining)?.get(code)
+        self.fields.get(&defining(object))?.get(code)
+    }
+}
+
+/// The object that defines the fields of another.
+fn defining(object: &ObjectName) -> String {
+    match catalogue::find(object).and_then(|object| object.custom) {
+        Some(custom) => custom.fields.to_owned(),
+        None => singular_fields(object.as_str()),
     }
 }
 

@@ -33,6 +33,7 @@ mod request;
 mod rules;
 mod same;
 mod scope;
+mod sift;
 mod stamp;
 mod state;
 mod summary;
@@ -49,8 +50,8 @@ pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::{Carried, carried, lineage};
 pub use past::{Between, Past, Witness};
 pub use plan::{
-    Action, AddOptions, ByNature, Conflict, Create, Expel, Kept, LeftOut, LiveId, Look, NotAPlan, Plan, Price, Reason,
-    SideEffects, Stamp, Step, StepNumber, Update, Upload,
+    Action, AddOptions, ByNature, Conflict, Create, Dangling, Drawn, Expel, Kept, LeftOut, LiveId, Look, NotAPlan,
+    Plan, Price, Reason, SideEffects, Stamp, Step, StepNumber, Update, Upload,
 };
 pub use planner::{CannotPlan, plan, plan_elsewhere, plan_with};
 pub use policy::{Missing, Policy, Scope, Side, StandIn};

@@ -6,17 +6,19 @@
 //! it cannot be replayed over something else, and it is as honest about what
 //! will not come back as about what will.
 
+mod said;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::archive::{BlobRef, SnapshotId};
-use crate::catalogue::ObjectName;
 use crate::record::RecordId;
 use crate::restore::fill::{Body, Fill, text};
 use crate::restore::past::Past;
 use crate::restore::policy::{Policy, Side};
+
+pub use said::{ByNature, Conflict, Dangling, Drawn, Kept, LeftOut};
 
 /// The version of the plan's JSON form.
 pub(super) const FORMAT: u32 = 1;
@@ -56,6 +58,12 @@ pub struct Plan {
     pub policy: Policy,
     /// The writes, in the order in which they are sent.
     pub steps: Vec<Step>,
+    /// How records came to be in the plan, by object, where more than whole objects and single records was asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drawn: BTreeMap<String, Drawn>,
+    /// Missing records that do not come back, though others refer to them, by object.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dangling: BTreeMap<String, Dangling>,
     /// What will not come back, and why.
     pub left_out: Vec<LeftOut>,
     /// What will come back differently, by the nature of the service.
@@ -270,83 +278,6 @@ pub enum Reason {
     Added,
     /// The service adds it by itself when an earlier step writes.
     AddedByItself,
-}
-
-/// Something that will not come back.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LeftOut {
-    /// The object.
-    pub object: String,
-    /// The record, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The field, if the rest of the record comes back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// Why, in words.
-    pub why: String,
-}
-
-impl LeftOut {
-    /// A record that does not come back.
-    pub(super) fn record(id: &RecordId, why: impl Into<String>) -> LeftOut {
-        LeftOut { object: id.object.to_string(), key: Some(id.key.to_string()), field: None, why: why.into() }
-    }
-
-    /// A field that does not come back.
-    pub(super) fn field(id: &RecordId, field: &str, why: impl Into<String>) -> LeftOut {
-        LeftOut { field: Some(field.to_owned()), ..LeftOut::record(id, why) }
-    }
-
-    /// Something about a whole object.
-    pub(super) fn object(object: &ObjectName, why: impl Into<String>) -> LeftOut {
-        LeftOut { object: object.to_string(), key: None, field: None, why: why.into() }
-    }
-}
-
-/// What will come back differently.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ByNature {
-    /// The object.
-    pub object: String,
-    /// How many of its records.
-    pub records: u64,
-    /// The fields that the service sets itself.
-    pub fields: Vec<String>,
-    /// The catalogue's words on it.
-    pub why: String,
-}
-
-/// A difference that is left as it is on purpose.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kept {
-    /// The record.
-    #[serde(with = "text")]
-    pub record: RecordId,
-    /// What is kept, in words.
-    pub why: String,
-}
-
-/// A value that was edited again after what is undone.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conflict {
-    /// The record as the goal names it; of an added one, as the account does.
-    #[serde(with = "text")]
-    pub record: RecordId,
-    /// The field; custom ones as `custom_fields.<code>`; `*` for the whole record.
-    pub field: String,
-    /// What the goal has.
-    pub goal: Value,
-    /// What it was in between.
-    pub between: Value,
-    /// What the account has.
-    pub account: Value,
-    /// Who wins.
-    pub winner: Side,
 }
 
 /// What the writes may set off in the account.

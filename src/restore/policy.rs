@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::ObjectName;
+use crate::diff::Filter;
 use crate::record::RecordId;
 
 /// What is asked: which records, and what to do in the cases where opinions differ.
@@ -15,6 +16,9 @@ pub struct Policy {
     pub scope: Scope,
     /// Also what the chosen records point to and what belongs to them, as far as it is missing.
     pub related: bool,
+    /// How many links away from a chosen record something may be that comes along; any number when none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
     /// Delete what was added since.
     pub delete_added: bool,
     /// Make fields and options again that the account no longer has.
@@ -22,6 +26,9 @@ pub struct Policy {
     pub with_fields: bool,
     /// What to do about a reference to a record that is not there.
     pub missing: Missing,
+    /// What to do instead about records of single objects.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing_of: BTreeMap<String, Missing>,
     /// Invite users who are not there any more: each gets a mail and takes a paid seat.
     #[serde(default)]
     pub invite_users: bool,
@@ -86,6 +93,8 @@ pub struct Scope {
     pub objects: BTreeSet<ObjectName>,
     /// Single records.
     pub records: BTreeSet<RecordId>,
+    /// Of the whole objects only what it lets through; what was added since is looked at as the account has it.
+    pub filter: Option<Filter>,
 }
 
 /// What to do about a reference to a record that is not there and does not come back.
@@ -97,9 +106,21 @@ pub enum Missing {
     Empty,
     /// The record does not come back, and the plan says so.
     Skip,
+    /// The other record comes back as well, with what it needs itself.
+    Create,
 }
 
 impl Policy {
+    /// What to do about a reference to a record of this object that is not there.
+    pub(super) fn missing(&self, object: &str) -> Missing {
+        self.missing_of.get(object).copied().unwrap_or(self.missing)
+    }
+
+    /// Whether it says so of any object.
+    pub(super) fn says(&self, missing: Missing) -> bool {
+        self.missing == missing || self.missing_of.values().any(|own| *own == missing)
+    }
+
     /// Who wins the conflict about a record's field, or about the whole record when the field is `*`.
     pub(super) fn side(&self, record: &RecordId, field: &str) -> Side {
         let own = self.decided.get(&record.to_string()).and_then(|fields| fields.get(field));
@@ -120,6 +141,8 @@ impl Scope {
 struct Words {
     objects: Vec<String>,
     records: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
 }
 
 impl From<Scope> for Words {
@@ -127,6 +150,7 @@ impl From<Scope> for Words {
         Words {
             objects: scope.objects.iter().map(ToString::to_string).collect(),
             records: scope.records.iter().map(ToString::to_string).collect(),
+            filter: scope.filter.map(|filter| filter.text().to_owned()),
         }
     }
 }
@@ -139,6 +163,7 @@ impl TryFrom<Words> for Scope {
         Ok(Scope {
             objects: words.objects.iter().map(|name| ObjectName::new(name)).collect(),
             records: words.records.iter().map(record).collect::<Result<_, _>>()?,
+            filter: words.filter.as_deref().map(Filter::parse).transpose().map_err(|error| error.to_string())?,
         })
     }
 }

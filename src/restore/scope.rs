@@ -3,31 +3,39 @@
 //! `related` closes over the missing ones: up to what the chosen records point
 //! to, and down to what points to them. What was only brought along as a target
 //! brings its own parts, notes and files, but not everything else that ever
-//! pointed to it: one deal should not bring back a customer's whole history.
+//! pointed to it: one deal should not bring back a customer's whole history. Where
+//! only references are to be satisfied ([`Missing::Create`]), it closes upwards alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde_json::Value;
 
 use crate::archive;
-use crate::catalogue::{self, ObjectName, Target};
+use crate::catalogue::{self, ObjectName, Restore, Target};
 use crate::record::RecordId;
 use crate::restore::CannotPlan;
 use crate::restore::cases::{Case, Cases, object_of, places};
 use crate::restore::definitions::Definitions;
 use crate::restore::links::{candidates, pointers};
-use crate::restore::policy::Policy;
-use crate::restore::state::State;
+use crate::restore::plan::{Dangling, Drawn};
+use crate::restore::policy::{Missing, Policy};
+use crate::restore::sift::Sift;
+use crate::restore::state::{Pages, State};
 
 /// Objects that belong to a record without being listed under it.
 const ATTACHED: &[&str] = &["notes", "files"];
 
 /// What is acted upon.
+#[derive(Default)]
 pub(super) struct Chosen {
     /// Identities as in [`Cases`].
     pub(super) records: BTreeSet<RecordId>,
     /// Missing parts of chosen records that were not asked for: by object, how many.
     pub(super) left_behind: BTreeMap<ObjectName, u64>,
+    /// How records came to be among them; empty where nothing but objects and records was asked for.
+    pub(super) drawn: BTreeMap<String, Drawn>,
+    /// Missing records that chosen ones refer to and that do not come along.
+    pub(super) dangling: BTreeMap<String, Dangling>,
 }
 
 /// Picks what the policy asks for.
@@ -38,32 +46,53 @@ pub(super) fn choose<S: State>(
     seen: &S,
     definitions: &Definitions,
 ) -> Result<Chosen, CannotPlan> {
-    let mut records = BTreeSet::new();
+    let mut chosen = Chosen::default();
+    let (then, now) = (Pages(goal), Pages(seen));
+    let sift = Sift::of(policy, &then, &now)?;
     if policy.scope.is_everything() {
-        records.extend(cases.all.keys().cloned());
-        return Ok(Chosen { records, left_behind: BTreeMap::new() });
+        chosen.records.extend(cases.all.keys().cloned());
+        return Ok(chosen);
     }
     let objects = objects(policy)?;
-    records.extend(cases.all.keys().filter(|id| objects.contains(&id.object)).cloned());
+    for (id, case) in cases.all.iter().filter(|(id, _)| objects.contains(&id.object)) {
+        match sift.as_ref().is_none_or(|sift| sift.passes(case)) {
+            true => drop(chosen.records.insert(id.clone())),
+            false => chosen.drawn(id).passed_over += 1,
+        }
+    }
     for id in &policy.scope.records {
-        records.extend(record(id, cases, goal, seen)?);
+        chosen.records.extend(record(id, cases, goal, seen)?);
+    }
+    let draws = policy.related || policy.says(Missing::Create);
+    if draws || sift.is_some() {
+        for id in chosen.records.clone() {
+            chosen.drawn(&id).chosen += 1;
+        }
     }
     let below = Below::of(cases, definitions);
     let mut asked: BTreeSet<RecordId> = policy.scope.records.iter().flat_map(places).collect();
-    asked.extend(records.iter().cloned());
-    let mut left_behind = BTreeMap::new();
-    if policy.related {
-        below.close(&mut records, asked, cases, definitions);
-    } else {
+    asked.extend(chosen.records.iter().cloned());
+    if !policy.related {
         // A part names its parent in its key and in its row, and the parent may stand in two lists.
         let children: BTreeSet<&RecordId> = asked.iter().flat_map(|id| below.of.get(id)).flatten().collect();
-        for id in children.into_iter().filter(|id| !records.contains(*id)) {
+        for id in children.into_iter().filter(|id| !chosen.records.contains(*id)) {
             if is_part(id) && matches!(cases.all.get(id), Some(Case::Deleted(_))) {
-                *left_behind.entry(id.object.clone()).or_default() += 1;
+                *chosen.left_behind.entry(id.object.clone()).or_default() += 1;
             }
         }
     }
-    Ok(Chosen { records, left_behind })
+    let closing = Closing { policy, below: &below, cases, definitions };
+    if draws {
+        closing.close(&mut chosen, asked);
+    }
+    closing.find_dangling(&mut chosen);
+    Ok(chosen)
+}
+
+impl Chosen {
+    fn drawn(&mut self, id: &RecordId) -> &mut Drawn {
+        self.drawn.entry(id.object.to_string()).or_default()
+    }
 }
 
 fn objects(policy: &Policy) -> Result<BTreeSet<ObjectName>, CannotPlan> {
@@ -141,46 +170,85 @@ impl Below {
         }
         below
     }
+}
 
-    /// Adds everything missing that the chosen records need or that belongs to them.
-    fn close(
-        &self,
-        records: &mut BTreeSet<RecordId>,
-        asked: BTreeSet<RecordId>,
-        cases: &Cases,
-        definitions: &Definitions,
-    ) {
-        let mut waiting: VecDeque<(RecordId, bool)> = asked.into_iter().map(|id| (id, true)).collect();
-        while let Some((id, asked)) = waiting.pop_front() {
-            for child in self.of.get(&id).into_iter().flatten() {
+/// How far what is chosen reaches.
+struct Closing<'c> {
+    policy: &'c Policy,
+    below: &'c Below,
+    cases: &'c Cases,
+    definitions: &'c Definitions,
+}
+
+impl Closing<'_> {
+    /// Adds what is missing and the chosen records need, and, where that was asked for, what belongs to them.
+    fn close(&self, chosen: &mut Chosen, asked: BTreeSet<RecordId>) {
+        let mut beyond: BTreeSet<RecordId> = BTreeSet::new();
+        let mut waiting: VecDeque<(RecordId, bool, u32)> = asked.into_iter().map(|id| (id, true, 0)).collect();
+        while let Some((id, asked, away)) = waiting.pop_front() {
+            let far = self.policy.depth.is_some_and(|depth| away >= depth);
+            let children = self.below.of.get(&id).filter(|_| self.policy.related).into_iter().flatten();
+            for child in children {
                 let belongs = asked || is_part_of(child, &id) || ATTACHED.contains(&child.object.as_str());
-                if belongs && records.insert(child.clone()) {
-                    waiting.push_back((child.clone(), asked));
+                if belongs && far {
+                    beyond.insert(child.clone());
+                } else if belongs && chosen.records.insert(child.clone()) {
+                    chosen.drawn(child).belonging += 1;
+                    waiting.push_back((child.clone(), asked, away + 1));
                 }
             }
-            for target in self.needed(&id, cases, definitions) {
-                if records.insert(target.clone()) {
-                    waiting.push_back((target, false));
+            for target in self.needed(&id) {
+                let wanted = self.policy.missing(target.object.as_str()) == Missing::Create;
+                if wanted || self.policy.related && !far {
+                    if chosen.records.insert(target.clone()) {
+                        chosen.drawn(&target).needed += 1;
+                        waiting.push_back((target, false, away + 1));
+                    }
+                } else if self.policy.related {
+                    beyond.insert(target);
                 }
             }
         }
+        for id in beyond.difference(&chosen.records.clone()) {
+            chosen.drawn(id).beyond += 1;
+        }
+    }
+
+    /// Counts what is missing, does not come along, and could.
+    fn find_dangling(&self, chosen: &mut Chosen) {
+        let mut found: BTreeMap<String, (BTreeSet<RecordId>, u64)> = BTreeMap::new();
+        for id in &chosen.records {
+            let mut objects: BTreeSet<String> = BTreeSet::new();
+            for target in self.needed(id).into_iter().filter(|target| !chosen.records.contains(target)) {
+                if object_of(&target).is_some_and(|object| matches!(object.restore, Restore::Recreate)) {
+                    let object = target.object.to_string();
+                    found.entry(object.clone()).or_default().0.insert(target);
+                    objects.insert(object);
+                }
+            }
+            for object in objects {
+                found.entry(object).or_default().1 += 1;
+            }
+        }
+        let counted = |(records, from): (BTreeSet<RecordId>, u64)| Dangling { records: records.len() as u64, from };
+        chosen.dangling = found.into_iter().map(|(object, found)| (object, counted(found))).collect();
     }
 
     /// Missing records that a record points to.
-    fn needed(&self, id: &RecordId, cases: &Cases, definitions: &Definitions) -> Vec<RecordId> {
-        let (Some(object), Some(goal)) = (object_of(id), cases.all.get(id).and_then(Case::goal)) else {
+    fn needed(&self, id: &RecordId) -> Vec<RecordId> {
+        let (Some(object), Some(goal)) = (object_of(id), self.cases.all.get(id).and_then(Case::goal)) else {
             return Vec::new();
         };
         let fields = goal.fields();
-        let missing = |id: &RecordId| matches!(cases.all.get(id), Some(Case::Deleted(_)));
-        let ids = pointers(object, id, &fields, definitions)
+        let missing = |id: &RecordId| matches!(self.cases.all.get(id), Some(Case::Deleted(_)));
+        let ids = pointers(object, id, &fields, self.definitions)
             .into_iter()
             .flat_map(|pointer| candidates(pointer.objects, &pointer.key));
         let mut needed: Vec<RecordId> = ids.filter(missing).collect();
         for reference in object.references {
             let Target::Named { object, .. } = reference.to else { continue };
             let name = fields.get(reference.top()).and_then(Value::as_str);
-            needed.extend(name.and_then(|name| self.named.get(&(object, name.to_owned()))).cloned());
+            needed.extend(name.and_then(|name| self.below.named.get(&(object, name.to_owned()))).cloned());
         }
         needed
     }

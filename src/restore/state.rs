@@ -5,6 +5,7 @@
 
 use crate::archive::{Contents, Coverage, Difference, Error, Manifest, Snapshot};
 use crate::catalogue::ObjectName;
+use crate::diff::Book;
 use crate::record::{Key, Record, RecordId};
 
 /// A sequence that may fail while it is read.
@@ -65,5 +66,25 @@ impl State for Snapshot<'_> {
 
     fn differences<'b>(&'b self, after: &'b Self, object: &ObjectName) -> Result<Rows<'b, Difference>, Error> {
         Snapshot::differences(self, after, object)
+    }
+}
+
+/// A state as a book in which names are looked up.
+pub(super) struct Pages<'s, S>(pub(super) &'s S);
+
+impl<S: State> Book for Pages<'_, S> {
+    fn objects(&self) -> Vec<ObjectName> {
+        self.0.manifest().contents.iter().map(|contents| contents.object.clone()).collect()
+    }
+
+    fn rows(&self, object: &ObjectName) -> Result<Rows<'_, Record>, Error> {
+        match self.0.contents(object) {
+            Some(_) => self.0.records(object),
+            None => Ok(Box::new(std::iter::empty())),
+        }
+    }
+
+    fn row(&self, id: &RecordId) -> Result<Option<Record>, Error> {
+        self.0.find(id)
     }
 }

@@ -29,8 +29,8 @@ pub(super) struct Translator<'a, 'l> {
 /// Why a value, or a part of it, cannot be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Lost {
-    /// It points to a record that is not there.
-    Record(String),
+    /// It points to a record of this object that is not there.
+    Record(&'static str, String),
     /// Its field or its option is not there.
     Word(String),
 }
@@ -39,7 +39,7 @@ impl Lost {
     /// In words.
     pub(super) fn words(&self) -> &str {
         match self {
-            Lost::Record(words) | Lost::Word(words) => words,
+            Lost::Record(_, words) | Lost::Word(words) => words,
         }
     }
 }
@@ -114,9 +114,8 @@ impl Translator<'_, '_> {
                 let Some(name) = value.as_str() else { return Some(Fill::Is(value.clone())) };
                 let today = || Fill::Is(self.links.renamed(object, by, name).unwrap_or(value).clone());
                 if self.links.is_unknown(object, by, name) {
-                    lost.push(Lost::Record(format!(
-                        "{object} \"{name}\" is not in the account and does not come back"
-                    )));
+                    let words = format!("{object} \"{name}\" is not in the account and does not come back");
+                    lost.push(Lost::Record(object, words));
                     return None;
                 }
                 let made = self.links.named(object, by, name);
@@ -135,7 +134,8 @@ impl Translator<'_, '_> {
             Link::Made(record) => Some(Fill::IdOf(record)),
             Link::Missing => {
                 let object = objects.first().copied().unwrap_or("record");
-                lost.push(Lost::Record(format!("{object}/{key} is not in the account and does not come back")));
+                let words = format!("{object}/{key} is not in the account and does not come back");
+                lost.push(Lost::Record(object, words));
                 None
             }
         }
@@ -275,7 +275,8 @@ impl Translator<'_, '_> {
             let fill = conditions::key(Some(value)).map(|key| (self.links.find(objects, &key), key));
             if let Some((Link::Missing, key)) = fill {
                 let object = objects.first().copied().unwrap_or("record");
-                lost.push(Lost::Record(format!("it looks for {object}/{key}, which is not in the account")));
+                let words = format!("it looks for {object}/{key}, which is not in the account");
+                lost.push(Lost::Record(object, words));
                 return None;
             }
         }

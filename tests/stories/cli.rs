@@ -64,9 +64,9 @@ fn a_diff_is_one_json_document_a_change() {
     assert_eq!(of("insert")["title"], "Brand new");
     assert_eq!(of("delete")["id"], deals[1]["id"]);
 
-    let stat = world.pdbak(&["diff", "latest~1", "latest", "--stat", "--object", "Deals", "--json"]).json();
+    let stat = world.pdbak(&["diff", "latest", "live", "--stat", "--object", "Deals", "--json"]).json();
     assert_eq!(stat["objects"]["Deals"], serde_json::json!({"insert": 1, "update": 1, "delete": 1}));
-    let one = lines(&world.pdbak(&["diff", "latest~1", "--record", &format!("deals/{id}"), "--json"]));
+    let one = lines(&world.pdbak(&["diff", "latest", "live", "--record", &format!("deals/{id}"), "--json"]));
     assert_eq!(one.len(), 1, "{one:?}");
     assert_eq!(world.pdbak(&["diff", "latest", "latest", "--exit-code"]).code, 0);
 }

@@ -6,6 +6,7 @@
 use std::io::{self, BufRead, IsTerminal, Write, stderr, stdin};
 
 use crate::account::Consent;
+use crate::cli::command::prompt::line;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::show::plans::short;
@@ -14,9 +15,6 @@ use crate::restore::{Action, Plan};
 
 /// Plans with more steps than this want their number typed.
 const BULK: usize = 100;
-
-/// No answer is longer; whatever leans on the keyboard does not fill the memory.
-const LONGEST: u64 = 1_000;
 
 /// What a person has to type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,28 +34,19 @@ impl Question {
     }
 
     /// Asks once. Only the exact answer is one; the end of input, a slip and garbage mean no.
-    fn is_agreed_to(self, input: impl BufRead, mut output: impl Write) -> io::Result<bool> {
-        match self {
+    fn is_agreed_to(self, mut input: impl BufRead, mut output: impl Write) -> io::Result<bool> {
+        let question = match self {
             Question::YesOrNo(steps) => {
-                write!(output, "send these {} to the account? [y/N] ", count(steps as u64, "write", "writes"))?;
+                format!("send these {} to the account? [y/N] ", count(steps as u64, "write", "writes"))
             }
             Question::Number(steps) => {
                 let steps = steps as u64;
                 let these =
                     if steps == 1 { "this 1 write".to_owned() } else { format!("these {} writes", number(steps)) };
-                write!(output, "to send {these} to the account, type {}: ", number(steps))?;
+                format!("to send {these} to the account, type {}: ", number(steps))
             }
-        }
-        output.flush()?;
-        let mut line = Vec::new();
-        input.take(LONGEST).read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
-            // Nobody pressed enter: what follows must not stand behind the question, and half an answer is none.
-            writeln!(output)?;
-            return Ok(false);
-        }
-        let answer = String::from_utf8_lossy(&line);
-        let answer = answer.trim();
+        };
+        let Some(answer) = line(&question, &mut input, &mut output)? else { return Ok(false) };
         Ok(match self {
             Question::YesOrNo(_) => matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"),
             Question::Number(steps) => answer == steps.to_string() || answer == number(steps as u64),

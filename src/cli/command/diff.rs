@@ -6,21 +6,23 @@ use crate::archive::{Archive, Snapshot, SnapshotId};
 use crate::catalogue::ObjectName;
 use crate::cli::command::get::record_id;
 use crate::cli::command::live;
+use crate::cli::command::restore::FILTER_HELP;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::changes::{ChangeStat, ChangeView};
-use crate::diff::{self, Change, Lineage, Names};
+use crate::diff::{self, Change, Filter, Lineage, Names, Sieve};
 use crate::record::RecordId;
-use crate::restore;
+use crate::restore::{self, CannotPlan};
 
-pub(crate) const EXAMPLES: &str = "\
-Examples:
+pub(crate) const EXAMPLES: &str = r#"Examples:
   pdbak diff                              what the newest snapshot found
   pdbak diff 2026-11-02 latest --stat     counted by object
   pdbak diff latest live                  what happened since; takes an incremental snapshot first
   pdbak diff latest~3 --record deals/42   what became of one record
-  pdbak diff latest~1 --json              one JSON document a change";
+  pdbak diff latest~1 --object Deals --filter 'owner_id = "Kim"'
+                                          what changed of deals that were Kim's
+  pdbak diff latest~1 --json              one JSON document a change"#;
 
 /// Arguments of `pdbak diff`.
 #[derive(Args, Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Diff {
     /// Only this object; may be repeated
     #[arg(long, value_name = "OBJECT")]
     object: Vec<String>,
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse, requires = "object", help = FILTER_HELP)]
+    filter: Option<Filter>,
     /// Only this record, such as deals/42; may be repeated
     #[arg(long, value_name = "RECORD", value_parser = record_id)]
     record: Vec<RecordId>,
@@ -55,6 +59,14 @@ fn same_company(before: &Snapshot<'_>, after: &Snapshot<'_>) -> Result<u64, Fail
             .hint("choose two of one company with \"pdbak snapshots\""));
     }
     Ok(then.company_id)
+}
+
+/// Whether the older version of a record passes, or the only one of what was added.
+fn sift(sieve: &Sieve, change: &Change, [older, newer]: [&Names<'_>; 2]) -> bool {
+    match change {
+        Change::Update { before, .. } | Change::Delete(before) => sieve.passes(older, before),
+        Change::Insert(after) => sieve.passes(newer, after),
+    }
 }
 
 impl Diff {
@@ -96,7 +108,10 @@ impl Diff {
             if let Some(why) = comparison.unseen.as_ref().filter(|_| held) {
                 session.say(&format!("{}: a missing record is not called deleted here: {why}", object.title()));
             }
-            let wanted = comparison.changes.filter(|change| change.as_ref().map_or(true, |change| self.wants(change)));
+            let sieve = self.sieve(&object, [&older, &newer])?;
+            let passes = |change: &Change| sieve.as_ref().is_none_or(|sieve| sift(sieve, change, [&older, &newer]));
+            let wants = |change: &Change| self.wants(change) && passes(change);
+            let wanted = comparison.changes.filter(|change| change.as_ref().map_or(true, wants));
             let counted = wanted.map(|change| change.inspect(|change| stat.add(change)));
             if self.stat {
                 for change in counted {
@@ -115,6 +130,13 @@ impl Diff {
         objects.retain(|object| named.is_empty() || named.contains(object));
         objects.retain(|object| self.record.is_empty() || self.record.iter().any(|record| record.object == *object));
         objects
+    }
+
+    /// The filter for an object, by the fields that either snapshot knows.
+    fn sieve(&self, object: &ObjectName, [older, newer]: [&Names<'_>; 2]) -> Result<Option<Sieve>, Failure> {
+        let Some(filter) = &self.filter else { return Ok(None) };
+        let sieve = filter.on(older, object).or_else(|_| filter.on(newer, object));
+        Ok(Some(sieve.map_err(CannotPlan::from)?))
     }
 
     fn wants(&self, change: &Change) -> bool {

@@ -51,6 +51,11 @@ impl Ending {
         self.one_at_a_time
     }
 
+    /// Whether nobody is asked anything: the plan is only shown, or agreed to beforehand.
+    pub(crate) fn goes_on_unasked(&self) -> bool {
+        self.yes || self.only_shown()
+    }
+
     /// Whether the plan is only shown.
     pub(crate) fn only_shown(&self) -> bool {
         self.dry_run || self.plan.is_some()

@@ -41,7 +41,7 @@ pub(crate) async fn capture_from(
 ) -> Result<Manifest, Failure> {
     let sweep = session.sweep().unwrap_or(capture::SWEEP);
     // Contents of files are carried across, never compared with those of another company.
-    let wanted = Wanted { full, anew, sweep, aside, contents: !aside, ..Wanted::default() };
+    let wanted = Wanted { full, anew, sweep, aside, contents: !aside, on_the_way: true, ..Wanted::default() };
     let forecast = capture::forecast(account, archive, &wanted, session.clock())?;
     session.say(&format!("reading the account as it is now: {}", greeting(account, &forecast)));
     match capture::capture(account, archive, &wanted, session.clock(), &session.monitor()).await? {

@@ -7,22 +7,25 @@ use serde::Serialize;
 
 use crate::archive::Snapshot;
 use crate::catalogue::{self, ObjectName};
+use crate::cli::command::restore::FILTER_HELP;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::records::RecordLine;
 use crate::cli::show::{View, number};
-use crate::diff::{self, Names};
+use crate::diff::{self, Filter, Names};
 use crate::record::Record;
+use crate::restore::CannotPlan;
 
-pub(crate) const EXAMPLES: &str = "\
-Examples:
+pub(crate) const EXAMPLES: &str = r#"Examples:
   pdbak ls latest                          the objects, with how many records each has
   pdbak ls latest Deals                    the deals, a line each
   pdbak ls latest Deals --json             the deals whole, one JSON document a line
+  pdbak ls latest Deals --filter 'value > 10000 and Stage = "Offer sent"'
+                                           the deals that are like this
   pdbak ls latest DealPersons              who takes part in which deal, from what deals and participants say
-  pdbak ls latest Deals Persons --json     the records of several objects, one after the other";
+  pdbak ls latest Deals Persons --json     the records of several objects, one after the other"#;
 
 /// Arguments of `pdbak ls`.
 #[derive(Args, Debug)]
@@ -32,12 +35,24 @@ pub(crate) struct Ls {
     /// List the records of these objects
     #[arg(value_name = "OBJECT")]
     objects: Vec<String>,
+    #[arg(long, value_name = "EXPR", value_parser = Filter::parse, requires = "objects", help = FILTER_HELP)]
+    filter: Option<Filter>,
 }
 
 /// What a typed name means.
 enum Listed {
     Object(ObjectName),
     View(&'static catalogue::View),
+}
+
+impl Listed {
+    /// The object whose fields its records have.
+    fn name(&self) -> ObjectName {
+        match self {
+            Listed::Object(object) => object.clone(),
+            Listed::View(view) => ObjectName::known(view.name),
+        }
+    }
 }
 
 /// An object with its number of records.
@@ -73,16 +88,32 @@ impl Ls {
             return Ok(Exit::Done);
         }
         let names = Names::of(&snapshot)?;
+        if let (Some(_), Some(Listed::View(view))) =
+            (&self.filter, listed.iter().find(|listed| matches!(listed, Listed::View(_))))
+        {
+            let title = ObjectName::known(view.name).title();
+            return Err(Failure::usage(format!(
+                "{title} is derived from other objects, and a filter looks at records"
+            ))
+            .hint("give --filter with the objects that \"pdbak ls SNAPSHOT\" lists"));
+        }
+        // So is a field that one of them does not have.
+        let sieve = |listed: &Listed| self.filter.as_ref().map(|filter| filter.on(&names, &listed.name())).transpose();
+        let sieves = listed.iter().map(sieve).collect::<Result<Vec<_>, _>>().map_err(CannotPlan::from)?;
         let line = |record: Record| RecordLine { derived: names.id_columns(&record), record };
-        for object in listed {
-            let object = match object {
+        for (object, sieve) in listed.iter().zip(&sieves) {
+            let wanted = |record: &Record| sieve.as_ref().is_none_or(|sieve| sieve.passes(&names, record));
+            match object {
                 Listed::View(view) => {
-                    session.stream(diff::view(&snapshot, view)?.map(|record| Ok(line(record))))?;
-                    continue;
+                    let records = diff::view(&snapshot, view)?.filter(wanted);
+                    session.stream(records.map(|record| Ok(line(record))))?;
                 }
-                Listed::Object(object) => object,
-            };
-            session.stream(snapshot.records(&object)?.map(|record| Ok(line(record?))))?;
+                Listed::Object(object) => {
+                    let records = snapshot.records(object)?;
+                    let records = records.filter(|record| record.as_ref().map_or(true, wanted));
+                    session.stream(records.map(|record| Ok(line(record?))))?;
+                }
+            }
         }
         Ok(Exit::Done)
     }

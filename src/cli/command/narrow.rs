@@ -64,6 +64,11 @@ impl Narrow {
         Ok(Frame { goal, past })
     }
 
+    /// Whether conflicts are decided beforehand.
+    pub(crate) fn decides(&self) -> bool {
+        self.theirs || self.ours
+    }
+
     /// What is asked for, in the planner's words.
     pub(crate) fn apply(&self, policy: &mut Policy, me: u64) {
         policy.fields = self.field.iter().cloned().collect();

@@ -129,16 +129,15 @@ impl Work<'_> {
 
     /// Shows a plan: on stdout if it is what was asked for, else as talk.
     pub(crate) fn show(&self, plan: &Plan, asked_for: bool) -> Result<(), Failure> {
-        let view = PlanView {
-            plan,
-            goal_seen: self.archive.snapshot(&plan.goal)?.manifest().started,
-            account_seen: self.archive.snapshot(&plan.seen)?.manifest().finished,
-            tokens_left: self.account.tokens_today().map(|(left, _)| left),
-        };
-        match self.session.json() && !asked_for {
-            true => self.session.tell(&view),
-            false => self.session.show(&view),
+        let view = PlanView::new(plan, self.archive, self.account)?;
+        if self.session.json() && !asked_for {
+            return self.session.tell(&view);
         }
+        self.session.show(&view)?;
+        if let Some(days) = view.days().filter(|_| self.session.json()) {
+            self.session.say(&format!("this takes {days}"));
+        }
+        Ok(())
     }
 
     /// Replays what is left of a plan that was consented to, and shows what came of it.
@@ -154,13 +153,15 @@ impl Work<'_> {
             return Ok(if report.total.is_clean() { Exit::Done } else { Exit::LeftOver });
         }
         let again = format!("pdbak restore --from-plan {} --yes", short(plan));
+        // Before its first step it was not interrupted.
+        let on = if done > 0 { "pdbak restore --resume --yes" } else { again.as_str() };
         let progress = format!("{done} of {steps} steps are done and stay done");
         Err(match stopped {
             Some(Stop::BudgetSpent(until)) => Failure::new(
                 Exit::BudgetSpent,
                 format!("the tokens or writes this run may spend are spent; {progress}"),
             )
-            .hint(format!("run \"{again}\" after {} UTC, or give it more with --budget", moment(until))),
+            .hint(format!("run \"{on}\" after {} UTC, or give it more with --budget", moment(until))),
             Some(Stop::Unauthorised(why)) => {
                 Failure::new(Exit::Failed, format!("the account does not accept the token any more; {progress}"))
                     .because(why)

@@ -10,7 +10,7 @@ use crate::cli::show::snapshots::SnapshotView;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  pdbak show latest           the newest snapshot
+  pdbak show latest           the newest one that \"pdbak snapshot\" took; what diff and restore read goes by its id
   pdbak show latest~2         the third newest
   pdbak show 2026-11-02       the newest that is not younger than that day
   pdbak show 3fa9             by the beginning of its id

@@ -98,6 +98,7 @@ impl Snapshot {
             extended: !self.suppress_extended,
             contents: !self.no_contents,
             aside: false,
+            on_the_way: false,
         };
         let archive = session.archive()?;
         if self.forecast {

@@ -9,20 +9,77 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use crate::account::Account;
+use crate::archive::{Archive, Error};
 use crate::catalogue::ObjectName;
-use crate::cli::show::{View, conflicts, count, moment, number};
-use crate::restore::{Counts, Plan};
+use crate::cli::show::conflicts::{self, ConflictView};
+use crate::cli::show::{View, count, moment, number};
+use crate::restore::{Counts, Dangling, Drawn, Plan};
 
 /// How many different reasons or records of a kind are told one by one.
 const TOLD: usize = 12;
 
 /// A plan, and when the two states it was made from were seen.
 pub(crate) struct PlanView<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) goal_seen: DateTime<Utc>,
-    pub(crate) account_seen: DateTime<Utc>,
+    plan: &'a Plan,
+    goal_seen: DateTime<Utc>,
+    account_seen: DateTime<Utc>,
+    conflicts: Vec<ConflictView>,
     /// Tokens left today, if the service told.
-    pub(crate) tokens_left: Option<u64>,
+    tokens_left: Option<u64>,
+    /// Tokens that this run may spend today and that one may spend on a whole day, where both are known.
+    share: Option<(u64, u64)>,
+}
+
+impl<'a> PlanView<'a> {
+    /// A plan beside what the archive and the account tell about it.
+    pub(crate) fn new(plan: &'a Plan, archive: &Archive, account: &Account) -> Result<PlanView<'a>, Error> {
+        Ok(PlanView {
+            plan,
+            goal_seen: archive.snapshot(&plan.goal)?.manifest().started,
+            account_seen: archive.snapshot(&plan.seen)?.manifest().finished,
+            conflicts: conflicts::views(archive, plan)?,
+            tokens_left: account.tokens_today().map(|(left, _)| left),
+            share: account.may_spend().zip(account.may_spend_a_day()),
+        })
+    }
+
+    /// How the plan is spread over days, where it costs more than this run may spend today.
+    pub(crate) fn days(&self) -> Option<String> {
+        let (today, a_day) = self.share.filter(|(today, a_day)| self.plan.price().tokens() > *today && *a_day > 0)?;
+        let rest = self.plan.price().tokens() - today;
+        let days = count(1 + rest.div_ceil(a_day), "day", "days");
+        let (today, a_day) = (count(today, "token", "tokens"), number(a_day));
+        Some(format!("about {days}: {today} today, up to {a_day} a day afterwards; \"pdbak restore --resume\" goes on"))
+    }
+}
+
+/// `Organizations: 2 are gone, 3 records refer to them`.
+pub(crate) fn gone(object: &str, found: Dangling) -> String {
+    let title = ObjectName::new(object).title();
+    let (are, them) = if found.records == 1 { ("is", "it") } else { ("are", "them") };
+    let refer =
+        if found.from == 1 { "1 record refers".to_owned() } else { format!("{} records refer", number(found.from)) };
+    format!("{title}: {} {are} gone, {refer} to {them}", number(found.records))
+}
+
+/// `3 chosen of 40 that differ, 2 needed, 5 belonging to others`.
+fn ways(drawn: &Drawn) -> String {
+    let differ = drawn.chosen + drawn.passed_over;
+    let chosen = match drawn.passed_over {
+        0 if drawn.chosen == 0 => None,
+        0 => Some(format!("{} chosen", number(drawn.chosen))),
+        _ => Some(format!("{} of {} that differ pass the filter", number(drawn.chosen), number(differ))),
+    };
+    let others = [
+        (drawn.needed, "needed by what comes back"),
+        (drawn.belonging, "belonging to what was chosen"),
+        (drawn.beyond, "further away, left out"),
+    ];
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> =
+        chosen.into_iter().chain(others.map(|(count, word)| format!("{} {word}", number(*count)))).collect();
+    words.join(", ")
 }
 
 /// As JSON a plan is what `--from-plan` reads.
@@ -45,8 +102,9 @@ impl View for PlanView<'_> {
         if plan.is_empty() {
             writeln!(out, "  nothing to write: what was asked for is as it was")?;
         }
+        self.drawn(out)?;
         self.steps(out)?;
-        conflicts::text(self.plan, out)?;
+        conflicts::text(&self.conflicts, out)?;
         self.notes(out)?;
         self.left_out(out)?;
         if plan.is_empty() {
@@ -57,11 +115,23 @@ impl View for PlanView<'_> {
         let left = self.tokens_left.map(|left| format!(" of {} left today", number(left))).unwrap_or_default();
         let time = count(price.seconds().max(1), "second", "seconds");
         let tokens = count(price.tokens(), "token", "tokens");
-        writeln!(out, "  costs                about {tokens}{left} (at most {}), about {time}", number(price.most))
+        writeln!(out, "  costs                about {tokens}{left} (at most {}), about {time}", number(price.most))?;
+        self.days().map_or(Ok(()), |days| writeln!(out, "  takes                {days}"))
     }
 }
 
 impl PlanView<'_> {
+    /// How records came to be in the plan, and what they refer to that did not.
+    fn drawn(&self, out: &mut dyn Write) -> io::Result<()> {
+        for (object, drawn) in &self.plan.drawn {
+            writeln!(out, "  in scope             {}: {}", ObjectName::new(object).title(), ways(drawn))?;
+        }
+        for (object, found) in &self.plan.dangling {
+            writeln!(out, "  not in scope         {}; see --missing", gone(object, *found))?;
+        }
+        Ok(())
+    }
+
     /// One line a kind of write: sigil, number, word, and how many of which object.
     fn steps(&self, out: &mut dyn Write) -> io::Result<()> {
         type Kind = (&'static str, &'static str, fn(&Counts) -> u64);

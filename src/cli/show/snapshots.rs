@@ -63,6 +63,9 @@ pub(crate) struct SnapshotView {
     /// The budget was spent before everything was read; the next snapshot has more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
+    /// It was read by a diff, a restore or an undo to compare with; "latest" never means it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    on_the_way: bool,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     tags: BTreeSet<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -201,6 +204,7 @@ impl SnapshotView {
             cannot_see: cannot_see(manifest),
             verified: None,
             partial: manifest.is_unfinished(),
+            on_the_way: manifest.is_on_the_way(),
             tags: BTreeSet::new(),
             pinned: false,
             held_until: None,
@@ -416,7 +420,11 @@ impl View for SnapshotList {
         for one in &self.0 {
             let sum = |of: fn(&ObjectLine) -> u64| number(one.objects.iter().map(of).sum());
             let whose = if one.account.kind == "import" { "(imported)" } else { one.account.company_name.as_str() };
-            let aside = if one.account.is_aside() { "  read to restore into it" } else { "" };
+            let aside = match (one.account.is_aside(), one.on_the_way) {
+                (true, _) => "  read to restore into it",
+                (false, true) => "  read to compare with",
+                (false, false) => "",
+            };
             let drill = one.drill.as_ref().map(|drill| format!("  {}", drill.words)).unwrap_or_default();
             let gaps = if one.complete { "" } else { "  with gaps" };
             let gaps = one.lacks().map_or_else(|| gaps.to_owned(), |lacks| format!("  {lacks}"));

@@ -34,6 +34,8 @@ impl<S: State> Planner<'_, S> {
             side_effects: self.side_effects(&steps),
             price: price(&steps),
             steps,
+            drawn: std::mem::take(&mut self.chosen.drawn),
+            dangling: std::mem::take(&mut self.chosen.dangling),
             left_out: said.left_out,
             by_nature: said.by_nature,
             kept: said.kept,

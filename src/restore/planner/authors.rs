@@ -89,16 +89,46 @@ impl Authors {
     }
 
     fn of(&self, record: &RecordId, field: &str) -> Option<&Key> {
+        self.last(record, field).map(|(_, actor)| actor)
+    }
+
+    /// When a field was last changed, and by whom.
+    fn last(&self, record: &RecordId, field: &str) -> Option<&(String, Key)> {
         let key = field.strip_prefix("custom_fields.").unwrap_or(field);
         let alias = ALIASES.iter().find(|(name, _)| *name == key).map(|(_, alias)| *alias);
-        std::iter::once(key)
-            .chain(alias)
-            .find_map(|key| self.0.get(&(record.clone(), key.to_owned())))
-            .map(|(_, actor)| actor)
+        std::iter::once(key).chain(alias).find_map(|key| self.0.get(&(record.clone(), key.to_owned())))
     }
 }
 
 impl<S: State> Planner<'_, S> {
+    /// Says of each conflict when the later edit was made and by whom, as far as anything tells.
+    pub(super) fn attribute(&mut self) -> Result<(), archive::Error> {
+        if self.said.conflicts.is_empty() {
+            return Ok(());
+        }
+        let authors = Authors::since(self.goal, None, self.seen)?;
+        let mut conflicts = std::mem::take(&mut self.said.conflicts);
+        for conflict in &mut conflicts {
+            let live = match self.cases.all.get(&conflict.record) {
+                Some(Case::Changed { live, .. } | Case::Added(live)) => live.clone(),
+                // Of an added record the account's own identity is told.
+                _ => match self.seen.find(&conflict.record)? {
+                    Some(live) => live,
+                    None => continue,
+                },
+            };
+            let row = live.fields();
+            let last = authors.last(live.id(), &conflict.field);
+            conflict.when = last
+                .map(|(time, _)| time.clone())
+                .or_else(|| row.get("update_time").and_then(Value::as_str).map(str::to_owned));
+            let editor = || EDITORS.iter().find_map(|name| row.get(*name).and_then(value_key));
+            conflict.who = last.map(|(_, actor)| actor.clone()).or_else(editor).map(|key| key.to_string());
+        }
+        self.said.conflicts = conflicts;
+        Ok(())
+    }
+
     /// Whether a record that was deleted or added is one that the user asked about; unsaid, and said so, where nothing tells.
     pub(super) fn is_by_user(&mut self, id: &RecordId, case: &Case) -> bool {
         let Some(user) = self.by_user.clone() else { return true };

@@ -317,7 +317,8 @@ impl<'a, S: State> Planner<'a, S> {
     fn contest(&mut self, record: &RecordId, field: &str, [goal, between, account]: [Value; 3]) -> Side {
         let winner = self.policy.side(record, field);
         let field = field.to_owned();
-        self.said.conflicts.push(Conflict { record: record.clone(), field, goal, between, account, winner });
+        let (record, when, who) = (record.clone(), None, None);
+        self.said.conflicts.push(Conflict { record, field, goal, between, account, when, who, winner });
         winner
     }
 

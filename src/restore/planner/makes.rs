@@ -200,10 +200,11 @@ impl<S: State> Planner<'_, S> {
         if !one_of.is_empty() && !one_of.iter().any(|name| translated(name).is_some_and(|field| field.fill.is_some())) {
             return Some(format!("it cannot be made without one of {}", one_of.join(", ")));
         }
-        if self.policy.missing == Missing::Skip {
+        if self.policy.says(Missing::Skip) {
+            let skips =
+                |lost: &Lost| matches!(lost, Lost::Record(object, _) if self.policy.missing(object) == Missing::Skip);
             let mut fields = wanted.keys().filter(|name| write.fields.contains(&name.as_str()));
-            let lost =
-                fields.find_map(|name| translated(name)?.lost.into_iter().find(|lost| matches!(lost, Lost::Record(_))));
+            let lost = fields.find_map(|name| translated(name)?.lost.into_iter().find(skips));
             return lost.map(|lost| lost.words().to_owned());
         }
         None

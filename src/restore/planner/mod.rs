@@ -32,7 +32,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
-use crate::diff::Lineage;
+use crate::diff::{self, Lineage};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, Cases, object_of};
 use crate::restore::definitions::Definitions;
@@ -65,6 +65,12 @@ pub enum CannotPlan {
     /// The scope names a record that neither state has.
     #[error("neither the snapshot nor the account has {0}")]
     NoSuchRecord(RecordId),
+    /// A filter and no object whose records it could look at.
+    #[error("a filter looks at the records of objects, and none was named")]
+    FilterOfNothing,
+    /// The filter makes no sense for an object.
+    #[error("{0}")]
+    Filter(#[from] diff::NotAFilter),
     /// No object that was asked for has such a field.
     #[error("no field that a restore writes is called {0}")]
     NoSuchField(String),
@@ -74,6 +80,15 @@ pub enum CannotPlan {
     /// The archive cannot be read.
     #[error("cannot read snapshot: {0}")]
     Archive(#[from] crate::archive::Error),
+}
+
+impl From<diff::Unbound> for CannotPlan {
+    fn from(error: diff::Unbound) -> CannotPlan {
+        match error {
+            diff::Unbound::Field(error) => error.into(),
+            diff::Unbound::Archive(error) => error.into(),
+        }
+    }
 }
 
 /// Plans the writes that turn the account seen into the goal, as far as the policy asks for it.
@@ -278,6 +293,7 @@ impl<'a, S: State> Planner<'a, S> {
             self.open_archived_parents()?;
         }
         self.pause_webhooks()?;
+        self.attribute()?;
         Ok(())
     }
 

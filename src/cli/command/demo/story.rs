@@ -144,8 +144,7 @@ impl Story<'_> {
         if let Some(objection) = restore::check_against(&plan, &goal, &seen)?.first() {
             return Err(Failure::new(Exit::Failed, "the plan did not pass its own check").because(objection));
         }
-        let tokens_left = account.tokens_today().map(|(left, _)| left);
-        self.view(&PlanView { plan: &plan, goal_seen: first.started, account_seen: second.finished, tokens_left })?;
+        self.view(&PlanView::new(&plan, archive, account)?)?;
         Ok(plan)
     }
 
