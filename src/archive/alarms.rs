@@ -77,6 +77,9 @@ impl Alarm {
 impl Archive {
     /// Every alarm that was ever raised, oldest first. One that cannot be read is an error: it may be the open one.
     pub fn alarms(&self) -> Result<Vec<Alarm>, Error> {
+        if !self.inner.reads_manifests() {
+            return Err(Error::NeedsKey { doing: "read alarms", role: self.role().as_str() });
+        }
         Ok(self.inner.standings()?.alarms)
     }
 

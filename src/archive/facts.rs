@@ -3,17 +3,35 @@
 //! These facts are nobody else's business, so they are not part of the archive: they
 //! lie in the index beside it, and a machine that lost them merely does not know.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Archive;
+use super::disk::LocalDisk;
 use super::error::Error;
+use super::header::Header;
+use super::index::{INDEX, Index};
+use super::store::Store;
+use super::{Archive, Inner};
 
 impl Archive {
     /// Notes a fact in place of the one that had its name.
     pub fn note(&self, name: &str, fact: &impl Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string(fact).expect("a fact always serialises");
-        self.inner.healing(|inner| inner.index().note_fact(name, &text))
+        self.inner.healing(|inner: &Inner| inner.index().note_fact(name, &written(fact)))
+    }
+
+    /// The same for who has no key and needs none.
+    pub fn note_at(root: &Path, name: &str, fact: &impl Serialize) -> Result<(), Error> {
+        let store = Store::new(root, Arc::new(LocalDisk));
+        let header = Header::read(&store)?;
+        Index::open(&store.path(INDEX), &header.archive)?.note_fact(name, &written(fact))
+    }
+
+    /// Whether a capture waits on this machine to be gone on with.
+    pub fn has_unfinished(&self) -> Result<bool, Error> {
+        self.inner.healing(|inner| Ok(inner.index().unfinished()?.is_some()))
     }
 
     /// What was noted under names that begin so, with the rest of each name; what reads as something else is passed over.
@@ -22,4 +40,8 @@ impl Archive {
         let of_prefix = facts.iter().filter_map(|(name, text)| Some((name.strip_prefix(prefix)?, text)));
         Ok(of_prefix.filter_map(|(rest, text)| Some((rest.to_owned(), serde_json::from_str(text).ok()?))).collect())
     }
+}
+
+fn written(fact: &impl Serialize) -> String {
+    serde_json::to_string(fact).expect("a fact always serialises")
 }

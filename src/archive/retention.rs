@@ -86,7 +86,7 @@ impl std::str::FromStr for Span {
 
 impl Span {
     /// The moment this long before; the beginning of time when there is none.
-    fn before(self, time: DateTime<Utc>) -> DateTime<Utc> {
+    pub fn before(self, time: DateTime<Utc>) -> DateTime<Utc> {
         time.checked_sub_months(Months::new(self.months))
             .and_then(|time| time.checked_sub_days(Days::new(self.days.into())))
             .and_then(|time| time.checked_sub_signed(TimeDelta::hours(self.hours.into())))

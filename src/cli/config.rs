@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,6 +16,7 @@ use crate::account::Allowance;
 use crate::brake::{Limit, Limits};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::complain::Failure;
+use crate::cli::status::Tolerance;
 use crate::schedule;
 
 /// Settings that every command takes.
@@ -78,6 +80,22 @@ pub(crate) struct Profile {
     /// What raises an alarm, likewise.
     #[serde(skip)]
     pub(crate) brake: Limits,
+    /// How old things may become, likewise.
+    #[serde(skip)]
+    pub(crate) status: Tolerance,
+    /// Where metrics go, likewise.
+    #[serde(skip)]
+    pub(crate) metrics: Metrics,
+}
+
+/// Where metrics go: `[metrics]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metrics {
+    /// The file that is written after each run of the schedule.
+    pub(crate) file: Option<PathBuf>,
+    /// Where `schedule run` serves them.
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// Where copies of the archive go: `[offsite.NAME]`.
@@ -110,6 +128,10 @@ struct ConfigFile {
     #[serde(default)]
     brake: BTreeMap<String, Limit>,
     schedule: Option<schedule::Settings>,
+    #[serde(default)]
+    status: Tolerance,
+    #[serde(default)]
+    metrics: Metrics,
 }
 
 /// Reads the profile that applies; an empty one without a configuration file.
@@ -127,12 +149,14 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
         Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
     })?;
     let (targets, schedule) = (std::mem::take(&mut file.offsite), file.schedule.take());
+    let (tolerance, metrics) = (file.status, std::mem::take(&mut file.metrics));
     let limits = limits(std::mem::take(&mut file.brake))
         .map_err(|failure| failure.while_doing(format_args!("read {}", path.display())))?;
     let mut profile = choose(file, flags.profile.as_deref(), &path)?;
     profile.offsite = targets;
     profile.brake = limits;
     profile.schedule = profile.schedule.or(schedule);
+    (profile.status, profile.metrics) = (tolerance, metrics);
     let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
     let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
     if !named && commands.into_iter().chain(of_targets).any(|command| command.is_some()) {
@@ -142,7 +166,12 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let files = [&mut profile.api_token_file, &mut profile.passphrase_file, &mut profile.client_secret_file];
     let of_targets = profile.offsite.values_mut().map(|target| &mut target.credentials_file);
-    for path in files.into_iter().chain([&mut profile.archive, &mut profile.login_file]).chain(of_targets).flatten() {
+    for path in files
+        .into_iter()
+        .chain([&mut profile.archive, &mut profile.login_file, &mut profile.metrics.file])
+        .chain(of_targets)
+        .flatten()
+    {
         *path = folder.join(&*path);
     }
     Ok(profile)

@@ -14,6 +14,7 @@ mod safe;
 mod secret;
 mod session;
 mod show;
+mod status;
 mod terminal;
 mod traffic;
 
@@ -24,8 +25,8 @@ use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
     brake, bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects,
-    offsite, prune, reindex, restore, restores, sandbox, schedule, show as show_command, snapshot, snapshots, tag,
-    undo,
+    offsite, prune, reindex, restore, restores, sandbox, schedule, show as show_command, snapshot, snapshots,
+    status as status_command, tag, undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -104,6 +105,9 @@ enum Command {
     /// Check that the archive is what was written
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
+    /// Tell how everything stands in ten lines, with an exit code for monitors
+    #[command(after_help = status_command::EXAMPLES)]
+    Status(status_command::Status),
     /// Show alarms about far more changes than usual, which hold forget and prune, and acknowledge them
     #[command(after_help = brake::EXAMPLES, visible_alias = "alarms")]
     Brake(brake::Brake),
@@ -167,6 +171,7 @@ impl Command {
             Command::Undo(command) => command.run(session),
             Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
+            Command::Status(command) => command.run(session),
             Command::Brake(command) => command.run(session),
             Command::Forget(command) => command.run(session),
             Command::Prune(command) => command.run(session),

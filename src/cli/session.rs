@@ -16,11 +16,12 @@ use crate::account::{Account, Allowance, Credential, Endpoint, Token};
 use crate::archive::Archive;
 use crate::brake::{Limit, Limits};
 use crate::cli::complain::Failure;
-use crate::cli::config::{self, Flags, OffsiteTarget, Profile};
+use crate::cli::config::{self, Flags, Metrics, OffsiteTarget, Profile};
 use crate::cli::exit::Exit;
 use crate::cli::safe::{Login, Safe};
 use crate::cli::secret::{Keyring, Source};
 use crate::cli::show::View;
+use crate::cli::status::Tolerance;
 use crate::cli::terminal::Terminal;
 use crate::cli::traffic::Traffic;
 use crate::clock::Clock;
@@ -158,6 +159,16 @@ impl Session {
             Some(default) => Limits { default, ..Limits::default() },
             None => self.profile.brake.clone(),
         }
+    }
+
+    /// Where metrics go while the schedule runs.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.profile.metrics
+    }
+
+    /// How old things may become before a status minds.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        self.profile.status
     }
 
     fn allowance(&self, budget: Option<Allowance>) -> Result<Allowance, Failure> {

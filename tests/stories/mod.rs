@@ -41,4 +41,5 @@ pub(crate) mod restore_settings;
 mod restore_undo;
 mod schedule;
 mod several_days;
+mod status;
 mod sweep;

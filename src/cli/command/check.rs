@@ -10,6 +10,7 @@ use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::{View, count, size};
+use crate::cli::status::facts;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -87,18 +88,20 @@ impl View for Report {
 
 impl Check {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let report = look(&session.archive()?, self.read_data)?;
+        let report = look(session, &session.archive()?, self.read_data)?;
         session.show(&report)?;
         if report.sound { Ok(Exit::Done) } else { Err(damaged()) }
     }
 }
 
 /// Checks the archive.
-pub(crate) fn look(archive: &Archive, read_data: bool) -> Result<Report, Failure> {
+pub(crate) fn look(session: &Session, archive: &Archive, read_data: bool) -> Result<Report, Failure> {
     let mut problems = Vec::new();
     let checked = archive.check(read_data, &mut |problem| problems.push(ProblemView::from(problem)))?;
     let Checked { snapshots, segments, blobs, alone, records, bytes_read, problems: found } = checked;
     let sound = found == 0 && problems.is_empty();
+    let look = facts::Look { at: session.clock().now(), problems: found.max(problems.len() as u64) };
+    look.note(session, archive, read_data);
     Ok(Report { sound, read_data, snapshots, segments, blobs, alone, records, bytes_read, problems })
 }
 

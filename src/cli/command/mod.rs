@@ -33,6 +33,7 @@ pub(crate) mod settle;
 pub(crate) mod show;
 pub(crate) mod snapshot;
 pub(crate) mod snapshots;
+pub(crate) mod status;
 pub(crate) mod tag;
 pub(crate) mod target;
 pub(crate) mod undo;

@@ -10,6 +10,7 @@ use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::copies::{Fetched, Looked, Sent, There};
+use crate::cli::status::facts;
 use crate::offsite::{self, Haul, Pushed, Subset};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -174,8 +175,10 @@ async fn send(
     chosen: &target::Chosen,
     (haul, verify): (Haul, bool),
 ) -> Result<Pushed, Failure> {
-    let traffic = session.traffic();
-    Ok(offsite::push(from, &chosen.target, haul, verify, &traffic).await?)
+    let (traffic, begun) = (session.traffic(), session.clock().now());
+    let pushed = offsite::push(from, &chosen.target, haul, verify, &traffic).await?;
+    facts::Push { begun, whole: pushed.is_whole() }.note(session, from.root(), &chosen.name);
+    Ok(pushed)
 }
 
 /// Sends what a target of the configuration has not, as it is sent without any wish.

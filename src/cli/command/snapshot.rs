@@ -16,6 +16,7 @@ use crate::cli::session::{Session, wait};
 use crate::cli::show::forecast::ForecastView;
 use crate::cli::show::snapshots::SnapshotView;
 use crate::cli::show::{count, moment, number};
+use crate::cli::status::facts;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -137,6 +138,9 @@ pub(crate) async fn take(
     let outcome = capture::capture(&account, archive, wanted, session.clock(), &session.monitor()).await?;
     if let (Outcome::Finished(manifest), false) = (&outcome, tags.is_empty()) {
         archive.mark(&[manifest], Mark::Tagged { add: tags.to_vec(), remove: Vec::new() })?;
+    }
+    if let Outcome::Paused { until, .. } = outcome {
+        facts::Pause { until }.note(session, archive);
     }
     Ok(outcome)
 }

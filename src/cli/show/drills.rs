@@ -116,6 +116,11 @@ impl Tally {
         }
     }
 
+    /// Records that came back.
+    pub(crate) fn came_back(self) -> u64 {
+        self.equal + self.by_nature
+    }
+
     /// Records that are not what the snapshot has.
     pub(crate) fn wrong(self) -> u64 {
         self.different + self.missing + self.extra
@@ -153,7 +158,7 @@ impl View for Drill {
         if self.findings.len() > TOLD {
             writeln!(out, "  WRONG      and {} more, with --json", number((self.findings.len() - TOLD) as u64))?;
         }
-        let came = self.total.equal + self.total.by_nature;
+        let came = self.total.came_back();
         let verdict = match self.restorable {
             true => format!("{} came back as they were", count(came, "record", "records")),
             false => format!("{} came back as they were, and not everything did", count(came, "record", "records")),

@@ -17,6 +17,7 @@ use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::drills::Drill as Score;
+use crate::cli::status::facts;
 use crate::sandbox::FaultOrder;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -58,6 +59,7 @@ async fn rehearse(rehearsal: &Rehearsal<'_>, snapshot: &str) -> Result<Score, Fa
     let goal = rehearsal.archive.resolve(snapshot)?;
     let result = rehearsal.of(&goal).await?;
     rehearsal.archive.keep_drill(&result.drill, &serde_json::to_value(&result)?)?;
+    facts::Drill::of(&result).note(rehearsal.session, rehearsal.archive);
     Ok(result)
 }
 

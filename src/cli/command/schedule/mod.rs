@@ -1,5 +1,6 @@
 //! `pdbak schedule`: an archive that somebody can forget about.
 
+mod endpoint;
 mod run;
 mod show;
 mod steps;
@@ -51,7 +52,7 @@ impl Schedule {
 }
 
 /// What the configuration says, read.
-fn read(session: &Session) -> Result<below::Schedule, Failure> {
+pub(crate) fn read(session: &Session) -> Result<below::Schedule, Failure> {
     let targets: Vec<String> = session.targets().keys().cloned().collect();
     let settings = session.schedule()?;
     let mut schedule = settings.read(&targets).map_err(|error| {

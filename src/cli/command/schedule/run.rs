@@ -11,12 +11,14 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::archive::{Error, Shelf};
+use crate::cli::command::schedule::endpoint::Endpoint;
 use crate::cli::command::schedule::steps::{Did, Steps};
 use crate::cli::command::schedule::stop::Stop;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::schedules::{Ran, told};
+use crate::cli::status::Status;
 use crate::schedule::{Due, Lock, Missed, Outcome, RunReport, Schedule, State, Step, StepReport, Verdict};
 
 /// The longest wait before the clock is looked at again.
@@ -53,6 +55,7 @@ struct Service<'a> {
     /// What is to be told with the next run.
     warnings: Vec<String>,
     stop: Stop,
+    endpoint: Option<Endpoint>,
     _lock: Lock,
 }
 
@@ -71,10 +74,13 @@ impl<'a> Service<'a> {
         State::clear_drafts(&folder, &lock);
         let (state, broken) = State::load(&folder);
         let warnings = broken.into_iter().collect();
-        Ok(Service { session, schedule, folder, state, warnings, stop: Stop::listen(), _lock: lock })
+        Ok(Service { session, schedule, folder, state, warnings, stop: Stop::listen(), endpoint: None, _lock: lock })
     }
 
     async fn serve(mut self, wanted: &Run) -> Result<Exit, Failure> {
+        if !wanted.once {
+            self.listen().await?;
+        }
         self.look_back()?;
         let mut exit = Exit::Done;
         if wanted.now {
@@ -137,6 +143,9 @@ impl<'a> Service<'a> {
             biased;
             () = self.stop.asked() => {}
             () = tokio::time::sleep(left.min(LOOK)) => {}
+        }
+        if self.endpoint.is_some() {
+            self.measure();
         }
     }
 
@@ -208,7 +217,37 @@ impl<'a> Service<'a> {
     fn end(&mut self, report: RunReport) -> Result<(), Failure> {
         self.state.end(report.clone());
         self.keep();
+        self.measure();
         self.tell(&report)
+    }
+
+    /// Opens the endpoint of the configuration.
+    async fn listen(&mut self) -> Result<(), Failure> {
+        if let Some(address) = self.session.metrics().listen {
+            let opened = Endpoint::open(address).await;
+            let failed = |error| Failure::from(error).while_doing(format_args!("serve metrics at {address}"));
+            self.endpoint = Some(opened.map_err(failed)?);
+            self.session.say(&format!("metrics at http://{address}/metrics"));
+            self.measure();
+        }
+        Ok(())
+    }
+
+    /// Tells monitors how everything stands, where the configuration wants it. One that hears nothing knows that, too.
+    fn measure(&self) {
+        let file = self.session.metrics().file.as_deref();
+        if file.is_none() && self.endpoint.is_none() {
+            return;
+        }
+        let told = Status::gather(self.session, self.session.tolerance()).and_then(|status| {
+            if let Some(endpoint) = &self.endpoint {
+                endpoint.show(status.metrics());
+            }
+            file.map_or(Ok(()), |file| status.write_metrics(file)).map_err(Failure::from)
+        });
+        if let Err(failure) = told {
+            self.session.say(&format!("warning: {}", failure.while_doing("write metrics").line()));
+        }
     }
 
     fn tell(&self, report: &RunReport) -> Result<(), Failure> {

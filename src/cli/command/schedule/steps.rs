@@ -126,7 +126,7 @@ impl Steps<'_> {
     fn check(&self, state: &mut State) -> Result<Did, Failure> {
         let share = self.schedule.check.share(state, self.session.clock().now());
         let all = share.is_some_and(|(turn, of)| turn == of);
-        let report = check::look(&self.session.archive()?, all)?;
+        let report = check::look(self.session, &self.session.archive()?, all)?;
         if !report.sound {
             return Err(check::damaged());
         }
