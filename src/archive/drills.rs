@@ -22,7 +22,7 @@ impl Archive {
     pub fn drills(&self) -> Result<Vec<Value>, Error> {
         let mut results = Vec::new();
         for name in self.inner.store.list(DRILLS)? {
-            results.extend(self.inner.read_in(DRILLS, &name)?.0.entries.into_iter().next());
+            results.extend(self.inner.read_in(DRILLS, &name)?.entries.into_iter().next());
         }
         Ok(results)
     }

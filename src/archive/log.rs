@@ -5,12 +5,12 @@
 //! length as 15 digits and its BLAKE3: `head`, `tail` and `age` are enough to
 //! read it, and `b3sum` to check it.
 
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::disk::Output;
+use super::disk::{Input, Output};
 use super::error::Error;
 use super::{Archive, Inner, seal};
 
@@ -45,16 +45,26 @@ pub struct LogEntries {
 
 /// What is sealed: an entry that cannot be moved to another place or another log.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct Entry<T> {
     archive: String,
     log: String,
     number: u64,
-    entry: Value,
+    entry: T,
+}
+
+/// How far a log could be read.
+pub(super) struct Walked {
+    /// Its whole entries.
+    entries: u64,
+    /// How many bytes they fill.
+    bytes: u64,
+    /// Whether a crash has cut the one behind them.
+    pub(super) torn: bool,
 }
 
 impl Log {
     /// Appends an entry; it is on disk when this returns.
-    pub fn append(&mut self, entry: &Value) -> Result<(), Error> {
+    pub fn append(&mut self, entry: &impl Serialize) -> Result<(), Error> {
         let path = self.inner.store.path(&file_of(self.folder, &self.name));
         if self.broken {
             return Err(Error::Log { doing: "append to", name: self.name.clone(), fact: "an earlier append failed" });
@@ -63,10 +73,11 @@ impl Log {
             archive: self.inner.header.archive.clone(),
             log: bound(self.folder, &self.name),
             number: self.entries,
-            entry: entry.clone(),
+            entry,
         };
         let text = serde_json::to_vec(&entry).expect("an entry always serialises");
         let sealed = seal::seal(self.inner.data_recipient.as_ref(), &text).map_err(Error::file("write", &path))?;
+        drop(text);
         let bytes = [format!("{:015} {}\n", sealed.len(), blake3::hash(&sealed).to_hex()).as_bytes(), &sealed].concat();
         self.broken = true;
         // Not before: of somebody who is still writing, an entry that is under way looks the same.
@@ -83,6 +94,11 @@ impl Log {
         self.entries += 1;
         self.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// How many entries it has.
+    pub fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// Whether nobody else has appended since it was opened.
@@ -121,16 +137,16 @@ impl Archive {
         let file = checked(LOGS, name, "open")?;
         // Measured first: what is appended while it is read shows as such.
         let bytes = length(&self.inner, &file)?;
-        let (read, whole) = self.inner.read_in(LOGS, name)?;
+        let read = self.inner.walk_in(LOGS, name, &mut |_| {})?;
         let output = self.inner.store.append(&file)?;
         Ok(Log {
             inner: self.inner.clone(),
             folder: LOGS,
             name: name.to_owned(),
             output,
-            entries: read.entries.len() as u64,
+            entries: read.entries,
             bytes,
-            cut: read.torn.then_some(whole),
+            cut: read.torn.then_some(read.bytes),
             broken: false,
         })
     }
@@ -138,7 +154,13 @@ impl Archive {
     /// All entries; a torn last entry (crash while appending) is left out and told.
     pub fn read_log(&self, name: &str) -> Result<LogEntries, Error> {
         checked(LOGS, name, "read")?;
-        Ok(self.inner.read_in(LOGS, name)?.0)
+        self.inner.read_in(LOGS, name)
+    }
+
+    /// Hands over one entry after the other, so that no more than one is in memory; a torn last one is left out.
+    pub fn walk_log(&self, name: &str, take: &mut dyn FnMut(Value)) -> Result<(), Error> {
+        checked(LOGS, name, "read")?;
+        self.inner.walk_in(LOGS, name, take).map(drop)
     }
 
     /// The names of all logs.
@@ -154,50 +176,89 @@ fn length(inner: &Inner, file: &str) -> Result<u64, Error> {
 }
 
 impl Inner {
-    /// Entries, and how many bytes they fill.
-    pub(super) fn read_in(&self, folder: &'static str, name: &str) -> Result<(LogEntries, u64), Error> {
+    /// All entries.
+    pub(super) fn read_in(&self, folder: &'static str, name: &str) -> Result<LogEntries, Error> {
+        let mut entries = Vec::new();
+        let Walked { torn, .. } = self.walk_in(folder, name, &mut |entry| entries.push(entry))?;
+        Ok(LogEntries { entries, torn })
+    }
+
+    /// One entry after the other.
+    pub(super) fn walk_in(
+        &self,
+        folder: &'static str,
+        name: &str,
+        take: &mut dyn FnMut(Value),
+    ) -> Result<Walked, Error> {
         let (path, log) = (self.store.path(&file_of(folder, name)), bound(folder, name));
         if self.data_recipient.is_some() && self.secrets.data.is_none() {
             return Err(Error::NeedsKey { doing: "read logs", role: self.secrets.role.as_str() });
         }
-        let bytes = self.store.read(&file_of(folder, name))?;
-        let (mut rest, mut entries) = (&bytes[..], Vec::new());
-        while !rest.is_empty() {
-            let Some((sealed, hash, after)) = cut(rest) else {
+        let mut input = BufReader::new(self.store.open(&file_of(folder, name))?);
+        let mut walked = Walked { entries: 0, bytes: 0, torn: false };
+        loop {
+            let (sealed, hash) = match cut(&mut input).map_err(Error::file("read", &path))? {
+                Cut::End => return Ok(walked),
+                Cut::Whole { sealed, hash } => (sealed, hash),
                 // A crash leaves a beginning of an entry; anything else at this place is damage.
-                return match torn(rest, self.data_recipient.is_some()) {
-                    true => Ok((LogEntries { entries, torn: true }, (bytes.len() - rest.len()) as u64)),
-                    false => Err(Error::damaged(&path, format!("no length before entry {}", entries.len()))),
-                };
+                Cut::Rest(rest) if torn(&rest, self.data_recipient.is_some()) => {
+                    return Ok(Walked { torn: true, ..walked });
+                }
+                Cut::Rest(_) => {
+                    return Err(Error::damaged(&path, format!("no length before entry {}", walked.entries)));
+                }
             };
-            if blake3::hash(sealed).to_hex().as_str() != hash {
-                return Err(Error::damaged(
-                    &path,
-                    format!("entry {} has another hash than the line before it says", entries.len()),
-                ));
+            if blake3::hash(&sealed).to_hex().as_str() != hash {
+                let fact = format!("entry {} has another hash than the line before it says", walked.entries);
+                return Err(Error::damaged(&path, fact));
             }
-            let text = seal::open(self.secrets.data.as_ref(), sealed.to_vec()).map_err(Error::file("read", &path))?;
-            let entry: Entry =
+            walked.bytes += (PREFIX + sealed.len()) as u64;
+            let text = seal::open(self.secrets.data.as_ref(), sealed).map_err(Error::file("read", &path))?;
+            let entry: Entry<Value> =
                 serde_json::from_slice(&text).map_err(|error| Error::damaged(&path, error.to_string()))?;
-            if entry.archive != self.header.archive || entry.log != log || entry.number != entries.len() as u64 {
-                return Err(Error::damaged(
-                    &path,
-                    format!("entry {} of log \"{}\" in place of entry {}", entry.number, entry.log, entries.len()),
-                ));
+            drop(text);
+            if entry.archive != self.header.archive || entry.log != log || entry.number != walked.entries {
+                let fact =
+                    format!("entry {} of log \"{}\" in place of entry {}", entry.number, entry.log, walked.entries);
+                return Err(Error::damaged(&path, fact));
             }
-            entries.push(entry.entry);
-            rest = after;
+            walked.entries += 1;
+            take(entry.entry);
         }
-        Ok((LogEntries { entries, torn: false }, bytes.len() as u64))
     }
 }
 
-/// One sealed entry, its hash and what follows it; `None` if it is not whole.
-fn cut(bytes: &[u8]) -> Option<(&[u8], &str, &[u8])> {
-    let (prefix, rest) = bytes.split_at_checked(PREFIX)?;
-    let (length, hash) = std::str::from_utf8(prefix).ok()?.strip_suffix('\n')?.split_once(' ')?;
-    let (sealed, rest) = rest.split_at_checked(length.parse().ok()?)?;
-    Some((sealed, hash, rest))
+/// What comes next in a log.
+enum Cut {
+    End,
+    /// A sealed entry, and the hash that the line before it says.
+    Whole {
+        sealed: Vec<u8>,
+        hash: String,
+    },
+    /// Everything that is left, which is no whole entry.
+    Rest(Vec<u8>),
+}
+
+/// The next sealed entry.
+fn cut(input: &mut BufReader<Box<dyn Input>>) -> std::io::Result<Cut> {
+    let mut prefix = Vec::new();
+    input.take(PREFIX as u64).read_to_end(&mut prefix)?;
+    if prefix.is_empty() {
+        return Ok(Cut::End);
+    }
+    let line = std::str::from_utf8(&prefix).ok().and_then(|line| line.strip_suffix('\n')?.split_once(' '));
+    let line = line.and_then(|(length, hash)| Some((length.parse::<u64>().ok()?, hash.to_owned())));
+    let Some((length, hash)) = line else {
+        input.read_to_end(&mut prefix)?;
+        return Ok(Cut::Rest(prefix));
+    };
+    let mut sealed = Vec::new();
+    input.take(length).read_to_end(&mut sealed)?;
+    match sealed.len() as u64 == length {
+        true => Ok(Cut::Whole { sealed, hash }),
+        false => Ok(Cut::Rest([prefix, sealed].concat())),
+    }
 }
 
 /// Whether these bytes can be the beginning of one entry, and of no more than one.

@@ -252,6 +252,8 @@ impl From<restore::NoJournal> for Failure {
     fn from(error: restore::NoJournal) -> Failure {
         match error {
             restore::NoJournal::Archive(error) => error.into(),
+            restore::NoJournal::Cut(_) => Failure::from_error(Exit::Usage, &error)
+                .hint("make the plan again with the same \"pdbak restore\" command"),
             _ => Failure::from_error(Exit::Failed, &error).hint("run \"pdbak check\" to see what else is damaged"),
         }
     }

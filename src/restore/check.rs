@@ -52,6 +52,8 @@ struct Checker {
     objections: Vec<Objection>,
     made: BTreeSet<RecordId>,
     deleted: BTreeSet<RecordId>,
+    /// Records that an earlier step writes.
+    wrote: BTreeSet<RecordId>,
     roles: BTreeSet<(RecordId, String)>,
 }
 
@@ -100,7 +102,10 @@ impl Checker {
             Action::Update(update) => self.update(step, object, update.live.is_some(), &update.through, &update.body),
             Action::Delete { live, .. } => self.delete(plan, step, object, &live.0),
             Action::AddOptions(added) => self.options(plan, step, object, &added.live.0, &added.labels),
-            Action::Expel(expel) => self.expel(plan, step, expel),
+            Action::Expel(expel) => self.expel(step, expel),
+        }
+        if step.body().is_some() {
+            self.wrote.insert(step.record().clone());
         }
     }
 
@@ -227,15 +232,12 @@ impl Checker {
     }
 
     /// Only what an earlier step of this plan brings about may be removed without being asked for.
-    fn expel(&mut self, plan: &Plan, step: &Step, expel: &Expel) {
+    fn expel(&mut self, step: &Step, expel: &Expel) {
         let part = catalogue::find(&ObjectName::new(&expel.part));
         let Some(part) = part.filter(|part| part.dml.delete && part.delete.is_some() && part.update.is_none()) else {
             return self.object(step, format!("{} are never removed by a restore", expel.part));
         };
-        let wrote = plan.steps[..step.number as usize]
-            .iter()
-            .any(|earlier| *earlier.record() == expel.host && earlier.body().is_some());
-        if !wrote {
+        if !self.wrote.contains(&expel.host) {
             self.object(step, "no earlier step writes the record it was added to");
         }
         let member = part.create.is_some_and(|write| expel.member.keys().eq(write.required.iter()));

@@ -9,6 +9,8 @@
 //! Each intent holds the row as it was before: what a restore changed can be told,
 //! and taken back, from its journal alone.
 
+mod written;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -21,6 +23,7 @@ use crate::record::{Key, RecordId};
 use crate::restore::fill::{Known, text};
 use crate::restore::plan::{LiveId, Plan, StepNumber};
 use crate::restore::report::{Cost, Report};
+use crate::restore::row::RowText;
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub enum NoJournal {
     /// The plan was replayed before, or at least begun.
     #[error("plan {0} was begun before")]
     Begun(String),
+    /// A crash has cut it while its plan was written down: nothing was sent.
+    #[error("journal {0} does not hold its whole plan: nothing of it was sent")]
+    Cut(String),
 }
 
 /// Where a replay stands.
@@ -136,7 +142,7 @@ pub struct Journal {
     now: HashMap<RecordId, Key>,
     /// Every record of the account that a step made or found.
     claimed: HashSet<RecordId>,
-    rows: HashMap<RecordId, Map<String, Value>>,
+    rows: HashMap<RecordId, RowText>,
     report: Option<Report>,
     /// The journal of the restore that took this one back.
     undone: Option<String>,
@@ -149,41 +155,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins the journal of a plan, which becomes its first entry.
-    pub fn create(archive: &Archive, plan: &Plan, clock: Clock) -> Result<Journal, NoJournal> {
-        let digest = plan.digest();
-        let name = digest[..16].to_owned();
-        if archive.logs()?.contains(&name) {
-            return Err(NoJournal::Begun(name));
-        }
-        let mut log = archive.create_log(&name)?;
-        let at = clock.now();
-        log.append(&json!({"entry": "plan", "at": at, "digest": digest, "plan": plan}))?;
-        Ok(Journal::new(Some(log), clock, (name, digest), at))
-    }
-
     /// Opens the journal of an earlier replay; answers its plan too.
     pub fn resume(archive: &Archive, name: &str, clock: Clock) -> Result<(Journal, Plan), NoJournal> {
         // Opened before it is read: what another run appends meanwhile shows by its length.
         let log = archive.open_log(name)?;
         let (mut journal, plan) = Journal::read(archive, name, clock)?;
         journal.log = Some(log);
-        Ok((journal, plan))
-    }
-
-    /// Reads the journal of an earlier replay, to look at it.
-    pub fn read(archive: &Archive, name: &str, clock: Clock) -> Result<(Journal, Plan), NoJournal> {
-        let damaged = |fact: String| NoJournal::Damaged { name: name.to_owned(), fact };
-        let entries = archive.read_log(name)?.entries;
-        let (first, rest) = entries.split_first().ok_or_else(|| damaged("it is empty".to_owned()))?;
-        let plan = first.get("plan").ok_or_else(|| damaged("it does not begin with a plan".to_owned()))?;
-        let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| damaged(error.to_string()))?;
-        let begun = first.get("at").cloned().unwrap_or_default();
-        let begun = serde_json::from_value(begun).map_err(|error| damaged(error.to_string()))?;
-        let mut journal = Journal::new(None, clock, (name.to_owned(), plan.digest()), begun);
-        for entry in rest {
-            journal.learn(entry).map_err(|error| damaged(error.to_string()))?;
-        }
         Ok((journal, plan))
     }
 
@@ -287,7 +264,7 @@ impl Journal {
     }
 
     /// The last row the service answered for a record.
-    pub(super) fn row(&self, record: &RecordId) -> Option<&Map<String, Value>> {
+    pub(super) fn row(&self, record: &RecordId) -> Option<&RowText> {
         self.rows.get(record)
     }
 
@@ -339,15 +316,11 @@ impl Journal {
 
     /// Ends the journal. Rows that were read back otherwise than they were answered are kept: a later step may have
     /// changed them, and taking the restore back begins there.
-    pub(super) fn seal(
-        &mut self,
-        report: &Report,
-        rows: HashMap<RecordId, Map<String, Value>>,
-    ) -> Result<(), archive::Error> {
-        let other: Vec<(RecordId, Map<String, Value>)> =
+    pub(super) fn seal(&mut self, report: &Report, rows: HashMap<RecordId, RowText>) -> Result<(), archive::Error> {
+        let other: Vec<(RecordId, RowText)> =
             rows.into_iter().filter(|(record, row)| self.rows.get(record) != Some(row)).collect();
-        let after: BTreeMap<String, &Map<String, Value>> =
-            other.iter().map(|(record, row)| (record.to_string(), row)).collect();
+        let after: BTreeMap<String, Map<String, Value>> =
+            other.iter().map(|(record, row)| (record.to_string(), row.fields())).collect();
         self.append(&json!({"entry": "report", "report": report, "after": after}))?;
         self.rows.extend(other);
         self.report = Some(report.clone());
@@ -374,7 +347,7 @@ impl Journal {
                 self.report = Some(serde_json::from_value(field("report"))?);
                 let after: Option<BTreeMap<String, Map<String, Value>>> = serde_json::from_value(field("after"))?;
                 let after = after.into_iter().flatten();
-                self.rows.extend(after.filter_map(|(id, row)| Some((RecordId::parse(&id)?, row))));
+                self.rows.extend(after.filter_map(|(id, row)| Some((RecordId::parse(&id)?, RowText::of(&row)))));
             }
             Some("undone") => self.undone = field("by").as_str().map(str::to_owned),
             _ => {}
@@ -402,7 +375,7 @@ impl Journal {
         if let (Some(GoalId(record)), Some(live)) = (&outcome.record, &outcome.live) {
             self.now.insert(record.clone(), live.0.key.clone());
             if let Some(row) = row {
-                self.rows.insert(record.clone(), row);
+                self.rows.insert(record.clone(), RowText::of(&row));
             }
         }
         self.ended.insert(outcome.step, outcome);
@@ -415,7 +388,7 @@ impl Known for Journal {
     }
 
     fn field(&self, record: &RecordId, field: &str) -> Option<Value> {
-        self.rows.get(record)?.get(field).cloned()
+        self.rows.get(record)?.fields().remove(field)
     }
 }
 

@@ -60,10 +60,14 @@ pub fn carried(archive: &Archive, from: u64, to: u64) -> Result<Carried, Error> 
 fn each(archive: &Archive, between: (u64, u64), tell: &mut dyn FnMut(RecordId, RecordId)) -> Result<(), Error> {
     let mut journals = Vec::new();
     for name in archive.logs()? {
-        let entries = archive.read_log(&name)?.entries;
-        if entries.first().is_some_and(|first| companies(first) == Some(between)) {
-            let begun = entries.first().and_then(|first| first.get("at")).map(ToString::to_string).unwrap_or_default();
-            journals.push((begun, entries.iter().flat_map(journal::identities).collect::<Vec<_>>()));
+        let (mut begun, mut pairs) = (None, Vec::new());
+        archive.walk_log(&name, &mut |entry| match &begun {
+            None => begun = Some((companies(&entry) == Some(between), entry["at"].to_string())),
+            Some((true, _)) => pairs.extend(journal::identities(&entry)),
+            Some((false, _)) => {}
+        })?;
+        if let Some((true, at)) = begun {
+            journals.push((at, pairs));
         }
     }
     // A record that was made twice is where the later restore made it, and the names of journals have no order.

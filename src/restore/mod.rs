@@ -30,6 +30,7 @@ mod readback;
 mod replay;
 mod report;
 mod request;
+mod row;
 mod rules;
 mod same;
 mod scope;
@@ -56,7 +57,7 @@ pub use plan::{
 pub use planner::{CannotPlan, plan, plan_elsewhere, plan_with};
 pub use policy::{Missing, Policy, Scope, Side, StandIn};
 pub use replay::{Error, Replayed, Site, Stop, replay, replay_between};
-pub use report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
+pub use report::{Bill, Cost, Difference, FieldTally, Finding, Report, Tally, Verdict};
 pub use state::{Rows, State};
 pub use summary::{Counts, Summary};
 pub use undo::{Undone, undo};

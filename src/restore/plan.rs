@@ -356,8 +356,9 @@ impl Plan {
 
     /// What the plan is known by: a journal belongs to exactly one plan.
     pub fn digest(&self) -> String {
-        let text = serde_json::to_vec(self).expect("a plan has only text keys");
-        blake3::hash(&text).to_hex().to_string()
+        let mut hasher = blake3::Hasher::new();
+        serde_json::to_writer(std::io::BufWriter::new(&mut hasher), self).expect("a plan has only text keys");
+        hasher.finalize().to_hex().to_string()
     }
 
     /// Tokens and time.

@@ -13,10 +13,11 @@ use crate::restore::fill::Known;
 use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Action, Conflict, LiveId, Plan, Reason, Step};
 use crate::restore::planner::home;
-use crate::restore::report::{Bill, Cost, Difference, Finding, Report, Tally, Verdict};
+use crate::restore::report::{Bill, Cost, Difference, FieldTally, Finding, Report, Tally, Verdict};
 use crate::restore::request::is_deleted;
+use crate::restore::row::RowText;
 use crate::restore::state::State;
-use crate::restore::verify::{Compared, Expected, compare, count_nature};
+use crate::restore::verify::{Compared, Expected, Told, compare};
 
 /// The records that are in the account after the replay, by object: as the goal names them, and their keys now.
 pub(super) fn touched(plan: &Plan, journal: &Journal) -> BTreeMap<&'static str, Vec<(RecordId, Key)>> {
@@ -50,7 +51,7 @@ pub(super) fn report(
     plan: &Plan,
     journal: &Journal,
     [goal, seen]: [&Snapshot<'_>; 2],
-    rows: &HashMap<RecordId, Map<String, Value>>,
+    rows: &HashMap<RecordId, RowText>,
     twins: &BTreeMap<RecordId, Vec<RecordId>>,
 ) -> Result<Report, Error> {
     let mut report = Report {
@@ -67,22 +68,18 @@ pub(super) fn report(
             planned: Cost { tokens: plan.price().tokens(), requests: plan.price().requests },
             spent: journal.spent(),
         },
-        nature: BTreeMap::new(),
+        fields: BTreeMap::new(),
+        names: BTreeMap::new(),
     };
     let definitions = Definitions::of(goal)?;
     let expected = Expected::of(plan);
     let paused = remade(plan, &[Reason::Paused]);
     for (record, outcomes) in by_record(plan, journal) {
-        let mut finding = match trouble(&record, &outcomes) {
-            Some(finding) => finding,
-            // A webhook that was out of the way is to be as it was in the account.
-            None => judged(
-                &record,
-                if paused.contains(&record) { seen } else { goal },
-                rows,
-                &expected,
-                (journal, &definitions),
-            )?,
+        // A webhook that was out of the way is to be as it was in the account.
+        let goal = if paused.contains(&record) { seen } else { goal };
+        let (mut finding, equal) = match trouble(&record, &outcomes) {
+            Some(finding) => (finding, Vec::new()),
+            None => judged(&record, goal, rows, &expected, (journal, &definitions))?,
         };
         for twin in twins.get(&record).into_iter().flatten() {
             finding.verdict = Verdict::Failed;
@@ -91,14 +88,19 @@ pub(super) fn report(
         let title = record.object.title();
         report.objects.entry(title.clone()).or_default().count(finding.verdict);
         report.total.count(finding.verdict);
-        count_nature(report.nature.entry(title).or_default(), &finding.fields);
+        let sent = || expected.sent(&record);
+        count_fields(report.fields.entry(title).or_default(), &finding, (&equal, &sent));
         finding.live = finding.live.or_else(|| outcomes.iter().rev().find_map(|outcome| outcome.live.clone()));
         if !matches!(finding.verdict, Verdict::Equal | Verdict::Deleted) {
             report.findings.push(finding);
         }
     }
     contested(plan, &mut report);
-    report.nature.retain(|_, fields| !fields.is_empty());
+    report.fields.retain(|_, fields| !fields.is_empty());
+    let told = report.fields.values().flat_map(BTreeMap::keys).filter_map(|field| field.strip_prefix("custom_fields."));
+    let told: BTreeSet<&str> = told.collect();
+    let named = definitions.all().flat_map(|(_, fields)| fields).filter(|(code, _)| told.contains(code.as_str()));
+    report.names = named.map(|(code, field)| (code.clone(), field.name.clone())).collect();
     Ok(report)
 }
 
@@ -122,6 +124,8 @@ fn contested(plan: &Plan, report: &mut Report) {
         }
         tally.count(Verdict::Conflict);
         report.total.count(Verdict::Conflict);
+        let own = report.fields.entry(record.object.title()).or_default();
+        conflicts.iter().for_each(|conflict| own.entry(conflict.field.clone()).or_default().conflicts += 1);
         let fields = conflicts.iter().map(|conflict| Difference {
             field: conflict.field.clone(),
             wanted: conflict.goal.clone(),
@@ -138,6 +142,28 @@ fn contested(plan: &Plan, report: &mut Report) {
         match place {
             Some(at) => report.findings[at] = finding,
             None => report.findings.push(finding),
+        }
+    }
+}
+
+/// Counts the fields of one record: the compared ones, or those that were sent in vain.
+fn count_fields(
+    fields: &mut BTreeMap<String, FieldTally>,
+    finding: &Finding,
+    (equal, sent): (&[String], &dyn Fn() -> BTreeSet<String>),
+) {
+    equal.iter().for_each(|field| fields.entry(field.clone()).or_default().equal += 1);
+    for difference in &finding.fields {
+        let tally = fields.entry(difference.field.clone()).or_default();
+        *(if difference.by_nature { &mut tally.by_nature } else { &mut tally.failed }) += 1;
+    }
+    let compared = !equal.is_empty() || !finding.fields.is_empty();
+    for field in if compared { BTreeSet::new() } else { sent() } {
+        let tally = fields.entry(field).or_default();
+        match finding.verdict {
+            Verdict::Failed => tally.failed += 1,
+            Verdict::Conflict => tally.conflicts += 1,
+            Verdict::Equal | Verdict::ByNature | Verdict::Deleted => {}
         }
     }
 }
@@ -185,35 +211,35 @@ fn trouble(record: &RecordId, outcomes: &[&Outcome]) -> Option<Finding> {
     Some(Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words })
 }
 
+/// What became of a record that was written, and the fields of it that are equal.
 fn judged(
     record: &RecordId,
     goal: &Snapshot<'_>,
-    rows: &HashMap<RecordId, Map<String, Value>>,
+    rows: &HashMap<RecordId, RowText>,
     expected: &Expected<'_>,
     (journal, definitions): (&Journal, &Definitions),
-) -> Result<Finding, Error> {
-    let found = |verdict, words: &str| Finding {
-        record: record.to_string(),
-        live: None,
-        verdict,
-        fields: Vec::new(),
-        words: if words.is_empty() { Vec::new() } else { vec![words.to_owned()] },
+) -> Result<(Finding, Vec<String>), Error> {
+    let found = |verdict, words: &str| {
+        let words = if words.is_empty() { Vec::new() } else { vec![words.to_owned()] };
+        (Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words }, Vec::new())
     };
     let Some(object) = object_of(record) else { return Ok(found(Verdict::Failed, "its object is not known")) };
     // A parent that was only taken out of the archive for its parts is the goal's record too.
     let Some(then) = State::find(goal, record)? else { return Ok(found(Verdict::Equal, "")) };
-    let Some(row) = rows.get(record).filter(|row| !is_deleted(object, row)) else {
+    let Some(row) = rows.get(record).map(RowText::fields).filter(|row| !is_deleted(object, row)) else {
         return Ok(found(Verdict::Failed, "it cannot be read back"));
     };
-    let row = as_archived(object, record, row);
+    let row = as_archived(object, record, &row);
     let goal = then.fields();
     let one = Compared { object, record, goal: &goal, row: &row };
-    let (verdict, fields) = compare(&one, expected, journal, definitions);
+    let told = compare(&one, expected, journal, definitions);
     let now = journal.id(record).map(|key| LiveId(RecordId::new(record.object.clone(), key)));
     // Another number is the nature of a record that was made again.
     let moved = now.as_ref().is_some_and(|now| now.0 != *record);
+    let verdict = told.verdict();
     let verdict = if moved && verdict == Verdict::Equal { Verdict::ByNature } else { verdict };
-    Ok(Finding { record: record.to_string(), live: now, verdict, fields, words: Vec::new() })
+    let Told { equal, differences: fields } = told;
+    Ok((Finding { record: record.to_string(), live: now, verdict, fields, words: Vec::new() }, equal))
 }
 
 /// A row in the form in which the archive keeps it.

@@ -36,8 +36,25 @@ pub struct Report {
     /// What it cost.
     #[serde(default)]
     pub bill: Bill,
-    /// Fields that differ by nature, by object, with how many records each.
-    pub nature: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Every field that was compared, by object: custom ones as `custom_fields.<code>`.
+    #[serde(default)]
+    pub fields: BTreeMap<String, BTreeMap<String, FieldTally>>,
+    /// What people call the custom fields in it, by their code.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+}
+
+/// Records by how one field of theirs came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct FieldTally {
+    /// As the goal had it.
+    pub equal: u64,
+    /// What the service sets itself, or what the plan announced.
+    pub by_nature: u64,
+    /// Not as the goal had it, or not written because a step was refused.
+    pub failed: u64,
+    /// Edited since; left as it is.
+    pub conflicts: u64,
 }
 
 /// What a restore has cost, beside what its plan said.

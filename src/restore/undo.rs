@@ -131,7 +131,7 @@ impl<S: State> Left<'_, S> {
         };
         overlay(&mut fields, sent);
         if let Some(row) = journal.row(record) {
-            overlay(&mut fields, as_archived(object, record, row));
+            overlay(&mut fields, as_archived(object, record, &row.fields()));
         }
         self.touched.insert(stem(&live.0), Some(placed(&live.0, &fields)));
         Ok(())

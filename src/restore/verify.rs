@@ -11,7 +11,7 @@ use crate::restore::fields::field_id;
 use crate::restore::fill::{Body, Fill, Known, key_value, value_key};
 use crate::restore::links::{candidates, is_custom, linked, segments};
 use crate::restore::plan::{Action, Plan, Reason, Step};
-use crate::restore::planner::home;
+use crate::restore::planner::{home, named};
 use crate::restore::report::{Difference, Verdict};
 use crate::restore::same::{plain_text, same};
 use crate::restore::stamp::is_custom_part;
@@ -63,6 +63,12 @@ impl<'p> Expected<'p> {
         !is_written && !self.asked.contains(record)
     }
 
+    /// The fields that the plan sends to a record, custom ones as `custom_fields.<code>`.
+    pub(super) fn sent(&self, record: &RecordId) -> BTreeSet<String> {
+        let bodies = self.bodies.get(record).into_iter().flatten();
+        bodies.flat_map(|body| body.keys().flat_map(|name| named(name, body))).collect()
+    }
+
     fn fill(&self, record: &RecordId, field: &str) -> Option<&'p Fill> {
         self.bodies.get(record)?.iter().rev().find_map(|body| body.get(field))
     }
@@ -95,14 +101,44 @@ pub(super) struct Compared<'a> {
     pub(super) row: &'a Map<String, Value>,
 }
 
-/// Compares one record; its verdict, and the fields that differ.
+/// What a comparison found, field by field.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Fields that are as they were wanted.
+    pub(super) equal: Vec<String>,
+    /// Fields that are not.
+    pub(super) differences: Vec<Difference>,
+}
+
+impl Told {
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.differences.iter().map(|difference| difference.by_nature).reduce(|one, other| one && other) {
+            None => Verdict::Equal,
+            Some(true) => Verdict::ByNature,
+            Some(false) => Verdict::Failed,
+        }
+    }
+
+    /// Takes note of one field; of a contested one another part of the report tells.
+    fn look(&mut self, one: &Compared<'_>, field: &str, [wanted, found]: [Value; 2], expected: &Expected<'_>) {
+        if expected.is_contested(one.record, field) {
+            return;
+        }
+        match difference(one, field, wanted, found, expected) {
+            Some(difference) => self.differences.push(difference),
+            None => self.equal.push(field.to_owned()),
+        }
+    }
+}
+
+/// Compares one record, field by field.
 pub(super) fn compare(
     one: &Compared<'_>,
     expected: &Expected<'_>,
     known: &dyn Known,
     definitions: &Definitions,
-) -> (Verdict, Vec<Difference>) {
-    let mut differences = Vec::new();
+) -> Told {
+    let mut told = Told::default();
     let home = home(one.object);
     if home.options.is_some() {
         return field_compared(one, expected, known);
@@ -129,28 +165,22 @@ pub(super) fn compare(
             None => wanted,
         };
         let found = one.row.get(&today).cloned().unwrap_or_default();
-        differences.extend(difference(one, name, wanted, found, expected));
+        told.look(one, name, [wanted, found], expected);
     }
     if let Some(custom) = home.custom.filter(|custom| custom.shape == Shape::Nested) {
-        differences.extend(nested(one, custom, expected, known, definitions));
+        nested(one, custom, expected, (known, definitions), &mut told);
     }
-    let verdict = match differences.iter().map(|difference| difference.by_nature).reduce(|one, other| one && other) {
-        None => Verdict::Equal,
-        Some(true) => Verdict::ByNature,
-        Some(false) => Verdict::Failed,
-    };
-    (verdict, differences)
+    told
 }
 
-/// The differences of custom fields that a row holds in an object of their own.
+/// Custom fields that a row holds in an object of their own.
 fn nested(
     one: &Compared<'_>,
     custom: Custom,
     expected: &Expected<'_>,
-    known: &dyn Known,
-    definitions: &Definitions,
-) -> Vec<Difference> {
-    let mut differences = Vec::new();
+    (known, definitions): (&dyn Known, &Definitions),
+    told: &mut Told,
+) {
     let fields =
         |row: &Map<String, Value>| row.get("custom_fields").and_then(Value::as_object).cloned().unwrap_or_default();
     let (then, now) = (fields(one.goal), fields(one.row));
@@ -167,9 +197,8 @@ fn nested(
         }
         let wanted = fill.unwrap_or_else(|| moved_custom(custom, code, &wanted, known, definitions));
         let found = now.get(&today).cloned().unwrap_or_default();
-        differences.extend(difference(one, &format!("custom_fields.{code}"), wanted, found, expected));
+        told.look(one, &format!("custom_fields.{code}"), [wanted, found], expected);
     }
-    differences
 }
 
 /// Whether a step touches a record for the sake of others: it is linked again, or opened for a part of it.
@@ -187,7 +216,7 @@ fn difference(
     found: Value,
     expected: &Expected<'_>,
 ) -> Option<Difference> {
-    if same(&wanted, &found) || expected.is_contested(one.record, field) {
+    if same(&wanted, &found) {
         return None;
     }
     let home = home(one.object);
@@ -231,29 +260,29 @@ fn custom_fill(expected: &Expected<'_>, record: &RecordId, codes: [&str; 2], kno
 }
 
 /// A field that was made, or one that got options: its key, its numbers and its colours are the service's.
-fn field_compared(one: &Compared<'_>, expected: &Expected<'_>, known: &dyn Known) -> (Verdict, Vec<Difference>) {
+fn field_compared(one: &Compared<'_>, expected: &Expected<'_>, known: &dyn Known) -> Told {
     let labels = |row: &Map<String, Value>| -> Vec<Value> {
         let options = row.get("options").and_then(Value::as_array).into_iter().flatten();
         options.filter_map(|option| option.get("label").cloned()).collect()
     };
-    let mut differences = Vec::new();
+    let mut told = Told::default();
+    let mut look = |name: &str, equal: bool, wanted: Value, found: Value| match equal {
+        true => told.equal.push(name.to_owned()),
+        false => told.differences.push(Difference { field: name.to_owned(), wanted, found, by_nature: false }),
+    };
     if let Some(added) = expected.options.get(one.record) {
         let (wanted, found): (Vec<Value>, _) = (added.iter().map(|label| json!(label)).collect(), labels(one.row));
-        if !wanted.iter().all(|label| found.contains(label)) {
-            let (wanted, found) = (Value::Array(wanted), Value::Array(found));
-            differences.push(Difference { field: "options".to_owned(), wanted, found, by_nature: false });
-        }
+        let equal = wanted.iter().all(|label| found.contains(label));
+        look("options", equal, Value::Array(wanted), Value::Array(found));
     } else {
         for (name, fill) in expected.bodies.get(one.record).into_iter().flatten().flat_map(|body| body.iter()) {
             let Ok(wanted) = fill.value(known) else { continue };
             let found = one.row.get(name).cloned().unwrap_or_default();
             let equal = if name == "options" { labels(one.goal) == labels(one.row) } else { covers(&wanted, &found) };
-            if !equal {
-                differences.push(Difference { field: name.clone(), wanted, found, by_nature: false });
-            }
+            look(name, equal, wanted, found);
         }
     }
-    (if differences.is_empty() { Verdict::Equal } else { Verdict::Failed }, differences)
+    told
 }
 
 /// Whether everything that was sent is there; the service adds to settings.
@@ -307,13 +336,6 @@ fn renew(value: &mut Value, path: &[&str], now: &dyn Fn(&Key) -> Option<Key>) {
             }
         }
         _ => {}
-    }
-}
-
-/// Counts the fields that differ by nature.
-pub(super) fn count_nature(nature: &mut BTreeMap<String, u64>, differences: &[Difference]) {
-    for difference in differences.iter().filter(|difference| difference.by_nature) {
-        *nature.entry(difference.field.clone()).or_default() += 1;
     }
 }
 

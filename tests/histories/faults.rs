@@ -25,7 +25,7 @@ const AT_ONCE: usize = 30;
 const STEPS: usize = 200;
 
 /// An accident that takes a plan of more than two hundred steps to mend.
-pub(super) fn accident(world: &World) {
+pub(crate) fn large_accident(world: &World) {
     vandalise(world);
     unsettle(world);
     for kind in ["organizations", "persons", "deals"] {
@@ -54,7 +54,7 @@ fn whatever_the_wire_does_a_restore_makes_no_record_twice_and_leaves_none_out() 
         });
         let goal = world.snapshot();
         let truth = world.judge();
-        accident(&world);
+        large_accident(&world);
         let policy = Policy { delete_added: true, ..Policy::default() };
         let before = world.judge();
         let plan = planned_from(&world, &goal, &policy, &closely());
@@ -86,7 +86,7 @@ fn creations_whose_answers_are_all_lost_together_are_found_together() {
         let world = World::with(pdbak::sandbox::Options { records: 260, assume, ..Default::default() });
         let goal = world.snapshot();
         let truth = world.judge();
-        accident(&world);
+        large_accident(&world);
         let policy = Policy { delete_added: true, ..Policy::default() };
         let before = world.judge();
         let plan = planned_from(&world, &goal, &policy, &closely());

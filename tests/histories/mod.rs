@@ -17,6 +17,8 @@ mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub(crate) use faults::large_accident;
+
 use dice::{Step, steps};
 use play::Play;
 

@@ -38,6 +38,7 @@ mod restore_pause;
 mod restore_people;
 mod restore_scope;
 pub(crate) mod restore_settings;
+mod restore_told;
 mod restore_undo;
 mod schedule;
 mod several_days;

@@ -112,7 +112,7 @@ fn a_vandalised_company_comes_back() {
     let replayed = replayed(&world, &plan);
     assert_eq!(replayed.stopped, None);
     let total = total(&replayed);
-    eprintln!("{total:?} {:#?}", replayed.report.as_ref().expect("a report").nature);
+    eprintln!("{total:?} {:#?}", replayed.report.as_ref().expect("a report").fields);
     assert!(total.is_clean(), "{total:?}");
     // Owners that follow what was made and persons that take part in it were removed again.
     assert!(replayed.report.as_ref().expect("a report").expelled > 0);

@@ -69,3 +69,42 @@ fn a_file_of_a_record_that_comes_back_comes_back_with_it_under_its_new_id() {
     };
     assert_eq!(name(&world, &now["org_id"]), name(&world, &file["org_id"]));
 }
+
+#[test]
+fn a_file_that_stayed_while_its_organization_was_made_again_hangs_there_again() {
+    let assume = "undelete=no".parse().expect("answers");
+    let world = World::with(pdbak::sandbox::Options { records: 400, assume, ..Default::default() });
+    let judge = world.judge();
+    let mut files = judge["Files"].as_array().expect("files").iter();
+    let here = |row: &&Value| {
+        row["active_flag"] == json!(true)
+            && row["org_id"].is_u64()
+            && row["mail_message_id"] == json!("")
+            && row["remote_location"] != json!("googledocs")
+    };
+    let file = files.find(here).expect("a file of an organization").clone();
+    let (id, organization) = (file["id"].as_u64().expect("an id"), file["org_id"].clone());
+    let body = json!({"name": "offer.bin", "description": "as agreed"});
+    world.call("PUT", &format!("/v1/files/{id}"), Some(&body));
+    for edited in [false, true] {
+        let goal = world.snapshot();
+        let file = named(&world, "offer.bin")[0].clone();
+        let contents = world.download(file["id"].as_u64().expect("an id"));
+        world.call("DELETE", &format!("/api/v2/organizations/{}", file["org_id"]), None);
+        if edited {
+            world.call("PUT", &format!("/v1/files/{}", file["id"]), Some(&json!({"description": "oops"})));
+        }
+        let replayed = replayed(&world, &planned(&world, &goal, &Policy::default()));
+        assert!(total(&replayed).is_clean());
+        let now = named(&world, "offer.bin");
+        assert_eq!(now.len(), 1, "{now:?}");
+        assert_eq!(world.download(now[0]["id"].as_u64().expect("an id")), contents);
+        assert_eq!(now[0]["description"], body["description"]);
+        assert_ne!((&now[0]["org_id"], &now[0]["id"]), (&organization, &file["id"]));
+        let judge = world.judge();
+        let mut organizations = judge["Organizations"].as_array().expect("organizations").iter();
+        let host = organizations.find(|row| row["id"] == now[0]["org_id"]).expect("it is there");
+        assert_ne!(host["is_deleted"], json!(true));
+        assert_eq!(left(&world, &goal, &Policy::default()), Vec::<String>::new());
+    }
+}

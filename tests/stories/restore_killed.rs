@@ -8,8 +8,9 @@ use pdbak::archive::Archive;
 use pdbak::monitor::Silent;
 use pdbak::restore::{self, Journal, Plan, Policy, Replayed, Site};
 
-use super::restore::{clock, left, living, planned, replayed, total, vandalise};
-use super::restore_settings::{COMPARED, said, unsettle};
+use super::restore::{clock, left, living, planned, replayed, total};
+use super::restore_settings::{COMPARED, said};
+use crate::histories::large_accident;
 use crate::support::{Tap, World};
 
 /// One life of the program: it goes on where the journal stands and is killed at a request, or it comes to its end.
@@ -48,11 +49,10 @@ fn tear(world: &World, plan: &Plan) {
 fn killed_before_and_after_each_of_its_requests_a_restore_makes_no_record_twice_and_leaves_none_out() {
     let policy = Policy { delete_added: true, ..Policy::default() };
     let accident = || {
-        let world = World::of(150);
+        let world = World::of(260);
         let goal = world.snapshot();
         let before = world.judge();
-        vandalise(&world);
-        unsettle(&world);
+        large_accident(&world);
         let plan = planned(&world, &goal, &policy);
         (world, goal, before, plan)
     };
@@ -75,7 +75,7 @@ fn killed_before_and_after_each_of_its_requests_a_restore_makes_no_record_twice_
         }
     };
     eprintln!("killed {kills} times over {} steps", plan.steps.len());
-    assert!(plan.steps.len() >= 100, "{} steps", plan.steps.len());
+    assert!(plan.steps.len() >= 200, "{} steps", plan.steps.len());
     // Nothing was waved through: what was written was struck before and after.
     assert_eq!(kills, tap.strikes_so_far());
     assert_eq!(ended.stopped, None);

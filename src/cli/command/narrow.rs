@@ -129,8 +129,8 @@ fn later(session: &Session, archive: &Archive, goal: &SnapshotId) -> Result<Vec<
     if manifests.is_empty() {
         return Ok(Vec::new());
     }
-    for name in archive.logs()? {
-        let (journal, plan) = Journal::read(archive, &name, session.clock())?;
+    for journal in Journal::all(archive, session.clock())? {
+        let (journal, plan) = journal?;
         if plan.company == company && journal.standing() != Standing::Fresh {
             let seen = archive.snapshot(&plan.seen)?.manifest().sequence;
             manifests.retain(|manifest| manifest.sequence > seen);

@@ -41,7 +41,7 @@ impl Work<'_> {
             let kept = plan.digest()[..16].to_owned();
             // What pdbak has written itself is kept; anything else was edited.
             return match self.archive.logs()?.contains(&kept) {
-                true => self.open(&kept),
+                true => self.keep(plan),
                 false => self.keep(self.reviewed(&plan)?),
             };
         }
@@ -96,8 +96,8 @@ impl Work<'_> {
     /// The journals that stand in a certain way, oldest first.
     fn journals(&self, wanted: impl Fn(Standing) -> bool) -> Result<Vec<(Journal, Plan)>, Failure> {
         let mut found = Vec::new();
-        for name in self.archive.logs()? {
-            let (journal, plan) = Journal::read(self.archive, &name, self.session.clock())?;
+        for journal in Journal::all(self.archive, self.session.clock())? {
+            let (journal, plan) = journal?;
             if wanted(journal.standing()) {
                 found.push((journal, plan));
             }
@@ -149,7 +149,7 @@ impl Work<'_> {
         let replayed = restore::replay(plan, journal, &site, &monitor).await?;
         let Replayed { done, steps, stopped, report } = replayed;
         if let Some(report) = report {
-            self.session.show(&ReportView(&report))?;
+            self.session.show(&ReportView::brief(&report))?;
             return Ok(if report.total.is_clean() { Exit::Done } else { Exit::LeftOver });
         }
         let again = format!("pdbak restore --from-plan {} --yes", short(plan));

@@ -1,12 +1,13 @@
-//! How restores look in a list.
+//! How restores look in a list, and one of them by itself.
 
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::cli::show::reports::ReportView;
 use crate::cli::show::{View, moment, number, print, table};
-use crate::restore::{Journal, Past, Plan, Standing, Tally};
+use crate::restore::{Journal, Past, Plan, Report, Standing, Tally};
 
 /// One restore, or a plan that was only shown.
 #[derive(Serialize)]
@@ -53,6 +54,46 @@ impl RestoreView {
             total: journal.report().map(|report| report.total),
         }
     }
+
+    /// Where it goes.
+    fn what(&self) -> String {
+        match &self.undoes {
+            Some(restore) => format!("takes back {}", short(restore)),
+            None => format!("to {}", short(&self.goal)),
+        }
+    }
+}
+
+/// One restore with everything that is known of how it went.
+#[derive(Serialize)]
+pub(crate) struct OneRestore<'a> {
+    #[serde(flatten)]
+    pub(crate) restore: RestoreView,
+    /// None until it has ended.
+    pub(crate) report: Option<&'a Report>,
+}
+
+impl View for OneRestore<'_> {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let RestoreView { restore, begun, state, done, steps, .. } = &self.restore;
+        let (id, planned) = (short(restore), moment(*begun));
+        writeln!(out, "restore {id}  ·  {}  ·  planned {planned} UTC  ·  {state}", self.restore.what())?;
+        if let Some(report) = self.report {
+            return ReportView::whole(report).text(out);
+        }
+        let (done, steps) = (number(*done as u64), number(*steps as u64));
+        match *state {
+            "planned" => writeln!(out, "nothing has been written. To replay it: pdbak restore --from-plan {id}"),
+            "interrupted" => {
+                writeln!(out, "{done} of {steps} steps are done. To go on: pdbak restore --from-plan {id}")
+            }
+            _ => writeln!(out, "{done} of {steps} steps had been done when it was taken back"),
+        }
+    }
+}
+
+fn short(id: &str) -> String {
+    id[..id.len().min(8)].to_owned()
 }
 
 /// All of them.
@@ -66,12 +107,7 @@ impl View for RestoreList {
             return writeln!(out, "no restore was planned yet");
         }
         let mut lines = table(&["restore", "planned", "what", "state", "steps", "failed", "conflicts"], &[4, 5, 6]);
-        let short = |id: &str| id[..id.len().min(8)].to_owned();
         for one in &self.0 {
-            let what = match &one.undoes {
-                Some(restore) => format!("takes back {}", short(restore)),
-                None => format!("to {}", short(&one.goal)),
-            };
             let steps = match one.state {
                 "interrupted" | "taken back" => format!("{} of {}", number(one.done as u64), number(one.steps as u64)),
                 _ => number(one.steps as u64),
@@ -81,7 +117,7 @@ impl View for RestoreList {
             lines.add_row([
                 short(&one.restore),
                 moment(one.begun),
-                what,
+                one.what(),
                 one.state.to_owned(),
                 steps,
                 failed,

@@ -9,7 +9,7 @@ use crate::record::RecordId;
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, ByNature, Create, LeftOut, Look, Reason, Update};
 use crate::restore::planner::makes::Make;
-use crate::restore::planner::{Draft, Phase, Planner, is_archive, is_last, order_of, place};
+use crate::restore::planner::{Draft, Phase, Planner, is_archive, is_last, place};
 use crate::restore::rules;
 use crate::restore::same::is_empty;
 use crate::restore::state::State;
@@ -17,23 +17,24 @@ use crate::restore::translate::{Lost, Translated};
 
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that make records.
-    pub(super) fn create(&mut self, makes: &[Make]) {
+    pub(super) fn create(&mut self, makes: &[Make<'_>]) {
         let position: HashMap<&RecordId, usize> = makes.iter().enumerate().map(|(at, make)| (&make.id, at)).collect();
         // A number of the goal is somebody else's in another company.
         let home = self.mapping.is_none();
         let revived = |id: &RecordId| home && position.get(id).is_some_and(|at| can_revive(&makes[*at]));
         let mut by_nature: BTreeMap<&'static str, (u64, Vec<String>)> = BTreeMap::new();
         for (at, make) in makes.iter().enumerate() {
-            let mut body = self.body(make);
+            let fields = make.fields();
+            let mut body = self.body(make, &fields);
             let late = |fill: &Fill| fill.needs().iter().any(|id| position.get(id).is_some_and(|other| *other >= at));
             let mut later = split(&mut body, &late);
             let circle = !later.is_empty();
-            for (name, fill) in self.completing(make) {
+            for (name, fill) in self.completing(make.home, &make.id, &fields) {
                 later.entry(name).or_insert(fill);
             }
             let under = self.under(make.home, &make.id).and_then(Result::ok);
             let look = look(make, under.as_ref(), &body, &revived);
-            let mend = (home && can_revive(make)).then(|| self.mend(make));
+            let mend = (home && can_revive(make)).then(|| self.mend(make.home, &make.id, &fields));
             let create = Create { record: make.id.clone(), under, body, look, contents: make.contents.clone() };
             let action = match mend {
                 Some(mut mend) => {
@@ -45,32 +46,35 @@ impl<S: State> Planner<'_, S> {
             self.draft_make(make, action);
             if !later.is_empty() {
                 let reason = if circle { Reason::CompletesCircle } else { Reason::Completes };
-                self.draft_later(make, later, reason);
+                self.draft_later((make.home, &make.id, make.order), later, reason);
             }
             if crate::restore::cases::object_of(&make.id).is_some_and(is_archive) {
-                self.draft_close(make.home, &make.id, None, &make.fields);
+                self.draft_close(make.home, &make.id, None, &fields);
             }
             let nature = by_nature.entry(make.home.name).or_default();
             nature.0 += 1;
             let lost =
-                make.home.computed.iter().filter(|name| make.fields.get(**name).is_some_and(|value| !is_empty(value)));
+                make.home.computed.iter().filter(|name| fields.get(**name).is_some_and(|value| !is_empty(value)));
             let lost =
                 lost.filter(|name| !make.home.writable().any(|field| field == **name)).map(|name| (*name).to_owned());
-            nature.1.extend(lost);
+            for name in lost {
+                if !nature.1.contains(&name) {
+                    nature.1.push(name);
+                }
+            }
         }
         for (object, (records, mut fields)) in by_nature {
             fields.sort_unstable();
-            fields.dedup();
             let why = makes.iter().find(|make| make.home.name == object).map_or("", |make| make.home.limits);
             self.said.by_nature.push(ByNature { object: object.to_owned(), records, fields, why: why.to_owned() });
         }
     }
 
-    fn draft_make(&mut self, make: &Make, action: Action) {
+    fn draft_make(&mut self, make: &Make<'_>, action: Action) {
         self.drafts.push(Draft {
             phase: if is_last(make.home) { Phase::Last } else { Phase::Write },
             object: place(make.home),
-            order: order_of(&make.fields),
+            order: make.order,
             key: make.id.key.clone(),
             action,
             reason: Reason::Deleted,
@@ -79,14 +83,18 @@ impl<S: State> Planner<'_, S> {
         });
     }
 
-    fn draft_later(&mut self, make: &Make, body: Body, reason: Reason) {
-        let update =
-            Update { record: make.id.clone(), live: None, through: make.home.name.to_owned(), body, seen: None };
+    pub(super) fn draft_later(
+        &mut self,
+        (home, id, order): (&'static Object, &RecordId, i64),
+        body: Body,
+        reason: Reason,
+    ) {
+        let update = Update { record: id.clone(), live: None, through: home.name.to_owned(), body, seen: None };
         self.drafts.push(Draft {
-            phase: if is_last(make.home) { Phase::Last } else { Phase::Circle },
-            object: place(make.home),
-            order: order_of(&make.fields),
-            key: make.id.key.clone(),
+            phase: if is_last(home) { Phase::Last } else { Phase::Circle },
+            object: place(home),
+            order,
+            key: id.key.clone(),
             action: Action::Update(update),
             reason,
             clears: Vec::new(),
@@ -95,8 +103,8 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// The body that makes a record; what gets lost is listed.
-    fn body(&mut self, make: &Make) -> Body {
-        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
+    fn body(&mut self, make: &Make<'_>, goal: &Map<String, Value>) -> Body {
+        let wanted = rules::for_create(make.home.name, &make.id.key, goal, &self.facts);
         let fields = make.home.create.map_or(&[][..], |write| write.fields);
         let (body, lost) = self.filled(make.home, &wanted, fields);
         self.said.left_out.extend(lost.into_iter().map(|(field, lost)| LeftOut::field(&make.id, &field, lost.words())));
@@ -104,12 +112,12 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Everything an update can write to a record that came back, cleared fields included.
-    fn mend(&self, make: &Make) -> Body {
-        let Some(write) = make.home.update else { return Body::new() };
-        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
-        let (mut body, _) = self.filled(make.home, &wanted, write.fields);
+    fn mend(&self, home: &'static Object, id: &RecordId, goal: &Map<String, Value>) -> Body {
+        let Some(write) = home.update else { return Body::new() };
+        let wanted = rules::for_create(home.name, &id.key, goal, &self.facts);
+        let (mut body, _) = self.filled(home, &wanted, write.fields);
         for field in write.fields {
-            let cleared = make.fields.get(*field).is_some_and(Value::is_null) && !body.contains_key(*field);
+            let cleared = goal.get(*field).is_some_and(Value::is_null) && !body.contains_key(*field);
             if cleared && !rules::is_move(field) && !write.required.contains(field) {
                 body.insert((*field).to_owned(), Fill::Is(Value::Null));
             }
@@ -118,18 +126,18 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Fields that only an update takes.
-    fn completing(&self, make: &Make) -> Body {
-        let (Some(create), Some(update)) = (make.home.create, make.home.update) else { return Body::new() };
+    pub(super) fn completing(&self, home: &'static Object, id: &RecordId, goal: &Map<String, Value>) -> Body {
+        let (Some(create), Some(update)) = (home.create, home.update) else { return Body::new() };
         let only: Vec<&'static str> =
             update.fields.iter().copied().filter(|field| !create.fields.contains(field)).collect();
-        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
+        let wanted = rules::for_create(home.name, &id.key, goal, &self.facts);
         let named: Map<String, Value> = wanted.into_iter().filter(|(name, _)| only.contains(&name.as_str())).collect();
-        let (mut body, _) = self.filled_named(make.home, &named, &only);
-        let closed_at = rules::closed_at(make.home.name, &make.fields);
+        let (mut body, _) = self.filled_named(home, &named, &only);
+        let closed_at = rules::closed_at(home.name, goal);
         body.extend(closed_at.map(|time| ("close_time".to_owned(), Fill::Is(time))));
         // A product made without prices gets one of 0 by itself: api/restore-hazards.md 4, Products.
-        let priceless = make.fields.get("prices").is_some_and(is_empty);
-        if make.home.name == "products" && priceless {
+        let priceless = goal.get("prices").is_some_and(is_empty);
+        if home.name == "products" && priceless {
             body.insert("prices".to_owned(), Fill::Is(Value::Array(Vec::new())));
         }
         body
@@ -184,12 +192,12 @@ pub(super) fn writable(value: &Value) -> Value {
 }
 
 /// Whether the catalogue knows a way to bring the record back with its id.
-fn can_revive(make: &Make) -> bool {
+fn can_revive(make: &Make<'_>) -> bool {
     !make.home.undelete.is_empty() && make.home.single.is_some()
 }
 
 /// Whether the record may be there already when its turn comes.
-fn look(make: &Make, under: Option<&Fill>, body: &Body, revived: &dyn Fn(&RecordId) -> bool) -> Look {
+fn look(make: &Make<'_>, under: Option<&Fill>, body: &Body, revived: &dyn Fn(&RecordId) -> bool) -> Look {
     if let Some(Fill::IdOf(parent)) = under {
         // Followers and participants may be added by the service itself: api/restore-hazards.md 4.
         let by_itself = make.home.update.is_none();

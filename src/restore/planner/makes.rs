@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::archive;
 use crate::catalogue::{Inline, Listing, Object, ObjectName, Restore, find};
-use crate::record::{Key, RecordId};
+use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of};
 use crate::restore::fill::{Fill, value_key};
 use crate::restore::links::Link;
@@ -21,36 +21,48 @@ use crate::restore::state::State;
 use crate::restore::translate::Lost;
 
 /// A record that is made again.
-pub(super) struct Make {
+pub(super) struct Make<'a> {
     /// The record as the goal names it.
     pub(super) id: RecordId,
     /// The object whose call makes it.
     pub(super) home: &'static Object,
-    /// The goal's fields.
-    pub(super) fields: Map<String, Value>,
+    /// The goal's record. Its fields are read when they are needed: all of them at once would not fit into little memory.
+    goal: &'a Record,
+    /// A field that no list shows.
+    inlined: Option<(&'static str, Value)>,
+    /// The place among its siblings.
+    pub(super) order: i64,
     /// Contents sent with it.
     pub(super) contents: Option<Upload>,
 }
 
-impl<S: State> Planner<'_, S> {
+impl Make<'_> {
+    /// The goal's fields.
+    pub(super) fn fields(&self) -> Map<String, Value> {
+        let mut fields = self.goal.fields();
+        fields.extend(self.inlined.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        fields
+    }
+}
+
+impl<'a, S: State> Planner<'a, S> {
     /// The records that are made again, what is pointed to first.
-    pub(super) fn makes(&mut self) -> Vec<Make> {
-        let mut makes = Vec::new();
+    pub(super) fn makes(&mut self) -> Vec<Make<'a>> {
+        let (mut makes, cases) = (Vec::new(), self.cases);
         for id in &self.chosen.records {
-            let (Some(Case::Deleted(record)), Some(object)) = (self.cases.all.get(id), object_of(id)) else { continue };
+            let (Some(Case::Deleted(record)), Some(object)) = (cases.all.get(id), object_of(id)) else { continue };
             // What it shows comes back with what it shows it of; a field that has another key now is there.
             if matches!(object.restore, Restore::Mirror(_)) || self.fields.has_moved(id) {
                 continue;
             }
-            let fields = record.fields();
-            match self.make(object, id, fields) {
+            match self.make(object, record) {
                 Ok(make) => makes.push(make),
                 Err(why) => self.said.left_out.push(LeftOut::record(id, why)),
             }
         }
-        makes.sort_by_cached_key(|make| (place(make.home), order_of(&make.fields), make.id.clone()));
+        makes.sort_by_cached_key(|make| (place(make.home), make.order, make.id.clone()));
         for make in &makes {
-            self.links.make(&make.id, &make.fields);
+            self.links.make(&make.id, &make.fields());
             self.fields.make(&make.id);
         }
         self.narrow(&mut makes);
@@ -59,7 +71,7 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Fields that the snapshot was told to leave out do not come back, and no row shows that they are missing.
-    fn say_left_out(&mut self, makes: &[Make]) {
+    fn say_left_out(&mut self, makes: &[Make<'_>]) {
         let objects: BTreeSet<&ObjectName> = makes.iter().map(|make| &make.id.object).collect();
         for object in objects {
             let without = self.goal.contents(object).map(|contents| contents.without.clone()).unwrap_or_default();
@@ -70,11 +82,13 @@ impl<S: State> Planner<'_, S> {
         }
     }
 
-    fn make(&self, object: &'static Object, id: &RecordId, mut fields: Map<String, Value>) -> Result<Make, String> {
-        let home = home(object);
+    fn make(&self, object: &'static Object, goal: &'a Record) -> Result<Make<'a>, String> {
+        let (home, id, mut fields) = (home(object), goal.id(), goal.fields());
+        let mut inlined = None;
         if let Some(inline) = home.inline {
-            let held = inlined(self.goal, inline, &id.key).map_err(|error| error.to_string())?;
-            fields.insert(inline.field.to_owned(), held);
+            let held = held(self.goal, inline, &id.key).map_err(|error| error.to_string())?;
+            fields.insert(inline.field.to_owned(), held.clone());
+            inlined = Some((inline.field, held));
         }
         match object.restore {
             Restore::OnRequest(why) if !self.policy.with_fields => return Err(self.on_request(id, &fields, why)),
@@ -96,7 +110,7 @@ impl<S: State> Planner<'_, S> {
             Some(contents) => Some(self.upload(contents.object, id, &fields)?),
             None => None,
         };
-        Ok(Make { id: id.clone(), home, fields, contents })
+        Ok(Make { id: id.clone(), home, goal, inlined, order: order_of(&fields), contents })
     }
 
     /// Records that are matched are made only if that was asked for, and if there is no counterpart.
@@ -154,7 +168,7 @@ impl<S: State> Planner<'_, S> {
         Ok(Upload { name: name.unwrap_or("file").to_owned(), blob })
     }
 
-    fn narrow(&mut self, makes: &mut Vec<Make>) {
+    fn narrow(&mut self, makes: &mut Vec<Make<'_>>) {
         loop {
             let before = makes.len();
             let mut dropped: BTreeMap<RecordId, String> = BTreeMap::new();
@@ -174,12 +188,12 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// What a record cannot be made without, and what is not there.
-    fn lacks(&self, make: &Make) -> Option<String> {
+    fn lacks(&self, make: &Make<'_>) -> Option<String> {
         let write = make.home.create?;
         if let Some(Err(why)) = self.under(make.home, &make.id) {
             return Some(why);
         }
-        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields, &self.facts);
+        let wanted = rules::for_create(make.home.name, &make.id.key, &make.fields(), &self.facts);
         let translator = self.translator();
         let translated = |name: &str| wanted.get(name).map(|value| translator.field(make.home, name, value));
         for required in write.required {
@@ -229,7 +243,7 @@ impl<S: State> Planner<'_, S> {
 }
 
 /// The value of a field that no list shows, from the records that the snapshot has of it.
-fn inlined<S: State>(goal: &S, inline: Inline, parent: &Key) -> Result<Value, archive::Error> {
+fn held<S: State>(goal: &S, inline: Inline, parent: &Key) -> Result<Value, archive::Error> {
     let name = ObjectName::known(inline.from);
     let link = find(&name).and_then(|object| object.parent_field()).unwrap_or_default();
     let mut taken = Vec::new();

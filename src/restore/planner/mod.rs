@@ -18,6 +18,8 @@ mod expel;
 mod laws;
 mod makes;
 mod pause;
+#[cfg(test)]
+mod places;
 pub(super) mod price;
 mod relink;
 #[cfg(test)]
@@ -26,6 +28,8 @@ mod testimony;
 #[cfg(test)]
 mod tests;
 mod updates;
+
+pub(super) use self::updates::named;
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -81,8 +81,8 @@ impl<S: State> Planner<'_, S> {
             return;
         }
         let home = home(object);
-        if home.update.is_none() {
-            // Whom it names is all there is of it.
+        // Whom it names is all there is of it, or it can hang there only when it is uploaded once more.
+        if home.update.is_none() || self.needs_upload(home, goal, live) {
             return self.replace(home, goal, &then, live, &now);
         }
         let delta = self.delta(home, goal.id(), &then, &now);

@@ -334,6 +334,23 @@ fn a_lost_deal_gets_its_status_with_the_day_and_the_reason() {
 }
 
 #[test]
+fn a_deal_is_closed_before_the_day_is_written_on_which_that_was() {
+    // Its line was added since: its value, and with it its status, are written only when that is gone.
+    let won = |world: World| {
+        let world = world.set("deals/42", "status", json!("won")).set("deals/42", "value", json!(80));
+        world.set("deals/42", "close_time", json!("2026-02-02T00:00:00Z"))
+    };
+    let goal = won(company()).without("dealProducts/42:7");
+    let plan = planned(&goal, &company(), &Policy { delete_added: true, ..Policy::default() });
+    let step = |field: &str| {
+        let place = plan.steps.iter().position(|step| step.body().is_some_and(|body| body.contains_key(field)));
+        place.expect("a step")
+    };
+    assert!(step("status") < step("close_time"), "{:?}", plan.steps);
+    assert!(plan.steps[step("close_time")].after.contains(&(step("status") as u32)));
+}
+
+#[test]
 fn a_stage_is_sent_with_its_pipeline() {
     let plan = everything(&company(), &company().set("deals/42", "stage_id", json!(2)));
     assert_eq!(sent(&plan.steps[0]), json!({"stage_id": {"is": 1}, "pipeline_id": {"is": 1}}));

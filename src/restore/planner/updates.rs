@@ -8,6 +8,7 @@ use crate::catalogue::{Object, ObjectName, Reference, Restore, Write};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
+use crate::restore::links::{Link, Pointer, pointers};
 use crate::restore::plan::{Action, Create, Kept, LeftOut, LiveId, Look, Reason, Stamp, Update};
 use crate::restore::planner::bodies::writable;
 use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, is_last, order_of, place};
@@ -49,12 +50,15 @@ impl<S: State> Planner<'_, S> {
             }
             return self.replace(home, goal, &then, live, &now);
         }
+        if self.needs_upload(home, goal, live) && self.may_replace(home, goal, live) {
+            return self.replace(home, goal, &then, live, &now);
+        }
         let object = self.list_wanted((goal, object), (live, there));
         let mut delta = self.delta(home, goal.id(), &then, &now);
         self.withhold(home, goal, live, &mut delta);
         let Delta { mut body, lost } = delta;
         self.lose(goal.id(), lost);
-        self.stuck(home, goal.id(), &then, &now);
+        self.stuck(home, (goal, live), &then, &now);
         let closed_at = body.remove("close_time").and_then(|_| rules::closed_at(home.name, &then));
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
@@ -79,7 +83,9 @@ impl<S: State> Planner<'_, S> {
         }
         if let Some(time) = closed_at {
             let body = Body::from([("close_time".to_owned(), Fill::Is(time))]);
-            self.draft_update(home, (goal.id(), live), body, (Reason::Completes, Vec::new()), Phase::Circle);
+            // Not before the step that closes it.
+            let phase = phase.max(Phase::Circle);
+            self.draft_update(home, (goal.id(), live), body, (Reason::Completes, Vec::new()), phase);
         }
         if closes {
             self.draft_close(home, goal.id(), Some(live), &then);
@@ -111,15 +117,47 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Links that only a creation takes stay as they are, and the plan says so: a file that a merge has moved.
-    fn stuck(&mut self, home: &'static Object, id: &RecordId, then: &Map<String, Value>, now: &Map<String, Value>) {
-        let takes = |write: Option<Write>, field: &str| write.is_some_and(|write| write.fields.contains(&field));
-        for field in home.references.iter().map(Reference::top) {
+    fn stuck(
+        &mut self,
+        home: &'static Object,
+        (goal, live): (&Record, &Record),
+        then: &Map<String, Value>,
+        now: &Map<String, Value>,
+    ) {
+        let left = self.left_behind(home, goal, live);
+        for field in home.references.iter().map(Reference::top).filter(|field| is_fixed(home, field)) {
             let moved = then.get(field).is_some_and(|before| !same(before, now.get(field).unwrap_or(&Value::Null)));
-            if moved && takes(home.create, field) && !takes(home.update, field) {
-                let why = "the link has changed since, and the service takes it only when the record is made";
-                self.said.left_out.push(LeftOut::field(id, field, why));
+            if moved || left.contains(field) {
+                let why = match moved {
+                    true => "the link has changed since, and the service takes it only when the record is made",
+                    false => "its link to a record that comes back cannot be written again",
+                };
+                self.said.left_out.push(LeftOut::field(goal.id(), field, why));
             }
         }
+    }
+
+    /// Links that only a creation takes and that lead to records which are made again.
+    fn left_behind(&self, home: &'static Object, goal: &Record, live: &Record) -> BTreeSet<String> {
+        let now = live.fields();
+        let made = |pointer: &Pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_));
+        let own = pointers(home, goal.id(), &goal.fields(), &self.then).into_iter().filter(made);
+        let fixed = own.map(|pointer| pointer.field).filter(|field| is_fixed(home, field));
+        fixed.filter(|field| self.is_lost((home, live.id()), field, &now)).collect()
+    }
+
+    /// Whether a record has to be uploaded once more to hang where it hung: a file whose deal is made again. Its contents
+    /// are in the snapshot, and nothing else keeps the service from taking it.
+    pub(super) fn needs_upload(&self, home: &'static Object, goal: &Record, live: &Record) -> bool {
+        let Some(contents) = home.contents else { return false };
+        let then = goal.fields();
+        let whole = self.mapping.is_none() && self.policy.fields.is_empty() && self.policy.by_user.is_none();
+        whole
+            && home.dml.insert
+            && home.delete.is_some_and(|_| home.dml.delete)
+            && !self.left_behind(home, goal, live).is_empty()
+            && rules::cannot_make(home.name, &then).is_none()
+            && self.upload(contents.object, goal.id(), &then).is_ok()
     }
 
     /// The writable fields that differ.
@@ -263,6 +301,10 @@ impl<S: State> Planner<'_, S> {
         let look = if rules::added_beside(home.name).is_some() { Look::UnderParent } else { Look::No };
         let create = Create { look, ..create };
         self.draft_delete(home, live, Reason::Replaced);
+        let later = self.completing(home, goal.id(), then);
+        if !later.is_empty() {
+            self.draft_later((home, goal.id(), 1), later, Reason::Completes);
+        }
         self.drafts.push(Draft {
             phase: if is_last(home) { Phase::Last } else { Phase::Circle },
             object: place(home),
@@ -366,6 +408,12 @@ impl<S: State> Planner<'_, S> {
     }
 }
 
+/// Whether the service takes a field only when the record is made.
+fn is_fixed(home: &'static Object, field: &str) -> bool {
+    let takes = |write: Option<Write>| write.is_some_and(|write| write.fields.contains(&field));
+    takes(home.create) && !takes(home.update)
+}
+
 fn value_of(deal: &Record) -> Value {
     deal.fields().get("value").cloned().unwrap_or_default()
 }
@@ -403,7 +451,7 @@ fn emptied(fill: Fill, after: &Value) -> Fill {
 }
 
 /// The names of the fields a body writes, custom ones as `custom_fields.<code>`.
-pub(super) fn named(name: &str, body: &Body) -> Vec<String> {
+pub(in crate::restore) fn named(name: &str, body: &Body) -> Vec<String> {
     match body.get(name) {
         Some(Fill::Is(Value::Object(parts))) if name == "custom_fields" => {
             parts.keys().map(|code| format!("custom_fields.{code}")).collect()

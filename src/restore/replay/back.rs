@@ -18,9 +18,13 @@ use crate::restore::plan::Action;
 use crate::restore::readback;
 use crate::restore::replay::{Row, Run, Stop, unseen};
 use crate::restore::request::{entry, identity};
+use crate::restore::row::RowText;
+
+/// Records read before the next are asked for: their rows are kept as text, and only these few as fields.
+const AT_ONCE: usize = 1_000;
 
 /// Rows by the record's name in the goal.
-type Rows = HashMap<RecordId, Row>;
+type Rows = HashMap<RecordId, RowText>;
 
 impl Run<'_> {
     /// The rows of every touched record, by its name in the goal.
@@ -29,48 +33,57 @@ impl Run<'_> {
         for (name, records) in readback::touched(self.plan, journal) {
             let Some(object) = entry(name) else { continue };
             if object.bulk_ids.is_some() {
-                rows.extend(self.by_ids(object, records).await?);
+                rows.extend(self.by_ids(object, records, journal).await?);
                 continue;
             }
             let mut rest = Vec::new();
             for (record, now) in records {
-                let answered = journal.row(&record).cloned().unwrap_or_default();
-                if readback::is_whole(goal, object, &record, &answered) {
-                    rows.insert(record, answered);
-                } else {
-                    rest.push((record, now, answered));
+                let answered = journal.row(&record);
+                match answered.filter(|row| readback::is_whole(goal, object, &record, &row.fields())) {
+                    Some(row) => drop(rows.insert(record, row.clone())),
+                    None => rest.push((record, now)),
                 }
             }
             if self.list_is_cheaper(object, rest.len() as u64) {
-                let wanted: HashSet<Key> = rest.iter().map(|(_, now, _)| now.clone()).collect();
+                let wanted: HashSet<Key> = rest.iter().map(|(_, now)| now.clone()).collect();
                 let mut listed = doubt::listed(self.site.account, object, &wanted).await.or_else(unseen)?;
-                let found = rest.into_iter().filter_map(|(record, now, _)| Some((record, listed.remove(&now)?)));
-                rows.extend(found);
+                for (record, now) in rest {
+                    rows.extend(listed.remove(&now).map(|row| (record.clone(), kept(journal, &record, &row))));
+                }
                 continue;
             }
-            let reading = rest.into_iter().map(|(record, now, answered)| async move {
+            let reading = rest.into_iter().map(|(record, now)| async move {
+                let answered = journal.row(&record);
                 Ok((record, self.read_one(object, &now, answered).await?))
             });
             let mut reading = stream::iter(reading).buffered(self.site.writer.at_once());
             while let Some(read) = reading.next().await {
                 let (record, row) = read?;
-                rows.extend(row.map(|row| (record, row)));
+                rows.extend(row.map(|row| (record.clone(), kept(journal, &record, &row))));
             }
         }
         Ok(rows)
     }
 
-    async fn by_ids(&self, object: &'static Object, records: Vec<(RecordId, Key)>) -> Result<Rows, Stop> {
+    async fn by_ids(
+        &self,
+        object: &'static Object,
+        records: Vec<(RecordId, Key)>,
+        journal: &Journal,
+    ) -> Result<Rows, Stop> {
         // In order: the same restore asks the same questions each time.
         let goals: BTreeMap<Key, RecordId> = records.into_iter().map(|(record, now)| (now, record)).collect();
         let keys: Vec<Key> = goals.keys().cloned().collect();
-        let read = self.site.account.many(object, &keys).await.or_else(unseen)?;
-        let rows = read.iter().filter_map(|row| {
-            let row = doubt::fields(row)?;
-            let record = goals.get(&identity(object, None, &row)?.key)?;
-            Some((record.clone(), row))
-        });
-        Ok(rows.collect())
+        let mut rows = Rows::new();
+        for keys in keys.chunks(AT_ONCE) {
+            let read = self.site.account.many(object, keys).await.or_else(unseen)?;
+            rows.extend(read.iter().filter_map(|row| {
+                let row = doubt::fields(row)?;
+                let record = goals.get(&identity(object, None, &row)?.key)?;
+                Some((record.clone(), kept(journal, record, &row)))
+            }));
+        }
+        Ok(rows)
     }
 
     /// Whether one walk over the list costs less than asking for so many records.
@@ -89,7 +102,12 @@ impl Run<'_> {
     }
 
     /// One record with everything its list leaves out.
-    async fn read_one(&self, object: &'static Object, key: &Key, answered: Row) -> Result<Option<Row>, Stop> {
+    async fn read_one(
+        &self,
+        object: &'static Object,
+        key: &Key,
+        answered: Option<&RowText>,
+    ) -> Result<Option<Row>, Stop> {
         let mut row = match object.single {
             Some(_) => {
                 match self.site.account.one(object, key).await.or_else(unseen)?.as_deref().and_then(doubt::fields) {
@@ -99,7 +117,7 @@ impl Run<'_> {
             }
             None => match doubt::read(self.site.account, object, key).await.or_else(unseen)? {
                 Some(row) => row,
-                None => answered,
+                None => answered.map(RowText::fields).unwrap_or_default(),
             },
         };
         for extended in object.extended {
@@ -107,4 +125,10 @@ impl Run<'_> {
         }
         Ok(Some(row))
     }
+}
+
+/// A row that was read; what the last write answered already is kept once.
+fn kept(journal: &Journal, record: &RecordId, row: &Row) -> RowText {
+    let row = RowText::of(row);
+    journal.row(record).filter(|answered| **answered == row).cloned().unwrap_or(row)
 }

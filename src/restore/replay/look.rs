@@ -9,6 +9,7 @@ use crate::restore::plan::{Action, Create, Expel, Look, Reason, Stamp, Step, Upd
 use crate::restore::replay::reads::Ahead;
 use crate::restore::replay::{Ready, Row, Run, Stop};
 use crate::restore::request::{MOVED, Request, Verb, identity, request, touched, unlike};
+use crate::restore::row::RowText;
 
 /// A step, after the journal was asked.
 pub(super) enum Brief<'r> {
@@ -208,9 +209,10 @@ impl<'r> Run<'r> {
 /// An update of a record that this replay has made or written: the last answer shows what is there.
 fn written<'r>(journal: &Journal, step: &Step, update: &Update, request: Request) -> Brief<'r> {
     let finishing = matches!(step.reason, Reason::Completes | Reason::CompletesCircle);
-    match (journal.row(&update.record), &request.verb) {
-        (Some(row), Verb::Update { live }) if finishing && unlike(row, &request.body).is_empty() => {
-            Brief::Ended(request.done(Was::Equal, live.clone(), row.clone()))
+    let row = journal.row(&update.record).filter(|_| finishing).map(RowText::fields);
+    match (row, &request.verb) {
+        (Some(row), Verb::Update { live }) if unlike(&row, &request.body).is_empty() => {
+            Brief::Ended(request.done(Was::Equal, live.clone(), row))
         }
         _ => Brief::Send(Box::new(request)),
     }

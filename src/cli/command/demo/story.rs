@@ -156,7 +156,7 @@ impl Story<'_> {
         let replayed = restore::replay(plan, &mut journal, &site, &Silent).await?;
         let report =
             replayed.report.ok_or_else(|| Failure::new(Exit::Failed, "the restore did not come to its end"))?;
-        self.view(&ReportView(&report))?;
+        self.view(&ReportView::brief(&report))?;
         Ok(report)
     }
 
