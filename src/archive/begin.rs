@@ -84,7 +84,7 @@ impl Archive {
                 None => match self.inner.line(&id) {
                     Ok(line) => line.sequence,
                     // Made by another machine, and this one may not read it: known by name only.
-                    Err(Error::NeedsKey { .. }) => {
+                    Err(error) if is_unreadable(&error) => {
                         follows.push(id);
                         continue;
                     }
@@ -96,24 +96,44 @@ impl Archive {
         }
         chain.sort();
         let last = chain.last().map_or(0, |(sequence, _)| *sequence);
+        let newest = self.newest_of(&mut chain, &mut follows)?;
         let sequence = if follows.is_empty() { last } else { last.max(beyond) } + 1;
-        let newest = chain.last().map(|(_, id)| self.snapshot(id)).transpose()?;
         let parent = self.parent_of(source, &chain)?;
         Ok(Head { newest, parent, sequence, follows })
+    }
+
+    /// The newest snapshot that can be read; newer ones are known by name only.
+    fn newest_of(
+        &self,
+        chain: &mut Vec<(u64, SnapshotId)>,
+        follows: &mut Vec<SnapshotId>,
+    ) -> Result<Option<Snapshot<'_>>, Error> {
+        while let Some((_, id)) = chain.last() {
+            match self.snapshot(id) {
+                Err(error) if is_unreadable(&error) => follows.extend(chain.pop().map(|(_, id)| id)),
+                newest => return newest.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// The newest snapshot of the same account: ids of another mean other records.
     fn parent_of(&self, source: &Source, chain: &[(u64, SnapshotId)]) -> Result<Option<Snapshot<'_>>, Error> {
         for (_, id) in chain.iter().rev() {
-            let snapshot = self.snapshot(id)?;
+            let snapshot = match self.snapshot(id) {
+                Err(error) if is_unreadable(&error) => continue,
+                snapshot => snapshot?,
+            };
             let from = &snapshot.manifest().source;
             if from.company_id == source.company_id && from.kind == source.kind {
-                return match snapshot.map() {
-                    Ok(_) => Ok(Some(snapshot)),
+                match snapshot.map() {
+                    Ok(_) => return Ok(Some(snapshot)),
                     // A key that may not read knows positions only of what it wrote last.
-                    Err(Error::NeedsKey { .. }) => Ok(None),
-                    Err(error) => Err(error),
-                };
+                    Err(Error::NeedsKey { .. }) => return Ok(None),
+                    // Backups go on over a damaged snapshot: an older one is as good to compare with.
+                    Err(error) if is_unreadable(&error) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(None)
@@ -125,19 +145,44 @@ impl Inner {
     pub(super) fn reconcile(&self) -> Result<(), Error> {
         let on_disk: HashSet<String> = self.store.list_spread(SEGMENTS)?.into_iter().map(|(_, name)| name).collect();
         let known = self.index().segments()?;
-        for (number, _) in known.iter().filter(|(_, name)| !on_disk.contains(name)) {
-            self.index().forget_segment(*number)?;
+        let gone: Vec<&(u32, String)> = known.iter().filter(|(_, name)| !on_disk.contains(name)).collect();
+        let needed = if gone.is_empty() { HashSet::new() } else { self.named_segments()? };
+        for (number, name) in gone {
+            if needed.contains(name) {
+                // Lost, not pruned: its rows say which records were in it.
+                let lines = self.index().lines_in(*number)?;
+                self.index().mark_bad(*number, 0, lines)?;
+                self.look_again();
+            } else {
+                self.index().forget_segment(*number)?;
+            }
         }
-        let known: HashSet<String> = known.into_iter().map(|(_, name)| name).collect();
-        for name in on_disk.difference(&known) {
-            match self.absorb(name) {
-                // What cannot be read is of no use here; a check says more about it.
-                Ok(_) | Err(Error::NeedsKey { .. } | Error::Damaged { .. } | Error::Missing(_)) => {}
+        self.absorb_the_rest()
+    }
+}
+
+impl Inner {
+    /// Segments that a snapshot which is not forgotten has lines of, as far as manifests can be read.
+    fn named_segments(&self) -> Result<HashSet<String>, Error> {
+        let mut named = HashSet::new();
+        if !self.reads_manifests() {
+            return Ok(named);
+        }
+        let forgotten = self.readable_standings()?.forgotten;
+        for id in self.store.list(SNAPSHOTS)?.into_iter().map(SnapshotId).filter(|id| !forgotten.contains_key(id)) {
+            match self.lines_by_name(&id) {
+                Ok(lines) => named.extend(lines.into_keys()),
+                Err(error) if is_unreadable(&error) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(named)
     }
+}
+
+/// Whether a manifest, or one that its map stands on, cannot be read here.
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error, Error::NeedsKey { .. } | Error::Damaged { .. } | Error::Missing(_) | Error::File { .. })
 }
 
 impl SnapshotWriter<'_> {
@@ -156,15 +201,19 @@ impl SnapshotWriter<'_> {
             let map = |text: &str| hex::decode(text).ok().and_then(|bytes| Map::from_bytes(&bytes));
             let maps = (map(&object.settled), map(&object.seen), map(&object.kept));
             let (Some(settled), Some(seen), Some(kept)) = maps else { return Ok(()) };
-            if !seen.segments().all(|(segment, _)| known.contains(&segment)) {
+            let mending = self.archive.inner.mending()?;
+            // Positions that a damaged archive lost meanwhile would be counted as seen.
+            if !seen.segments().all(|(segment, _)| known.contains(&segment)) || !seen.and(&mending.bad).is_empty() {
                 return Ok(());
             }
             let name = ObjectName::new(&object.object);
             let parent = self.head.parent.as_ref().map(|parent| parent.map_of(&name)).transpose()?.unwrap_or_default();
+            let blank = parent.and(&mending.blank);
             objects.push((
                 name,
                 Progress {
-                    parent,
+                    parent: parent.minus(&blank),
+                    blank,
                     settled,
                     seen,
                     kept,
@@ -189,9 +238,15 @@ impl SnapshotWriter<'_> {
         let mut map = Map::default();
         self.objects.values().for_each(|progress| map.add(&progress.seen));
         let names: HashMap<u32, String> = inner.index().segments()?.into_iter().collect();
+        let mending = inner.mending()?;
         for (segment, _) in map.segments() {
             let name = names.get(&segment).ok_or_else(|| Error::IndexDamaged(format!("no segment {segment}")))?;
-            inner.store.length(&super::store::Store::spread(SEGMENTS, name))?;
+            // What is lost already may be carried over as lost; anything else has to be there.
+            let lost = mending.bad.lines(segment).is_some_and(|bad| bad.contains(0));
+            match inner.store.length(&super::store::Store::spread(SEGMENTS, name)) {
+                Err(Error::Missing(_)) if lost => {}
+                length => length.map(drop)?,
+            }
         }
         let parent = self.head.newest.as_ref().map(|newest| newest.manifest().id.clone());
         let line = Line {
@@ -226,8 +281,9 @@ impl SnapshotWriter<'_> {
             MapLine::Full { .. } => 1,
             MapLine::Delta { chain, .. } => chain + 1,
         };
-        let old = match newest.map() {
-            Err(Error::NeedsKey { .. }) => return Ok(full),
+        // As it stands in the manifest: what stands in for lost lines there is added here.
+        let old = match self.archive.inner.raw_map(&newest.manifest().id) {
+            Err(error) if is_unreadable(&error) => return Ok(full),
             map => map?,
         };
         let (added, removed) = (map.minus(&old), old.minus(map));

@@ -1,78 +1,64 @@
 //! Looks for damage, reports what it finds, changes nothing that is not derived.
 //!
-//! Without `read_data`: names, headers, directories, signatures, the chain of
+//! Without reading data: names, headers, directories, signatures, the chain of
 //! snapshots and whatever it names. With it: every stored byte, every line and
 //! every content root again from the records themselves. A logged problem must
-//! never end as a success, so every finding goes through one counter.
+//! never end as a success, so every finding goes through one counter. What the
+//! index may learn of it (which lines can be trusted, what was here) it is told at the end.
 
 mod blobs;
 mod chain;
+mod memory;
+mod pool;
+mod problem;
+mod segments;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
 
+pub use self::problem::{Checked, Kind, Problem, Reading, Remedy};
+
+use self::memory::Memo;
+use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
 use super::header::{HEADER, HEADER_COPY, Header};
-use super::index::{INDEX, Row};
+use super::index::INDEX;
 use super::keys::holders;
 use super::log::LOGS;
+use super::losses::LossLine;
 use super::manifest::{Line, SNAPSHOTS};
 use super::map::Map;
 use super::merkle::Merkle;
-use super::segment::{Directory, SEGMENTS, SegmentFile};
+use super::segment::SEGMENTS;
 use super::shelf::belongs;
-use super::store::{Store, hash_of};
-use super::{Archive, Inner, SnapshotId, rows_of};
+use super::store::{QUARANTINE, hash_of};
+use super::{Archive, Inner, SnapshotId};
 use crate::catalogue::ObjectName;
 
-/// Something that is not as it should be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Problem {
-    /// The file it was found in.
-    pub file: Option<PathBuf>,
-    /// What is wrong.
-    pub text: String,
-    /// Snapshots that need what is damaged.
-    pub snapshots: Vec<SnapshotId>,
-}
-
-/// What a check looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Checked {
-    /// Manifests read.
-    pub snapshots: u64,
-    /// Segments looked at.
-    pub segments: u64,
-    /// Blobs looked at.
-    pub blobs: u64,
-    /// Snapshots that came in a bundle without the ones before them.
-    pub alone: u64,
-    /// Record versions read back from their bytes.
-    pub records: u64,
-    /// Stored bytes read whole.
-    pub bytes_read: u64,
-    /// Problems told.
-    pub problems: u64,
-}
-
 impl Archive {
-    /// Checks the structure, with `read_data` every byte. Problems are told as they are found; the report counts what was looked at.
-    pub fn check(&self, read_data: bool, problem: &mut dyn FnMut(Problem)) -> Result<Checked, Error> {
+    /// Checks the structure, and reads as much as is asked for. Problems are told as they are found; the report counts
+    /// what was looked at.
+    pub fn check(&self, reading: impl Into<Reading>, problem: &mut dyn FnMut(Problem)) -> Result<Checked, Error> {
         self.inner.header.checkable()?;
+        let reading = reading.into();
         let mut check = Check {
             inner: &self.inner,
-            read_data,
+            reading,
+            chosen: None,
             tell: problem,
             done: Checked::default(),
             snapshots: Vec::new(),
             needs: HashMap::new(),
             forgotten: HashMap::new(),
             alone: HashSet::new(),
+            losses: self.inner.losses()?,
+            memos: Vec::new(),
+            hurt: HashSet::new(),
         };
+        check.choose()?;
         check.headers()?;
         check.marks()?;
-        check.excerpts()?;
+        check.notes()?;
         check.moves()?;
         check.manifests()?;
         check.maps()?;
@@ -80,17 +66,16 @@ impl Archive {
         check.blobs()?;
         check.logs()?;
         check.strangers()?;
-        if read_data && self.inner.reads_data() && self.inner.reads_manifests() {
+        check.missed_files()?;
+        if reading != Reading::Structure && self.inner.reads_data() && self.inner.reads_manifests() {
             if !index_is_right {
-                check.found(
-                    Some(INDEX),
-                    "does not agree with the segments; it has been thrown away and is made again".to_owned(),
-                    Vec::new(),
-                );
+                let text = "does not agree with the segments; it has been thrown away and is made again";
+                check.found(Problem::of(INDEX, Remedy::None, text));
                 self.inner.discard_index()?;
             }
             check.roots()?;
         }
+        check.remember()?;
         Ok(check.done)
     }
 }
@@ -104,7 +89,9 @@ struct Seen {
 
 struct Check<'c> {
     inner: &'c Inner,
-    read_data: bool,
+    reading: Reading,
+    /// The files that are read whole, where not all are.
+    chosen: Option<HashSet<String>>,
     tell: &'c mut dyn FnMut(Problem),
     done: Checked,
     snapshots: Vec<Seen>,
@@ -114,12 +101,22 @@ struct Check<'c> {
     forgotten: HashMap<SnapshotId, u64>,
     /// Snapshots that came without those before them.
     alone: HashSet<SnapshotId>,
+    /// What is known to be lost.
+    losses: Vec<LossLine>,
+    /// What the index is told at the end.
+    memos: Vec<Memo>,
+    /// Files with problems, below the root.
+    hurt: HashSet<String>,
 }
 
 impl Check<'_> {
-    fn found(&mut self, file: Option<&str>, text: String, snapshots: Vec<SnapshotId>) {
-        self.done.problems += 1;
-        (self.tell)(Problem { file: file.map(|name| self.inner.store.path(name)), text, snapshots });
+    fn found(&mut self, problem: Problem) {
+        let known = problem.known;
+        self.hurt.extend(problem.file.as_ref().and_then(|file| file.to_str()).map(str::to_owned));
+        self.done.problems += u64::from(!known);
+        self.done.known += u64::from(known);
+        let file = problem.file.map(|name| self.inner.store.path(&name.to_string_lossy()));
+        (self.tell)(Problem { file, ..problem });
     }
 
     /// Tells damage as a problem of the file; anything else ends the check.
@@ -131,22 +128,67 @@ impl Check<'_> {
     ) -> Result<Option<T>, Error> {
         let text = match result {
             Ok(value) => return Ok(Some(value)),
-            Err(Error::Damaged { fact, .. }) => fact,
-            Err(Error::Missing(_)) => "is missing".to_owned(),
-            Err(Error::File { source, .. }) => source.to_string(),
-            Err(error @ (Error::NewerFormat { .. } | Error::UnknownFeature { .. })) => error.to_string(),
-            Err(error) => return Err(error),
+            Err(error) => fact_of(error)?,
         };
-        self.found(Some(file), text, snapshots.to_vec());
+        self.found(Problem::of(file, Remedy::Fetch, text).hurting(snapshots));
         Ok(None)
+    }
+
+    /// The newest note of loss on a file.
+    fn loss_of(&self, file: &str) -> Option<&LossLine> {
+        self.losses.iter().rev().find(|note| note.file == file)
+    }
+
+    /// Whether it is known that a file is gone.
+    fn is_known_gone(&self, file: &str) -> bool {
+        self.loss_of(file).is_some_and(|note| note.left.is_none())
+    }
+
+    /// Tells of a file that is not there.
+    fn missing(&mut self, file: &str, snapshots: &[SnapshotId]) {
+        let known = self.is_known_gone(file);
+        self.found(Problem { known, ..Problem::of(file, Remedy::Fetch, "is missing").hurting(snapshots) });
+    }
+
+    /// Which files are read whole.
+    fn choose(&mut self) -> Result<(), Error> {
+        let Reading::Some(subset) = self.reading else { return Ok(()) };
+        let verified = self.inner.index().verified()?;
+        let mut candidates = Vec::new();
+        for folder in [SEGMENTS, BLOBS] {
+            for (file, _) in self.inner.store.list_spread(folder)? {
+                let bytes = self.inner.store.length(&file).unwrap_or(0);
+                candidates.push(super::subset::Candidate { verified: verified.get(&file).copied(), bytes, file });
+            }
+        }
+        self.done.to_read = candidates.len() as u64;
+        self.chosen = Some(subset.choose(candidates).into_iter().map(|one| one.file).collect());
+        Ok(())
+    }
+
+    /// Whether every byte of a file is read.
+    fn reads(&self, file: &str) -> bool {
+        match (self.reading, &self.chosen) {
+            (Reading::Structure, _) => false,
+            (_, Some(chosen)) => chosen.contains(file),
+            (_, None) => true,
+        }
     }
 
     fn headers(&mut self) -> Result<(), Error> {
         let store = &self.inner.store;
-        let header = self.damage(HEADER, Header::parse(store, HEADER), &[])?;
-        let copy = self.damage(HEADER_COPY, Header::parse(store, HEADER_COPY), &[])?;
-        if header.is_some() && copy.is_some() && store.read(HEADER)? != store.read(HEADER_COPY)? {
-            self.found(Some(HEADER), format!("differs from its copy {HEADER_COPY}"), Vec::new());
+        let mut whole = 0;
+        for name in [HEADER, HEADER_COPY] {
+            match Header::parse(store, name) {
+                Ok(_) => whole += 1,
+                Err(error) => {
+                    let text = fact_of(error)?;
+                    self.found(Problem::of(name, Remedy::Header, text));
+                }
+            }
+        }
+        if whole == 2 && store.read(HEADER)? != store.read(HEADER_COPY)? {
+            self.found(Problem::of(HEADER, Remedy::Header, format!("differs from its copy {HEADER_COPY}")));
         }
         for file in holders(store)? {
             self.name_is_hash(&file, &[])?;
@@ -162,7 +204,8 @@ impl Check<'_> {
         let Some(found) = self.damage(file, found, snapshots)? else { return Ok(false) };
         let right = file.rsplit('/').next() == Some(found.as_str());
         if !right {
-            self.found(Some(file), format!("its bytes hash to {}", &found[..16]), snapshots.to_vec());
+            let text = format!("its bytes hash to {}", &found[..16]);
+            self.found(Problem::of(file, Remedy::Fetch, text).hurting(snapshots));
         }
         Ok(right)
     }
@@ -173,7 +216,7 @@ impl Check<'_> {
             let (id, file) = (self.snapshots[at].id.clone(), format!("{SNAPSHOTS}/{}", self.snapshots[at].id.0));
             if self.inner.reads_manifests() {
                 let named = self.inner.lines_by_name(&id);
-                let Some(named) = self.damage(&file, named, std::slice::from_ref(&id))? else {
+                let Some(named) = self.beneath(&file, named, &id)? else {
                     self.snapshots[at].readable = false;
                     continue;
                 };
@@ -183,13 +226,33 @@ impl Check<'_> {
                 continue;
             }
             let map = self.inner.healing(|inner| inner.map(&id));
-            let Some(map) = self.damage(&file, map, std::slice::from_ref(&id))? else {
+            let Some(map) = self.beneath(&file, map, &id)? else {
                 self.snapshots[at].readable = false;
                 continue;
             };
             self.counts(at, &map)?;
         }
         Ok(())
+    }
+
+    /// Tells damage as a problem of the file that a snapshot stands on.
+    fn beneath<T>(&mut self, file: &str, result: Result<T, Error>, id: &SnapshotId) -> Result<Option<T>, Error> {
+        let error = match result {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        let root = self.inner.store.root();
+        let below = match &error {
+            Error::Damaged { path, .. } | Error::Missing(path) | Error::File { path, .. } => {
+                path.strip_prefix(root).ok()
+            }
+            _ => None,
+        };
+        let file = below.and_then(|below| below.to_str()).unwrap_or(file).replace('\\', "/");
+        let known = self.is_known_gone(&file);
+        let text = fact_of(error)?;
+        self.found(Problem { known, ..Problem::of(&file, Remedy::Fetch, text).hurting(std::slice::from_ref(id)) });
+        Ok(None)
     }
 
     fn need(&mut self, segment: String, id: &SnapshotId) {
@@ -214,117 +277,11 @@ impl Check<'_> {
         }
         let id = self.snapshots[at].id.clone();
         for text in problems {
-            self.found(Some(&format!("{SNAPSHOTS}/{}", id.0)), text, vec![id.clone()]);
+            self.found(
+                Problem::of(&format!("{SNAPSHOTS}/{}", id.0), Remedy::None, text).hurting(std::slice::from_ref(&id)),
+            );
         }
         Ok(())
-    }
-
-    /// Returns whether the index agrees with all that was read.
-    fn segments(&mut self) -> Result<bool, Error> {
-        let on_disk = self.inner.store.list_spread(SEGMENTS)?;
-        let there: HashSet<String> = on_disk.iter().map(|(_, name)| name.clone()).collect();
-        let missing: BTreeSet<String> = self.needs.keys().filter(|name| !there.contains(*name)).cloned().collect();
-        for name in missing {
-            let snapshots = self.needs[&name].clone();
-            self.found(Some(&Store::spread(SEGMENTS, &name)), "is missing".to_owned(), snapshots);
-        }
-        let rows = if self.read_data { self.inner.index().versions_of_segment()? } else { HashMap::new() };
-        let mut index_is_right = true;
-        for (file, name) in on_disk {
-            let snapshots = self.needs.get(&name).cloned().unwrap_or_default();
-            // A running capture replaces its growing segment by a longer one, which no snapshot needs yet.
-            if snapshots.is_empty() && !self.inner.store.exists(&file) {
-                continue;
-            }
-            self.done.segments += 1;
-            if file != Store::spread(SEGMENTS, &name) {
-                self.found(Some(&file), "lies in the wrong folder".to_owned(), snapshots.clone());
-            }
-            if self.read_data && !self.name_is_hash(&file, &snapshots)? {
-                continue;
-            }
-            if !self.inner.reads_data() {
-                continue;
-            }
-            let opened = SegmentFile::open(
-                &self.inner.store,
-                &name,
-                &self.inner.header.archive,
-                self.inner.secrets.data.as_ref(),
-            );
-            let opened = opened.and_then(|mut opened| opened.directory().map(|directory| (opened, directory)));
-            let Some((opened, directory)) = self.damage(&file, opened, &snapshots)? else { continue };
-            if self.read_data {
-                let number = self.inner.index().segment(&name)?;
-                let agrees = self.lines(&file, opened, &directory, number);
-                // A segment that no snapshot needs may not have been entered yet.
-                let complete = number.is_none_or(|number| rows.get(&number).copied().unwrap_or(0) == directory.lines());
-                index_is_right &= complete && self.damage(&file, agrees, &snapshots)?.unwrap_or(true);
-            }
-        }
-        Ok(index_is_right)
-    }
-
-    /// Reads every line of a segment; returns whether the index has the same digests at the same places.
-    fn lines(
-        &mut self,
-        file: &str,
-        mut opened: SegmentFile,
-        directory: &Directory,
-        number: Option<u32>,
-    ) -> Result<bool, Error> {
-        let (path, digest) = (self.inner.store.path(file), &self.inner.secrets.digest);
-        let (outbox, inbox) = std::sync::mpsc::sync_channel::<(String, Vec<Row>)>(2);
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(move || {
-                let mut first = 0;
-                for facts in &directory.blocks {
-                    let text = opened.block(facts)?;
-                    let object = ObjectName::new(&facts.object);
-                    let rows: Option<Vec<Row>> = rows_of(&text, &object, number.unwrap_or(0), first, digest).collect();
-                    let rows = rows.ok_or_else(|| Error::damaged(&path, "a line that is no record"))?;
-                    let range = rows.iter().map(|row| &row.key).min().zip(rows.iter().map(|row| &row.key).max());
-                    let ends = range.map(|(least, greatest)| (key_text(least), key_text(greatest)));
-                    if blake3::hash(&text).to_hex().as_str() != facts.blake3
-                        || rows.len() as u64 != u64::from(facts.lines)
-                        || ends != Some((facts.first.clone(), facts.last.clone()))
-                    {
-                        return Err(Error::damaged(
-                            &path,
-                            format!("the block at {} is not what the directory says", facts.offset),
-                        ));
-                    }
-                    first += facts.lines;
-                    if outbox.send((facts.object.clone(), rows)).is_err() {
-                        return Ok(());
-                    }
-                }
-                Ok(())
-            });
-            let mut agrees = true;
-            for (object, rows) in inbox {
-                self.done.records += rows.len() as u64;
-                agrees &= number.is_none() || self.index_has(&object, rows)?;
-            }
-            reader.join().unwrap_or(Err(Error::PackerEnded)).map(|()| agrees)
-        })
-    }
-
-    fn index_has(&self, object: &str, mut rows: Vec<Row>) -> Result<bool, Error> {
-        rows.sort_by(|left, right| left.key.cmp(&right.key));
-        let mut keys: Vec<Vec<u8>> = rows.iter().map(|row| row.key.clone()).collect();
-        keys.dedup();
-        let index = self.inner.index();
-        let Some(number) = index.known_object(object)? else { return Ok(false) };
-        let mut found = 0;
-        let looked_up = index.look_up(number, &keys, &mut |at, row| {
-            let of_key = rows.partition_point(|own| own.key < keys[at]);
-            found += usize::from(rows[of_key..].iter().take_while(|own| own.key == row.key).any(|own| *own == row));
-        });
-        match looked_up {
-            Err(error) if error.is_index_damage() => Ok(false),
-            looked_up => looked_up.map(|()| found == rows.len()),
-        }
     }
 
     fn logs(&mut self) -> Result<(), Error> {
@@ -335,8 +292,15 @@ impl Check<'_> {
             for name in self.inner.store.list(folder)? {
                 let file = format!("{folder}/{name}");
                 let read = self.inner.walk_in(folder, &name, &mut |_| {});
-                if self.damage(&file, read, &[])?.is_some_and(|read| read.torn) {
-                    self.found(Some(&file), "its last entry is torn".to_owned(), Vec::new());
+                match read {
+                    Ok(read) if read.torn => {
+                        self.found(Problem::of(&file, Remedy::Log, "its last entry is torn"));
+                    }
+                    Ok(_) => self.memos.push(Memo::Saw(file.clone(), self.inner.store.length(&file).unwrap_or(0))),
+                    Err(error) => {
+                        let text = fact_of(error)?;
+                        self.found(Problem::of(&file, Remedy::Log, text));
+                    }
                 }
             }
         }
@@ -347,18 +311,22 @@ impl Check<'_> {
     fn strangers(&mut self) -> Result<(), Error> {
         for name in self.inner.store.list("")? {
             if !belongs(&name) {
-                self.found(Some(&name), "does not belong to an archive".to_owned(), Vec::new());
+                self.found(Problem::of(&name, Remedy::MoveOut, "does not belong to an archive"));
             }
         }
+        self.done.quarantined = self.inner.store.list(QUARANTINE)?.len() as u64;
         Ok(())
     }
 
     /// Content roots again, from digests that were compared with the records.
     fn roots(&mut self) -> Result<(), Error> {
+        let blank = self.inner.mending()?;
         let mut maps = Vec::new();
         for seen in self.snapshots.iter().filter(|seen| seen.readable) {
             match self.inner.map(&seen.id) {
-                Ok(map) => maps.push((seen, map)),
+                // Lines of which nobody knows what they held have been told of, and have no digest.
+                Ok(map) if map.and(&blank.blank).is_empty() => maps.push((seen, map)),
+                Ok(_) => {}
                 Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -391,12 +359,19 @@ impl Check<'_> {
             }
         }
         for (id, text) in problems {
-            self.found(Some(&format!("{SNAPSHOTS}/{}", id.0)), text, vec![id]);
+            self.found(Problem::of(&format!("{SNAPSHOTS}/{}", id.0), Remedy::None, text).hurting(&[id]));
         }
         Ok(())
     }
 }
 
-fn key_text(key: &[u8]) -> String {
-    crate::record::Key::from_bytes(key).map(|key| key.to_string()).unwrap_or_default()
+/// What an error says of a file; one that says nothing of it is an error of the check.
+fn fact_of(error: Error) -> Result<String, Error> {
+    match error {
+        Error::Damaged { fact, .. } => Ok(fact),
+        Error::Missing(_) => Ok("is missing".to_owned()),
+        Error::File { source, .. } => Ok(source.to_string()),
+        error @ (Error::NewerFormat { .. } | Error::UnknownFeature { .. }) => Ok(error.to_string()),
+        error => Err(error),
+    }
 }

@@ -33,6 +33,10 @@ pub(super) trait Disk: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// Gives a file its final name; fails with `AlreadyExists` rather than replace one.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file its final name in the place of what has it; there is no moment without either.
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name; fails with `AlreadyExists` rather than replace one.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Creates one folder; false if it was there.
     fn create_folder(&self, path: &Path) -> io::Result<bool>;
     /// Returns when names in a folder are on disk.
@@ -90,6 +94,14 @@ impl Disk for LocalDisk {
         // A failed rename must leave the file to its owner, who may still need it.
         from.disable_cleanup(true);
         from.persist_noclobber(to).map_err(|failed| failed.error)
+    }
+
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<bool> {

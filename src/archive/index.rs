@@ -6,7 +6,9 @@
 //! hash of itself (SQLite has no checksums), and whoever reads records through
 //! it compares them with the content root of the manifest.
 
+mod bad;
 mod memory;
+mod seen;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use super::error::Error;
 use super::map::Map;
 use super::segment::{BlockFacts, Directory};
 use crate::record::Digest;
+
+pub(super) use self::bad::{Held, Place};
 
 /// The index's name in the archive.
 pub(super) const INDEX: &str = "index.sqlite";
@@ -36,6 +40,13 @@ const TABLES: &str = "
     CREATE TABLE snapshots(id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, line TEXT, map BLOB) WITHOUT ROWID;
     CREATE TABLE unfinished(state TEXT NOT NULL);
 ";
+/// Tables that came later: an index from before them is as good with them.
+const LATER_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS bad(segment INTEGER NOT NULL, first INTEGER NOT NULL, lines INTEGER NOT NULL, PRIMARY KEY(segment, first)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS files(name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, verified INTEGER) WITHOUT ROWID;
+";
+/// So long one waits for another that writes.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// After this many rows in vain a page is looked up key by key: its keys lie far apart.
 const RANGE_PATIENCE: usize = 4;
 
@@ -86,13 +97,16 @@ impl Index {
         if schema != SCHEMA {
             return Ok(None);
         }
+        if !db.table_exists(None, "files")? {
+            db.execute_batch(LATER_TABLES)?;
+        }
         let found: String = db.query_row("SELECT archive FROM about", [], |row| row.get(0))?;
         Ok((found == archive).then(|| Index { db, objects: HashMap::new() }))
     }
 
     fn fresh(db: Connection, archive: &str) -> Result<Index, Error> {
         configure(&db)?;
-        db.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version={SCHEMA}; COMMIT;"))?;
+        db.execute_batch(&format!("BEGIN; {TABLES} {LATER_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;"))?;
         db.execute("INSERT INTO about VALUES (?1)", [archive])?;
         Ok(Index { db, objects: HashMap::new() })
     }
@@ -303,7 +317,7 @@ impl Index {
 
     /// Forgets a segment that is not on disk any more, so that its records are stored again.
     pub(super) fn forget_segment(&mut self, number: u32) -> Result<(), Error> {
-        for table in ["versions", "blocks"] {
+        for table in ["versions", "blocks", "bad"] {
             self.db.execute(&format!("DELETE FROM {table} WHERE segment=?1"), [number])?;
         }
         self.db.execute("DELETE FROM segments WHERE number=?1", [number])?;
@@ -389,7 +403,7 @@ impl Index {
 }
 
 fn configure(db: &Connection) -> Result<(), Error> {
-    db.busy_timeout(Duration::from_secs(10))?;
+    db.busy_timeout(PATIENCE)?;
     db.set_prepared_statement_cache_capacity(32);
     // A cache that can be made again needs no fsync at each step, and no more memory than a few pages.
     db.execute_batch(

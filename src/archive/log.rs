@@ -10,7 +10,7 @@ use std::io::{BufReader, Read, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::disk::{Input, Output};
+use super::disk::Output;
 use super::error::Error;
 use super::{Archive, Inner, seal};
 
@@ -177,19 +177,14 @@ fn length(inner: &Inner, file: &str) -> Result<u64, Error> {
 
 impl Inner {
     /// All entries.
-    pub(super) fn read_in(&self, folder: &'static str, name: &str) -> Result<LogEntries, Error> {
+    pub(super) fn read_in(&self, folder: &str, name: &str) -> Result<LogEntries, Error> {
         let mut entries = Vec::new();
         let Walked { torn, .. } = self.walk_in(folder, name, &mut |entry| entries.push(entry))?;
         Ok(LogEntries { entries, torn })
     }
 
     /// One entry after the other.
-    pub(super) fn walk_in(
-        &self,
-        folder: &'static str,
-        name: &str,
-        take: &mut dyn FnMut(Value),
-    ) -> Result<Walked, Error> {
+    pub(super) fn walk_in(&self, folder: &str, name: &str, take: &mut dyn FnMut(Value)) -> Result<Walked, Error> {
         let (path, log) = (self.store.path(&file_of(folder, name)), bound(folder, name));
         if self.data_recipient.is_some() && self.secrets.data.is_none() {
             return Err(Error::NeedsKey { doing: "read logs", role: self.secrets.role.as_str() });
@@ -228,6 +223,19 @@ impl Inner {
     }
 }
 
+/// How many entries at the beginning of a log are whole, and how many bytes they fill; asks for no key.
+pub(super) fn whole_entries(bytes: &[u8]) -> (u64, usize) {
+    let (mut rest, mut entries, mut filled) = (bytes, 0, 0);
+    while let Ok(Cut::Whole { sealed, hash }) = cut(&mut rest) {
+        if blake3::hash(&sealed).to_hex().as_str() != hash {
+            break;
+        }
+        entries += 1;
+        filled += PREFIX + sealed.len();
+    }
+    (entries, filled)
+}
+
 /// What comes next in a log.
 enum Cut {
     End,
@@ -241,9 +249,9 @@ enum Cut {
 }
 
 /// The next sealed entry.
-fn cut(input: &mut BufReader<Box<dyn Input>>) -> std::io::Result<Cut> {
+fn cut(input: &mut impl Read) -> std::io::Result<Cut> {
     let mut prefix = Vec::new();
-    input.take(PREFIX as u64).read_to_end(&mut prefix)?;
+    input.by_ref().take(PREFIX as u64).read_to_end(&mut prefix)?;
     if prefix.is_empty() {
         return Ok(Cut::End);
     }
@@ -254,7 +262,7 @@ fn cut(input: &mut BufReader<Box<dyn Input>>) -> std::io::Result<Cut> {
         return Ok(Cut::Rest(prefix));
     };
     let mut sealed = Vec::new();
-    input.take(length).read_to_end(&mut sealed)?;
+    input.by_ref().take(length).read_to_end(&mut sealed)?;
     match sealed.len() as u64 == length {
         true => Ok(Cut::Whole { sealed, hash }),
         false => Ok(Cut::Rest([prefix, sealed].concat())),

@@ -13,6 +13,7 @@
 //! 3. the index holds nothing that cannot be made again;
 //! 4. nothing that a manifest names is ever changed or removed.
 
+mod absorb;
 mod alarms;
 mod begin;
 mod blob;
@@ -30,9 +31,11 @@ mod import;
 mod index;
 mod keys;
 mod log;
+mod losses;
 mod manifest;
 mod map;
 mod marks;
+mod mending;
 mod merkle;
 mod moves;
 mod needs;
@@ -43,6 +46,7 @@ mod prune;
 mod reader;
 mod reindex;
 mod repack;
+mod repair;
 mod resolve;
 mod retention;
 mod run;
@@ -52,6 +56,7 @@ mod shelf;
 mod signed;
 mod snapshot;
 mod store;
+mod subset;
 mod writer;
 
 #[cfg(test)]
@@ -69,22 +74,25 @@ use zeroize::Zeroizing;
 
 pub use self::alarms::{Alarm, Excess, What};
 pub use self::certificate::Certificate;
-pub use self::check::{Checked, Problem};
+pub use self::check::{Checked, Kind, Problem, Reading, Remedy};
 pub use self::contents::{BlobRef, Contents, Coverage, Ending, SnapshotId, Source, Tally};
 pub use self::error::Error;
 pub use self::import::import;
 pub use self::keys::{Holder, Role};
 pub use self::log::{Log, LogEntries};
+pub use self::losses::Lost;
 pub use self::manifest::Manifest;
 pub use self::marks::{Mark, Standing};
 pub use self::progress::Took;
 pub use self::prune::{Amount, Pruned};
 pub use self::reindex::Reindexed;
 pub use self::repack::{Packed, Worth};
+pub use self::repair::Repaired;
 pub use self::retention::{Decision, Policy, Span};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
+pub use self::subset::{Share, Subset};
 pub use self::writer::SnapshotWriter;
 
 use self::disk::{Disk, LocalDisk};
@@ -92,13 +100,13 @@ use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};
 use self::index::{INDEX, Index};
 use self::keys::Secrets;
 use self::manifest::SNAPSHOTS;
+use self::mending::Mending;
 use self::moves::Moves;
-use self::reader::{Cache, Files, parse_line};
+use self::reader::{Cache, Files};
 use self::segment::SegmentFile;
 use self::store::Store;
-use crate::catalogue::ObjectName;
 use crate::clock::Clock;
-use crate::record::{DigestKey, Record, RecordId};
+use crate::record::DigestKey;
 
 /// How a new archive is protected.
 pub enum Protection {
@@ -143,6 +151,7 @@ struct Inner {
     cache: Mutex<Cache>,
     files: Files,
     moves: Mutex<Option<Arc<Moves>>>,
+    mending: Mutex<Option<Arc<Mending>>>,
 }
 
 impl Archive {
@@ -229,6 +238,7 @@ impl Archive {
             cache,
             files,
             moves,
+            mending: Mutex::default(),
         };
         Ok(Archive { inner: Arc::new(inner) })
     }
@@ -258,21 +268,37 @@ impl Archive {
         keys::add_holder(&self.inner.store, &self.inner.header, &self.inner.secrets, role, Some(holder))
     }
 
-    /// All snapshots that were not forgotten, oldest first.
+    /// All snapshots that were not forgotten, oldest first. A manifest that cannot be read is an error.
     pub fn snapshots(&self) -> Result<Vec<Manifest>, Error> {
+        let (manifests, mut damaged) = self.listed()?;
+        match damaged.pop() {
+            None => Ok(manifests),
+            Some((_, error)) => Err(error),
+        }
+    }
+
+    /// Snapshots that were not forgotten, oldest first, and those whose manifest cannot be read, with the reason.
+    #[expect(clippy::type_complexity, reason = "two lists, and a reader takes them apart at once")]
+    pub fn listed(&self) -> Result<(Vec<Manifest>, Vec<(SnapshotId, Error)>), Error> {
         let forgotten = self.inner.readable_standings()?.forgotten;
-        let mut manifests = Vec::new();
+        let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
         for name in self.inner.store.list(SNAPSHOTS)? {
             let id = SnapshotId(name);
             if forgotten.contains_key(&id) {
                 continue;
             }
-            manifests.push(self.inner.line(&id)?.manifest(&id));
+            match self.inner.line(&id) {
+                Ok(line) => manifests.push(line.manifest(&id)),
+                Err(error @ (Error::Damaged { .. } | Error::Missing(_) | Error::File { .. })) => {
+                    damaged.push((id, error))
+                }
+                Err(error) => return Err(error),
+            }
         }
         manifests.sort_by(|left, right| {
             (left.sequence, left.finished, &left.id).cmp(&(right.sequence, right.finished, &right.id))
         });
-        Ok(manifests)
+        Ok((manifests, damaged))
     }
 
     /// One snapshot, open for reading.
@@ -338,6 +364,7 @@ impl Inner {
         self.generation.fetch_add(1, Ordering::SeqCst);
         *self.cache() = Cache::default();
         self.files().clear();
+        self.look_again();
     }
 
     /// Throws the index away; what is needed of it is read from segments again.
@@ -364,59 +391,4 @@ impl Inner {
         let known = self.index().segment(name)?;
         known.map_or_else(|| self.absorb(name), Ok)
     }
-
-    /// Enters a stored segment in the index.
-    fn absorb(&self, name: &str) -> Result<u32, Error> {
-        if !self.reads_data() {
-            return Err(Error::NeedsKey { doing: "index segments", role: self.secrets.role.as_str() });
-        }
-        let path = self.store.path(&Store::spread(segment::SEGMENTS, name));
-        let mut file = SegmentFile::open(&self.store, name, &self.header.archive, self.secrets.data.as_ref())?;
-        let directory = file.directory()?;
-        let mut index = self.index();
-        let own_transaction = !index.in_transaction();
-        if own_transaction {
-            index.begin()?;
-        }
-        let entered = (|| {
-            let number = index.next_segment()?;
-            index.put_segment(number, name, &directory)?;
-            let mut line = 0;
-            for facts in &directory.blocks {
-                let object = ObjectName::new(&facts.object);
-                let object_number = index.object(&facts.object)?;
-                let text = file.block(facts)?;
-                for row in rows_of(&text, &object, number, line, &self.secrets.digest) {
-                    index.insert(
-                        object_number,
-                        &row.ok_or_else(|| Error::damaged(&path, "a line that is no record"))?,
-                    )?;
-                }
-                line += facts.lines;
-            }
-            Ok(number)
-        })();
-        match &entered {
-            Ok(_) if own_transaction => index.commit()?,
-            Err(_) if own_transaction => index.roll_back(),
-            _ => {}
-        }
-        entered
-    }
-}
-
-/// The index rows of a block's lines; `None` for a line that is no record.
-fn rows_of<'t>(
-    text: &'t [u8],
-    object: &'t ObjectName,
-    segment: u32,
-    first: u32,
-    digest: &'t DigestKey,
-) -> impl Iterator<Item = Option<index::Row>> + 't {
-    text.split_inclusive(|byte| *byte == b'\n').zip(first..).map(move |(line, number)| {
-        let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-        let (key, body) = parse_line(line, object)?;
-        let record = Record::stored(RecordId::new(object.clone(), key), body.into());
-        Some(index::Row { key: record.id().key.to_bytes(), segment, line: number, digest: record.digest(digest) })
-    })
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::blob::BLOBS;
+use super::losses::LOSSES;
 use super::manifest::{MapLine, SNAPSHOTS};
 use super::moves::MOVES;
 use super::positions::CHAIN_SANITY;
@@ -37,6 +38,8 @@ impl Archive {
                 files.extend(used.iter().map(|name| Store::spread(BLOBS, name)));
             }
         }
+        // What stands in for lost lines is found by the notes that say what these held.
+        files.extend(self.inner.store.list(LOSSES)?.into_iter().map(|name| format!("{LOSSES}/{name}")));
         Ok(files.iter().filter_map(|path| FileName::parse(path)).collect())
     }
 

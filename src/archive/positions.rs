@@ -25,8 +25,20 @@ impl Inner {
         serde_json::from_str(&line).map_err(|error| Error::IndexDamaged(error.to_string()))
     }
 
-    /// The positions of a snapshot.
+    /// The positions of a snapshot, with what stands in for those that cannot be read.
     pub(super) fn map(&self, id: &SnapshotId) -> Result<Map, Error> {
+        let map = self.raw_map(id)?;
+        let mending = self.mending()?;
+        if mending.lost(&map).is_empty() {
+            return Ok(mending.mend(map));
+        }
+        // What stands in for lost lines may lie in a segment that no snapshot named to this index so far.
+        self.absorb_the_rest()?;
+        Ok(self.mending()?.mend(map))
+    }
+
+    /// The positions of a snapshot as its manifest has them.
+    pub(super) fn raw_map(&self, id: &SnapshotId) -> Result<Map, Error> {
         if !self.reads_manifests() {
             return self
                 .index()

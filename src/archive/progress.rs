@@ -4,8 +4,11 @@
 //! or gone), and what the new snapshot has: all counting falls out of these.
 
 use super::Contents;
-use super::index::Row;
+use super::error::Error;
+use super::index::{Index, Row};
 use super::map::Map;
+use super::merkle::Merkle;
+use crate::catalogue::ObjectName;
 
 /// What became of a record that was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +27,8 @@ pub enum Took {
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) parent: Map,
+    /// Positions of the parent of which nobody knows any more what they held.
+    pub(super) blank: Map,
     pub(super) settled: Map,
     pub(super) seen: Map,
     /// Those seen that were carried over, not handed out.
@@ -84,11 +89,38 @@ impl Progress {
         if again { Took::Again } else { took }
     }
 
+    /// The same version was stored again, because where it was it cannot be read.
+    pub(super) fn stand_in(&mut self, bad: (u32, u32), good: (u32, u32)) {
+        for map in [&mut self.parent, &mut self.settled, &mut self.seen, &mut self.kept] {
+            if map.remove(bad.0, bad.1) {
+                map.insert(good.0, good.1);
+            }
+        }
+    }
+
     pub(super) fn drop_record(&mut self, versions: &[Row]) {
         self.withdrawn += u64::from(self.unsee(versions));
         if let Some((segment, line)) = self.position_in_parent(versions) {
             self.settled.insert(segment, line);
         }
+    }
+
+    /// The content root over what was seen.
+    pub(super) fn root(&self, object: &ObjectName, index: &mut Index) -> Result<String, Error> {
+        let (mut merkle, mut leaves) = (Merkle::default(), 0);
+        let number = index.object(object.as_str())?;
+        if !self.seen.is_empty() {
+            index.walk(number, &mut |segment, line, digest| {
+                if self.seen.contains(segment, line) {
+                    merkle.push(digest);
+                    leaves += 1;
+                }
+            })?;
+        }
+        if leaves != self.seen.len() {
+            return Err(Error::IndexDamaged(format!("{leaves} versions of {object}, expected {}", self.seen.len())));
+        }
+        Ok(merkle.root())
     }
 
     pub(super) fn keep_rest(&mut self) -> u64 {

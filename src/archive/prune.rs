@@ -23,13 +23,14 @@ use super::repack::{Packed, Worth};
 use super::run::Turn;
 use super::segment::SEGMENTS;
 use super::signed::Kind;
+use super::store::Store;
 use super::writer::Unfinished;
 use super::{Archive, Inner, SnapshotId};
 
 /// Where the list of files that are not needed lies.
 pub(super) const DOOMED: &str = "doomed";
 /// How it is stored.
-const LIST: Kind = Kind { folder: DOOMED, word: "doomed" };
+pub(super) const LIST: Kind = Kind { folder: DOOMED, word: "doomed" };
 /// Files that are not needed, and since when that is known.
 type Since = BTreeMap<String, DateTime<Utc>>;
 /// Letters of a hash in hex.
@@ -187,7 +188,25 @@ impl Inner {
         let maps = needed.manifests.iter().map(|id| &lines[id].map);
         needed.moves = self.needed_moves(maps.flat_map(MapLine::names).cloned().collect())?;
         self.need_of_unfinished(&mut needed)?;
+        self.need_of_mending(&mut needed)?;
         Ok(needed)
+    }
+
+    /// What stands in for lost lines is needed as these are.
+    fn need_of_mending(&self, needed: &mut Needed) -> Result<(), Error> {
+        let mending = self.mending()?;
+        let names: HashMap<u32, String> = self.index().segments()?.into_iter().collect();
+        for (segment, lines) in mending.bad.segments() {
+            let Some(alive) = names.get(&segment).and_then(|name| needed.segments.get(name)) else { continue };
+            let twins: Vec<(u32, u32)> =
+                (lines & alive).iter().filter_map(|line| mending.twin((segment, line))).collect();
+            for (other, line) in twins {
+                if let Some(name) = names.get(&other) {
+                    needed.segments.entry(name.clone()).or_default().insert(line);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A capture that goes on tomorrow needs what it has stored so far.
@@ -216,9 +235,18 @@ impl Inner {
         candidates: &mut HashMap<String, String>,
     ) -> Result<(), Error> {
         for (name, alive) in needed {
-            self.lines_of(name, alive, &mut |_, line| {
+            let read = self.lines_of(name, alive, &mut |_, line| {
                 hashes(line).for_each(|hash| drop(candidates.remove(hash)));
-            })?;
+            });
+            match read {
+                // What is noted as lost cannot say which contents it needs: all stay.
+                Err(Error::Damaged { .. } | Error::Missing(_))
+                    if self.loss_of(&Store::spread(SEGMENTS, name))?.is_some() =>
+                {
+                    candidates.clear();
+                }
+                read => read?,
+            }
         }
         Ok(())
     }

@@ -98,6 +98,18 @@ impl Inner {
         if self.header.recipients.is_some() && self.secrets.data.is_none() {
             return Err(Error::NeedsKey { doing: "read records", role: self.secrets.role.as_str() });
         }
+        let records = self.try_records_at(object, rows);
+        if matches!(records, Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. })) {
+            let mending = self.mending()?;
+            if let Some(row) = rows.iter().find(|row| !mending.trusts(row.segment, row.line)) {
+                let key = Key::from_bytes(&row.key).map(|key| key.to_string()).unwrap_or_default();
+                return Err(self.damaged_segment(row.segment, format!("it held {object}/{key}, which is lost")));
+            }
+        }
+        records
+    }
+
+    fn try_records_at(&self, object: &ObjectName, rows: &[Row]) -> Result<Vec<Record>, Error> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&at| (rows[at].segment, rows[at].line));
         let wanted = self.wanted(rows, &order)?;

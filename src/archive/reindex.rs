@@ -10,7 +10,7 @@ use super::{Archive, SnapshotId, Unlock};
 use crate::clock::Clock;
 
 /// What an index was made from.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Reindexed {
     /// Manifests read.
     pub snapshots: u64,
@@ -18,6 +18,8 @@ pub struct Reindexed {
     pub segments: u64,
     /// Record versions entered.
     pub versions: u64,
+    /// Files that could not be read, below the root; the rest is entered without them.
+    pub unreadable: Vec<String>,
 }
 
 impl Archive {
@@ -36,13 +38,22 @@ impl Archive {
         inner.forget_numbers();
         let mut done = Reindexed::default();
         inner.index().begin()?;
-        for (_, name) in inner.store.list_spread(SEGMENTS)? {
-            inner.absorb(&name)?;
-            done.segments += 1;
+        for (file, name) in inner.store.list_spread(SEGMENTS)? {
+            match inner.absorb(&name) {
+                Ok(_) => done.segments += 1,
+                Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => done.unreadable.push(file),
+                Err(error) => return Err(error),
+            }
         }
         for name in inner.store.list(SNAPSHOTS)? {
             let id = SnapshotId(name);
-            let line = inner.line(&id)?;
+            let line = match inner.line(&id) {
+                Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {
+                    done.unreadable.push(format!("{SNAPSHOTS}/{}", id.0));
+                    continue;
+                }
+                line => line?,
+            };
             let index = inner.index();
             index.saw_snapshot(&id, line.sequence)?;
             for blob in &line.blobs {

@@ -80,7 +80,11 @@ impl Inner {
         packed.needed = packed.bytes - chosen.iter().map(|one| one.dead).sum::<u64>();
         if really && !chosen.is_empty() {
             let mut anew = Anew::new(self)?;
-            anew.pack(&chosen)?;
+            match anew.pack(&chosen) {
+                // What is damaged and was not known to be is for a check and a repair to tell: all stays as it is.
+                Err(Error::Damaged { .. } | Error::Missing(_)) => return Ok(Packed::default()),
+                done => done?,
+            }
             packed.needed = anew.bytes;
             self.place_moves(anew.moves)?;
         }
@@ -90,7 +94,9 @@ impl Inner {
     /// Segments that are needed, as their directories tell. One that is damaged stays as it is: a check says more of it.
     fn candidates(&self, needed: &BTreeMap<String, RoaringBitmap>) -> Result<Vec<Candidate>, Error> {
         let mut candidates = Vec::new();
-        for (name, lines) in needed {
+        let (bad, index) = (self.mending()?, self.index().segments()?);
+        let hurt = |name: &str| index.iter().any(|(number, known)| known == name && bad.bad.lines(*number).is_some());
+        for (name, lines) in needed.iter().filter(|(name, _)| !hurt(name)) {
             let read = self.open_segment(name).and_then(|mut file| file.directory());
             let blocks = match read {
                 Ok(directory) => directory.blocks,

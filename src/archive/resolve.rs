@@ -11,7 +11,12 @@ impl Archive {
     /// What was read only to restore into it has an id and no other name: it is no state of the archive's own company.
     /// What was read on the way to a comparison is no `latest` either, but for a date it tells the state of that time.
     pub fn resolve(&self, name: &str) -> Result<SnapshotId, Error> {
-        let manifests = self.snapshots()?;
+        let (manifests, mut damaged) = self.listed()?;
+        // Which one is the newest cannot be said while one of them cannot be read; an id means what it says.
+        let by_id = manifests.iter().any(|manifest| !name.is_empty() && manifest.id.0.starts_with(name));
+        if let Some((_, error)) = damaged.pop().filter(|(id, _)| !by_id || id.0.starts_with(name)) {
+            return Err(error);
+        }
         let none = || Error::NoSnapshot(name.to_owned());
         let own: Vec<&Manifest> = manifests.iter().filter(|manifest| !manifest.source.is_aside()).collect();
         if let Some(back) = generations_back(name) {

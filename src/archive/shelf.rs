@@ -22,14 +22,15 @@ use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::index::INDEX;
 use super::keys::HOLDERS;
-use super::log::{LOGS, is_log_name};
+use super::log::{LOGS, is_log_name, whole_entries};
+use super::losses::LOSSES;
 use super::manifest::SNAPSHOTS;
 use super::marks::MARKS;
 use super::moves::MOVES;
 use super::prune::DOOMED;
 use super::run::{RUNS, Turn};
 use super::segment::SEGMENTS;
-use super::store::{DRAFTS, Draft, Store};
+use super::store::{DRAFTS, Draft, QUARANTINE, Store};
 
 /// Where the state of the schedule lies: it is of this machine, and is not copied.
 pub const SCHEDULE: &str = "schedule";
@@ -72,7 +73,7 @@ impl FileName {
             _ if path == HEADER_COPY => of(Part::HeaderCopy),
             [HOLDERS, name] if is_hash(name) => of(Part::Holder),
             [SNAPSHOTS, name] if is_hash(name) => of(Part::Snapshot),
-            [MARKS | EXCERPTS | MOVES, name] if is_hash(name) => of(Part::Mark),
+            [MARKS | EXCERPTS | LOSSES | MOVES, name] if is_hash(name) => of(Part::Mark),
             [LOGS | DRILLS, name] if is_log_name(name) => of(Part::Log),
             [SEGMENTS, folder, name] if is_hash(name) && name.starts_with(folder) && folder.len() == 2 => {
                 of(Part::Segment)
@@ -124,8 +125,8 @@ fn is_hash(name: &str) -> bool {
 /// Whether a name at the top of an archive's folder is one that an archive has.
 pub(super) fn belongs(name: &str) -> bool {
     let own = [
-        HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, MOVES, DOOMED, EXCERPTS, LOGS, DRILLS, RUNS, DRAFTS,
-        SCHEDULE,
+        HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, MOVES, DOOMED, EXCERPTS, LOSSES, LOGS, DRILLS, RUNS,
+        DRAFTS, QUARANTINE, SCHEDULE,
     ];
     own.contains(&name) || name.starts_with(INDEX)
 }
@@ -178,6 +179,12 @@ impl Shelf {
         Shelf { store: Store::new(root, Arc::new(LocalDisk)) }
     }
 
+    /// The same on a disk that fails where it is told to.
+    #[cfg(test)]
+    pub(super) fn on(disk: Arc<dyn super::disk::Disk>, root: &Path) -> Shelf {
+        Shelf { store: Store::new(root, disk) }
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         self.store.root()
@@ -212,6 +219,7 @@ impl Shelf {
         let mut names = self.listed(SNAPSHOTS)?;
         names.extend(self.listed(MARKS)?);
         names.extend(self.listed(EXCERPTS)?);
+        names.extend(self.listed(LOSSES)?);
         names.extend(self.listed(LOGS)?);
         names.extend(self.listed(DRILLS)?);
         names.extend(self.listed(HOLDERS)?);
@@ -296,6 +304,34 @@ impl Shelf {
         self.store.set_aside(name.as_str())
     }
 
+    /// Puts a header, and its copy, in the place of what is there; returns where that is kept.
+    pub fn mend_header(&self, bytes: &[u8]) -> Result<Vec<String>, Error> {
+        let mut kept = Vec::new();
+        for name in [HEADER, HEADER_COPY] {
+            let mut arrival = self.receive()?;
+            arrival.write_all(bytes).map_err(Error::file("write", &self.store.path(name)))?;
+            kept.extend(arrival.draft.place_over(name)?);
+        }
+        Ok(kept)
+    }
+
+    /// Puts another copy of a log in the place of the one here if it has more whole entries: `None` if it has not,
+    /// else where the old one is kept, if there was one.
+    pub fn mend_log(&self, name: &FileName, bytes: &[u8]) -> Result<Option<Option<String>>, Error> {
+        let here = match self.store.read(name.as_str()) {
+            Ok(here) => whole_entries(&here).0,
+            Err(Error::NotAnArchive(_)) => return Ok(None),
+            Err(_) => 0,
+        };
+        let (theirs, length) = whole_entries(bytes);
+        if theirs <= here || length != bytes.len() {
+            return Ok(None);
+        }
+        let mut arrival = self.receive()?;
+        arrival.write_all(bytes).map_err(Error::file("write", &self.path(name)))?;
+        arrival.draft.place_over(name.as_str()).map(Some)
+    }
+
     /// Begins or continues a log: `from` must begin with what is there already, and what follows is appended.
     pub fn extend_log(&self, name: &FileName, mut from: impl Read) -> Result<u64, Error> {
         let (path, wanted) = (self.path(name), |part: Part| part == Part::Log);
@@ -341,6 +377,15 @@ impl Arrival {
     /// Hex BLAKE3 of what has arrived so far.
     pub fn hash(&self) -> String {
         self.draft.hash()
+    }
+
+    /// Reads the file back and puts it in the place of a damaged one; returns where that is kept, if there was one.
+    pub fn mend(self, name: &FileName) -> Result<Option<String>, Error> {
+        let found = self.draft.hash();
+        if name.hash().is_none_or(|hash| hash != found) {
+            return Err(Error::damaged(&self.store.path(name.as_str()), format!("its bytes hash to {}", &found[..16])));
+        }
+        self.draft.place_over(name.as_str())
     }
 
     /// Reads the file back and gives it its name, if its bytes are what the name says.

@@ -19,6 +19,8 @@ use super::error::Error;
 
 /// Where files are written before they have their names.
 pub(super) const DRAFTS: &str = "tmp";
+/// Where damaged files are kept that whole ones took the place of; nothing here is ever removed.
+pub(super) const QUARANTINE: &str = "quarantine";
 /// A draft of this age belongs to nobody any more: no file takes that long to write.
 const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 
@@ -155,6 +157,52 @@ impl Store {
         self.disk.rename(&path, &aside).map_err(Error::file("move", &path))
     }
 
+    /// Keeps what a file holds under [`QUARANTINE`] and returns where; the file itself stays. `None` if there is none.
+    ///
+    /// A second name costs nothing and is given at once; where there is no such thing the file is copied, and one that
+    /// cannot be read to its end is moved.
+    pub(super) fn quarantine(&self, name: &str) -> Result<Option<String>, Error> {
+        if !self.exists(name) {
+            return Ok(None);
+        }
+        self.create_folder(QUARANTINE)?;
+        let (path, flat) = (self.path(name), name.replace('/', "-"));
+        let taken = self.list(QUARANTINE)?;
+        let free = (0..).map(|number| if number == 0 { flat.clone() } else { format!("{flat}.{number}") });
+        let free = free.map(|name| format!("{QUARANTINE}/{name}"));
+        let kept = free.into_iter().find(|kept| !taken.iter().any(|name| kept.ends_with(&format!("/{name}"))));
+        let kept = kept.expect("there is always a next number");
+        let target = self.path(&kept);
+        match self.disk.link(&path, &target) {
+            Ok(()) => {
+                let folder = folder_of(&target);
+                self.disk.sync_folder(folder).map_err(Error::file("write", folder))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                return Err(Error::file("write", &target)(error));
+            }
+            Err(_) => match self.read(name) {
+                Ok(bytes) => self.place_as(&kept, &bytes)?,
+                Err(_) => self.disk.rename(&path, &target).map_err(Error::file("move", &path))?,
+            },
+        }
+        Ok(Some(kept))
+    }
+
+    /// Takes a file out of the way; it is kept under [`QUARANTINE`], and where is returned.
+    pub(super) fn banish(&self, name: &str) -> Result<Option<String>, Error> {
+        let kept = self.quarantine(name)?;
+        if self.exists(name) {
+            self.remove(name)?;
+        }
+        let path = self.path(name);
+        let folder = folder_of(&path);
+        if kept.is_some() {
+            self.disk.sync_folder(folder).map_err(Error::file("write", folder))?;
+        }
+        Ok(kept)
+    }
+
     /// Makes sure that the names of all blobs so far are on disk; before it nothing may count on them.
     pub(super) fn settle(&self) -> Result<(), Error> {
         let folders: Vec<PathBuf> = self.unsettled().iter().cloned().collect();
@@ -239,6 +287,38 @@ impl Draft {
         self.place_at(|_| name.to_owned(), |_| Ok(())).map(drop)
     }
 
+    /// Takes the place of what has this name, which is kept under [`QUARANTINE`] before; returns where.
+    pub(super) fn place_over(mut self, name: &str) -> Result<Option<String>, Error> {
+        let (store, target) = (self.store.clone(), self.store.path(name));
+        self.finish_writing(&self.hash(), &target, |_| Ok(()))?;
+        store.create_folder(Path::new(name).parent().and_then(Path::to_str).unwrap_or_default())?;
+        let kept = self.take_over(name, &target)?;
+        store.disk.protect(&target).map_err(Error::file("write", &target))?;
+        let folder = folder_of(&target);
+        store.disk.sync_folder(folder).map_err(Error::file("write", folder))?;
+        Ok(kept)
+    }
+
+    /// At every moment the name stands for the old file or for this one.
+    fn take_over(&self, name: &str, target: &Path) -> Result<Option<String>, Error> {
+        let kept = self.store.quarantine(name)?;
+        self.store.disk.replace(&self.path, target).map_err(Error::file("write", target))?;
+        Ok(kept)
+    }
+
+    /// Brings the draft to the disk and reads it back.
+    fn finish_writing(
+        &mut self,
+        hash: &str,
+        target: &Path,
+        decode: impl FnOnce(Box<dyn Input>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut output = self.output.take().expect("a draft has its file until it is placed");
+        output.flush().map_err(Error::file("write", target))?;
+        self.read_back(hash, target, decode)?;
+        output.sync().map_err(Error::file("write", target))
+    }
+
     fn place_at(
         mut self,
         name: impl FnOnce(&str) -> String,
@@ -261,19 +341,18 @@ impl Draft {
         let hash = self.hasher.finalize().to_hex().to_string();
         let name = name(&hash);
         let target = store.path(&name);
-        let mut output = self.output.take().expect("a draft has its file until it is placed");
-        output.flush().map_err(Error::file("write", &target))?;
-        self.read_back(&hash, &target, decode)?;
-        output.sync().map_err(Error::file("write", &target))?;
-        drop(output);
+        self.finish_writing(&hash, &target, decode)?;
         store.create_folder(Path::new(&name).parent().and_then(Path::to_str).unwrap_or_default())?;
         match store.disk.rename(&self.path, &target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // The same bytes are there already: the old file is kept, if it is what its name says.
-                if hash_of(store.disk.open(&target).map_err(Error::file("read", &target))?, &target)? != hash {
-                    return Err(Error::damaged(&target, "another file has this name"));
+                let there = store.open(&name).and_then(|input| hash_of(input, &target));
+                match there.is_ok_and(|there| there == hash) {
+                    // The same bytes are there already.
+                    true => store.disk.remove(&self.path).map_err(Error::file("remove", &self.path))?,
+                    // What has the name is damaged, and these are the bytes it should have.
+                    false if name.ends_with(&hash) => self.take_over(&name, &target).map(drop)?,
+                    false => return Err(Error::damaged(&target, "another file has this name")),
                 }
-                store.disk.remove(&self.path).map_err(Error::file("remove", &self.path))?;
             }
             renamed => renamed.map_err(Error::file("write", &target))?,
         }

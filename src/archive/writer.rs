@@ -18,14 +18,13 @@ use super::error::Error;
 use super::index::Row;
 use super::manifest::{MANIFEST, Manifest, UNFINISHED};
 use super::map::Map;
-use super::merkle::Merkle;
 use super::packer::Packer;
 use super::progress::{Progress, Took};
 use super::run::Run;
 use super::segment::{BLOCK_BYTES, RawBlock, SEGMENT_BYTES, SEGMENTS};
 use super::snapshot::Snapshot;
 use super::store::Store;
-use super::{Archive, BlobRef, Certificate, Contents, Ending, SnapshotId, Source, Tally};
+use super::{Archive, BlobRef, Certificate, Contents, Coverage, Ending, SnapshotId, Source, Tally};
 use crate::catalogue::ObjectName;
 use crate::record::{Record, RecordId};
 
@@ -135,6 +134,7 @@ impl<'a> SnapshotWriter<'a> {
 
     fn take_page(&mut self, object: &ObjectName, page: &[Record]) -> Result<Vec<Took>, Error> {
         let archive = self.archive;
+        let mending = archive.inner.mending()?;
         let mut index = archive.inner.index();
         let number = index.object(object.as_str())?;
         let mut keys: Vec<Vec<u8>> = page.iter().map(|record| record.id().key.to_bytes()).collect();
@@ -148,9 +148,11 @@ impl<'a> SnapshotWriter<'a> {
             let at = keys.binary_search(&key).expect("the keys are those of the page");
             let digest = record.digest(&archive.inner.secrets.digest);
             let progress = self.objects.get_mut(object).expect("the object was opened above");
-            // Packed anew, a version lies in two places for a while: where the parent has it, or else in the newer one.
             let same = versions[at].iter().filter(|row| row.digest == digest).map(|row| (row.segment, row.line));
-            let known = same.max_by_key(|&(segment, line)| (progress.parent.contains(segment, line), segment));
+            // Nothing new may count on what cannot be read: the version is stored again.
+            let (known, bad): (Vec<_>, Vec<_>) = same.partition(|place| mending.trusts(place.0, place.1));
+            // Packed anew, a version lies in two places for a while: where the parent has it, or else in the newer one.
+            let known = known.into_iter().max_by_key(|place| (progress.parent.contains(place.0, place.1), place.0));
             let position = match known {
                 Some(position) => position,
                 None => {
@@ -158,6 +160,7 @@ impl<'a> SnapshotWriter<'a> {
                     let row = Row { key, segment: position.0, line: position.1, digest };
                     index.insert(number, &row)?;
                     versions[at].push(row);
+                    bad.iter().for_each(|bad| progress.stand_in(*bad, position));
                     position
                 }
             };
@@ -209,7 +212,8 @@ impl<'a> SnapshotWriter<'a> {
         }
         let (records, new, changed) = (progress.seen.len(), progress.new, progress.changed);
         let deleted = progress.parent.len() - (records - new);
-        let unchanged = new == 0 && changed == 0 && deleted == 0;
+        let blank = progress.blank.len();
+        let unchanged = new == 0 && changed == 0 && deleted == 0 && blank == 0;
         let parents_root =
             self.head.parent.as_ref().and_then(|parent| parent.contents(object)).map(|contents| contents.root.clone());
         let root = match parents_root {
@@ -220,8 +224,21 @@ impl<'a> SnapshotWriter<'a> {
             }
         };
         let (carried, withdrawn) = (self.objects[object].kept.len(), self.objects[object].withdrawn);
-        let Ending { coverage, listed, gaps, seen_at, deletions_seen_at, watermark, without, unseen_is_deleted: _ } =
-            ending;
+        let Ending {
+            mut coverage,
+            listed,
+            mut gaps,
+            seen_at,
+            deletions_seen_at,
+            watermark,
+            without,
+            unseen_is_deleted,
+        } = ending;
+        if blank > 0 && !unseen_is_deleted {
+            let reason = format!("{blank} records of the snapshot before were lost in the archive and not read again");
+            gaps.push(reason.clone());
+            coverage = Coverage::Part { reason };
+        }
         let contents = Contents {
             object: object.clone(),
             records,
@@ -242,22 +259,7 @@ impl<'a> SnapshotWriter<'a> {
     }
 
     fn root(&self, object: &ObjectName) -> Result<String, Error> {
-        let seen = &self.objects[object].seen;
-        let (mut merkle, mut leaves) = (Merkle::default(), 0);
-        let mut index = self.archive.inner.index();
-        let number = index.object(object.as_str())?;
-        if !seen.is_empty() {
-            index.walk(number, &mut |segment, line, digest| {
-                if seen.contains(segment, line) {
-                    merkle.push(digest);
-                    leaves += 1;
-                }
-            })?;
-        }
-        if leaves != seen.len() {
-            return Err(Error::IndexDamaged(format!("{leaves} versions of {object}, expected {}", seen.len())));
-        }
-        Ok(merkle.root())
+        self.objects[object].root(object, &mut self.archive.inner.index())
     }
 
     /// Puts everything so far on disk together with the capture's notes, so that a killed run can be taken up here.
@@ -271,7 +273,8 @@ impl<'a> SnapshotWriter<'a> {
 
     fn unfinished<'n, Notes>(&self, notes: &'n Notes) -> Unfinished<&'n Notes> {
         let objects = self.order.iter().map(|object| {
-            let Progress { settled, seen, kept, withdrawn, new, changed, closed, parent: _ } = &self.objects[object];
+            let Progress { settled, seen, kept, withdrawn, new, changed, closed, parent: _, blank: _ } =
+                &self.objects[object];
             let hex = |map: &Map| hex::encode(map.to_bytes());
             UnfinishedObject {
                 object: object.as_str().to_owned(),
@@ -351,7 +354,9 @@ impl<'a> SnapshotWriter<'a> {
             if !self.objects.contains_key(&contents.object) {
                 self.open_object(&contents.object)?;
                 let progress = self.objects.get_mut(&contents.object).expect("the object was opened above");
-                let carried = progress.keep_rest();
+                let blank = std::mem::take(&mut progress.blank);
+                let carried = progress.keep_rest() + blank.len();
+                progress.seen.add(&blank);
                 let certificate = Some(Certificate { listed: Some(0), carried, ..Certificate::default() });
                 progress.closed = Some(Contents { new: 0, changed: 0, deleted: 0, certificate, ..contents });
             }
@@ -364,6 +369,7 @@ impl<'a> SnapshotWriter<'a> {
         last(&mut index)?;
         index.commit()?;
         drop(index);
+        self.archive.inner.look_again();
         for name in std::mem::take(&mut self.packing.superseded) {
             self.archive.inner.store.remove(&Store::spread(SEGMENTS, &name))?;
         }
@@ -401,7 +407,9 @@ impl<'a> SnapshotWriter<'a> {
         }
         let parent = self.head.parent.as_ref().map(|parent| parent.map_of(object)).transpose();
         let parent = self.guarded(parent)?.unwrap_or_default();
-        self.objects.insert(object.clone(), Progress { parent, ..Progress::default() });
+        let blank = parent.and(&self.archive.inner.mending()?.blank);
+        let parent = parent.minus(&blank);
+        self.objects.insert(object.clone(), Progress { parent, blank, ..Progress::default() });
         self.order.push(object.clone());
         Ok(())
     }

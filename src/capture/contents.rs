@@ -96,7 +96,7 @@ impl Run<'_> {
     /// The version of the contents that the snapshot below has for each record.
     fn known_versions(&self, object: &Object, contents: &Contents) -> Result<HashMap<String, u64>, Error> {
         let mut known = HashMap::new();
-        if let Some(base) = self.base.as_ref().filter(|_| !self.wanted.full) {
+        if let Some(base) = self.base.as_ref().filter(|_| !self.fully(object)) {
             for record in base.records(&ObjectName::known(object.name))? {
                 let record = record?;
                 let fields = record.fields();

@@ -79,7 +79,7 @@ impl Run<'_> {
         let below = self.below(object);
         let mut family = self.nest(object, &heads, complete)?;
         let started = self.desk().notes.progress(object.name).started.unwrap_or(now);
-        let anew = self.wanted.full || self.wanted.anew.iter().any(|one| one.name == object.name);
+        let anew = self.fully(object) || self.wanted.anew.iter().any(|one| one.name == object.name);
         // Of parents that say nothing, the first look may take more than a day.
         let first = below.is_none() && !anew && self.may_roll(object);
         let (mut looked, all) = match below {

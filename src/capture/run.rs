@@ -64,6 +64,8 @@ pub(super) struct Run<'a> {
     pub(super) base: Option<Snapshot<'a>>,
     pub(super) wanted: &'a Wanted,
     pub(super) monitor: &'a dyn Monitor,
+    /// Objects of which the snapshot below has records that cannot be read any more: they are read whole.
+    hurt: Vec<ObjectName>,
     /// True when a record that is not shown now would have been shown to the eyes that saw the snapshot below.
     pub(super) same_eyes: bool,
     /// Whose eyes deletions are judged by, for the next snapshot.
@@ -103,7 +105,16 @@ impl<'a> Run<'a> {
         let taken_up = left.is_some();
         let notes = left.unwrap_or_else(|| Notes { first, ..Notes::new(wanted, now) });
         // What a first capture published itself is no older state that it could be compared with.
-        let base = parent.filter(|_| !notes.first).map(|id| archive.snapshot(&id)).transpose()?;
+        let base =
+            parent.filter(|_| !notes.first).map(|id| archive.snapshot(&id)).transpose()?.map(Snapshot::leniently);
+        let hurt = base.as_ref().map(|base| archive.hurt(&base.manifest().id)).transpose()?.unwrap_or_default();
+        if !hurt.is_empty() {
+            let names: Vec<&str> = hurt.iter().map(ObjectName::as_str).collect();
+            monitor.warned(&format!(
+                "the archive is damaged: records of {} cannot be read, and are read from the account again",
+                names.join(", ")
+            ));
+        }
         let own = sight_of(account);
         let seen_by = base.as_ref().map_or_else(|| own.clone(), |base| seen_by(base));
         let same_eyes = seen_by == own;
@@ -116,6 +127,7 @@ impl<'a> Run<'a> {
         Ok(Run {
             account,
             base,
+            hurt,
             wanted,
             monitor,
             same_eyes,
@@ -188,7 +200,7 @@ impl<'a> Run<'a> {
     pub(super) fn set_out(&self, object: &'static Object) -> bool {
         let name = ObjectName::known(object.name);
         let base = self.held(object.name);
-        let terms = Terms { full: self.wanted.full, now: self.now(), spendable: self.spendable() };
+        let terms = Terms { full: self.fully(object), now: self.now(), spendable: self.spendable() };
         let way = way::choose(object, base, &self.without(object), terms);
         let mut desk = self.desk();
         let progress = desk.notes.progress(object.name);
@@ -293,6 +305,11 @@ impl<'a> Run<'a> {
         let extended =
             object.extended.iter().filter(|_| !self.wanted.extended).flat_map(|one| one.fields.iter().copied());
         custom.into_iter().chain(extended).map(str::to_owned).collect()
+    }
+
+    /// Whether all of an object is read again, whatever it costs.
+    pub(super) fn fully(&self, object: &Object) -> bool {
+        self.wanted.full || self.hurt.iter().any(|hurt| hurt.as_str() == object.name)
     }
 
     /// What the snapshot below says of an object.

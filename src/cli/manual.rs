@@ -87,7 +87,7 @@ keep_monthly = 12
 - `jitter`: a run begins up to so much later, always as much for the same time
 - `catch_up`: a time that was slept through is made up for, once however many were missed; `false` only tells of it
 - `forget`: the rules of `pdbak forget`, in the same words; without them nothing is forgotten. `prune`: how often room is given back
-- `check`: `"1/7"` checks the structure with each run and reads all data with every seventh, `"weekly"` or the like all of it so often,
+- `check`: `"1/7"` checks the structure and reads a seventh of the data with each run, `"weekly"` or the like all of it so often,
   `"structure"` none of it; `"never"` checks nothing
 - `drill`: how often the newest snapshot is restored into an account on this machine; wants a key that reads
 - `offsite`: the targets that get a copy; all of them without it

@@ -25,7 +25,7 @@ use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
     brake, bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects,
-    offsite, prune, reindex, restore, restores, sandbox, schedule, show as show_command, snapshot, snapshots,
+    offsite, prune, reindex, repair, restore, restores, sandbox, schedule, show as show_command, snapshot, snapshots,
     status as status_command, tag, undo,
 };
 use crate::cli::complain::Failure;
@@ -108,6 +108,9 @@ enum Command {
     /// Tell how everything stands in ten lines, with an exit code for monitors
     #[command(after_help = status_command::EXAMPLES)]
     Status(status_command::Status),
+    /// Bring back what is damaged, and say what cannot be brought back
+    #[command(after_help = repair::EXAMPLES)]
+    Repair(repair::Repair),
     /// Show alarms about far more changes than usual, which hold forget and prune, and acknowledge them
     #[command(after_help = brake::EXAMPLES, visible_alias = "alarms")]
     Brake(brake::Brake),
@@ -172,6 +175,7 @@ impl Command {
             Command::Drill(command) => command.run(session),
             Command::Check(command) => command.run(session),
             Command::Status(command) => command.run(session),
+            Command::Repair(command) => command.run(session),
             Command::Brake(command) => command.run(session),
             Command::Forget(command) => command.run(session),
             Command::Prune(command) => command.run(session),

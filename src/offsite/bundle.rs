@@ -162,8 +162,33 @@ fn append(tar: &mut Builder<impl Write>, name: &str, bytes: u64, contents: impl 
     tar.append(&header, contents)
 }
 
-fn refused(bundle: &Path, fact: impl Into<String>) -> Error {
+pub(super) fn refused(bundle: &Path, fact: impl Into<String>) -> Error {
     Error::Bundle { bundle: bundle.display().to_string(), fact: fact.into() }
+}
+
+/// Whose bundle it is, and the files of an archive in it; nothing is taken out.
+pub(super) fn files(from: &Path) -> Result<(String, Vec<StoredFile>), Error> {
+    let failed = |error: std::io::Error| refused(from, error.to_string());
+    let mut tar = tar::Archive::new(BufReader::with_capacity(256 << 10, File::open(from).map_err(failed)?));
+    let (mut contents, mut files): (Option<Contents>, Vec<StoredFile>) = (None, Vec::new());
+    for entry in tar.entries().map_err(failed)?.raw(true) {
+        // What follows a place that cannot be read is out of reach; what came before it is whole.
+        let Ok(mut entry) = entry else { break };
+        if contents.is_none() {
+            let mut bytes = Vec::new();
+            (&mut entry).take(SMALL).read_to_end(&mut bytes).map_err(failed)?;
+            let read = serde_json::from_slice(&bytes).map_err(|error| refused(from, format!("{CONTENTS}: {error}")))?;
+            contents = Some(read);
+            continue;
+        }
+        let name = FileName::parse(&String::from_utf8_lossy(&entry.path_bytes()));
+        let regular = entry.header().entry_type() == EntryType::Regular;
+        if let Some(name) = name.filter(|_| regular) {
+            files.push(StoredFile { name, bytes: entry.header().entry_size().unwrap_or(0), since: None });
+        }
+    }
+    let contents = contents.ok_or_else(|| refused(from, "it is empty"))?;
+    Ok((contents.archive, files))
 }
 
 /// Takes a bundle's files into the archive it is of, or into a folder that becomes it.

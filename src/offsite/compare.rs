@@ -1,48 +1,15 @@
 //! Compares a copy with what is here, and with its own names.
 
 use std::collections::{BTreeMap, HashMap};
-use std::str::FromStr;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use crate::archive::{FileName, Part, Shelf, StoredFile};
+use crate::archive::{FileName, Part, Share, Shelf, StoredFile};
 use crate::offsite::error::Trouble;
 use crate::offsite::pace::Pace;
 use crate::offsite::place::Place;
 use crate::offsite::{Amount, Error, Fault, Haul, Progress, Target};
-
-/// One of several equal shares of the files, by their names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Subset {
-    share: u32,
-    of: u32,
-}
-
-impl Subset {
-    /// Every file.
-    pub fn all() -> Subset {
-        Subset { share: 1, of: 1 }
-    }
-
-    /// Whether a file belongs to the share; names are hashes, so shares are about equal.
-    fn has(self, name: &FileName) -> bool {
-        let number = name.hash().and_then(|hash| u32::from_str_radix(&hash[..8], 16).ok()).unwrap_or(0);
-        number % self.of == self.share - 1
-    }
-}
-
-impl FromStr for Subset {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Subset, String> {
-        let parts = text.split_once('/').and_then(|(share, of)| Some((share.parse().ok()?, of.parse().ok()?)));
-        match parts {
-            Some((share, of)) if share >= 1 && share <= of => Ok(Subset { share, of }),
-            _ => Err(format!("{text} is no share such as 1/7")),
-        }
-    }
-}
 
 /// What a comparison found.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
@@ -76,7 +43,7 @@ pub struct Held {
 pub async fn check(
     here: Option<&Shelf>,
     target: &Target,
-    read: Option<Subset>,
+    read: Option<Share>,
     haul: Haul,
     progress: &dyn Progress,
 ) -> Result<Compared, Error> {
@@ -94,10 +61,10 @@ pub async fn check(
     }
     done.there = theirs.iter().map(|file| file.bytes).collect();
     lengths(ours.unwrap_or_default(), &theirs, here.is_some(), &mut done);
-    if let Some(subset) = read {
+    if let Some(share) = read {
         let pace = Pace::new(haul.download);
         let chosen: Vec<&StoredFile> =
-            theirs.iter().filter(|file| file.name.hash().is_some() && subset.has(&file.name)).collect();
+            theirs.iter().filter(|file| file.name.hash().is_some() && share.has(&file.name)).collect();
         progress.expects(chosen.iter().map(|file| file.bytes).collect());
         let (place, pace) = (&place, &pace);
         let reads =
@@ -165,28 +132,4 @@ pub async fn list(target: &Target) -> Result<Held, Error> {
         }
     }
     Ok(held)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Subset;
-    use crate::archive::FileName;
-
-    #[test]
-    fn every_file_is_in_exactly_one_share() {
-        let shares: Vec<Subset> = (1..=7).map(|share| format!("{share}/7").parse().unwrap()).collect();
-        for number in 0..1000_u64 {
-            let hash = blake3::hash(&number.to_be_bytes()).to_hex();
-            let name = FileName::parse(&format!("snapshots/{hash}")).unwrap();
-            assert_eq!(shares.iter().filter(|share| share.has(&name)).count(), 1);
-        }
-    }
-
-    #[test]
-    fn a_share_is_written_as_a_fraction_up_to_one() {
-        for text in ["0/7", "8/7", "1", "1/0", "x/7", "1/7/2", "-1/7"] {
-            assert!(text.parse::<Subset>().is_err(), "{text}");
-        }
-        assert_eq!("1/1".parse(), Ok(Subset::all()));
-    }
 }

@@ -18,6 +18,7 @@ mod bucket;
 mod bundle;
 mod compare;
 mod error;
+mod mend;
 mod pace;
 mod place;
 mod pull;
@@ -31,8 +32,9 @@ use serde::Serialize;
 
 pub use self::address::{Address, Kind, Lock, Target};
 pub use self::bundle::{Bundled, Unbundled, bundle, unbundle};
-pub use self::compare::{Compared, Held, Subset, check, list};
+pub use self::compare::{Compared, Held, check, list};
 pub use self::error::Error;
+pub use self::mend::{Mend, Mended, Origin, Wanted, mend, offers};
 pub use self::pull::{Pulled, pull};
 pub use self::push::{Pushed, push};
 

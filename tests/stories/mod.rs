@@ -14,6 +14,7 @@ mod certificate;
 mod cli;
 mod custom_fields;
 mod custom_values;
+mod damage;
 mod drill;
 mod elsewhere;
 mod first_look;

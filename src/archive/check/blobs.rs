@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use roaring::RoaringBitmap;
 
-use super::Check;
+use super::memory::Memo;
+use super::pool::side_by_side;
+use super::{Check, Problem, Remedy};
 use crate::archive::blob::BLOBS;
 use crate::archive::error::Error;
-use crate::archive::store::Store;
-use crate::archive::{BlobRef, SnapshotId};
+use crate::archive::store::{Store, hash_of};
+use crate::archive::{BlobRef, Inner, SnapshotId};
 
 /// Who needs contents, by the name of their file, and what a manifest says of them.
 type Needs = BTreeMap<String, (Option<BlobRef>, Vec<SnapshotId>)>;
@@ -30,40 +32,48 @@ impl Check<'_> {
         if !self.lists_are_complete() && self.inner.reads_data() && self.inner.reads_manifests() {
             self.mentioned(&mut needs)?;
         }
-        let mut on_disk = HashSet::new();
-        for (file, name) in self.inner.store.list_spread(BLOBS)? {
-            let (known, snapshots) = needs.get(&name).cloned().unwrap_or_default();
-            self.blob(&file, &name, known, snapshots)?;
-            on_disk.insert(name);
+        let inner = self.inner;
+        let files = inner.store.list_spread(BLOBS)?;
+        let (read, rest): (Vec<_>, Vec<_>) = files.iter().partition(|(file, _)| self.reads(file));
+        let on_disk: HashSet<&String> = files.iter().map(|(_, name)| name).collect();
+        for (file, name) in read.iter().chain(&rest) {
+            self.done.blobs += 1;
+            if *file != Store::spread(BLOBS, name) {
+                let snapshots = needs.get(name).map(|(_, snapshots)| snapshots.clone()).unwrap_or_default();
+                let text = "lies in the wrong folder";
+                self.found(Problem::of(file, Remedy::MoveOut, text).hurting(&snapshots));
+            }
         }
-        for (name, (_, snapshots)) in needs.into_iter().filter(|(name, _)| !on_disk.contains(name)) {
-            self.found(Some(&Store::spread(BLOBS, &name)), "is missing".to_owned(), snapshots);
+        side_by_side(
+            &read,
+            |(file, name)| examine(inner, file, name),
+            |(file, name), examined| {
+                let (known, snapshots) = needs.get(name).cloned().unwrap_or_default();
+                self.blob(file, examined, known, &snapshots)
+            },
+        )?;
+        for (name, (_, snapshots)) in needs.iter().filter(|(name, _)| !on_disk.contains(name)) {
+            self.missing(&Store::spread(BLOBS, name), snapshots);
         }
         Ok(())
     }
 
+    /// Tells what is wrong with contents that were read.
     fn blob(
         &mut self,
         file: &str,
-        name: &str,
+        examined: Result<(u64, Inside), Error>,
         known: Option<BlobRef>,
-        snapshots: Vec<SnapshotId>,
+        snapshots: &[SnapshotId],
     ) -> Result<(), Error> {
-        self.done.blobs += 1;
-        if file != Store::spread(BLOBS, name) {
-            self.found(Some(file), "lies in the wrong folder".to_owned(), snapshots.clone());
-        }
-        if !self.read_data || !self.name_is_hash(file, &snapshots)? || !self.inner.reads_data() {
-            return Ok(());
-        }
-        let inner = self.inner;
-        let path = inner.store.path(file);
-        let mut context = zstd::zstd_safe::DCtx::create();
-        let read =
-            inner.store.open(file).and_then(|input| inner.copy_blob(input, &path, &mut std::io::sink(), &mut context));
-        let read = self.damage(file, read.map(|(read, _)| read), &snapshots)?;
-        if read.zip(known).is_some_and(|(read, known)| read != (known.bytes, known.blake3)) {
-            self.found(Some(file), "holds other contents than the manifest says".to_owned(), snapshots);
+        let Some((bytes, inside)) = self.damage(file, examined, snapshots)? else { return Ok(()) };
+        self.done.bytes_read += bytes;
+        self.done.read += 1;
+        if inside.zip(known).is_some_and(|(inside, known)| inside != (known.bytes, known.blake3)) {
+            let text = "holds other contents than the manifest says";
+            self.found(Problem::of(file, Remedy::None, text).hurting(snapshots));
+        } else {
+            self.memos.push(Memo::Verified(file.to_owned(), bytes));
         }
         Ok(())
     }
@@ -105,4 +115,23 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Length and hash of contents, where the key at hand opens them.
+type Inside = Option<(u64, String)>;
+
+/// Reads contents whole: stored length, and what is inside.
+fn examine(inner: &Inner, file: &str, name: &str) -> Result<(u64, Inside), Error> {
+    let path = inner.store.path(file);
+    let bytes = inner.store.length(file)?;
+    let hash = inner.store.open(file).and_then(|input| hash_of(input, &path))?;
+    if hash != *name {
+        return Err(Error::damaged(&path, format!("its bytes hash to {}", &hash[..16])));
+    }
+    if !inner.reads_data() {
+        return Ok((bytes, None));
+    }
+    let mut context = zstd::zstd_safe::DCtx::create();
+    let (inside, _) = inner.copy_blob(inner.store.open(file)?, &path, &mut std::io::sink(), &mut context)?;
+    Ok((bytes, Some(inside)))
 }

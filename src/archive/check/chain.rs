@@ -2,13 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Check, Seen};
+use serde::de::IgnoredAny;
+
+use super::{Check, Problem, Remedy, Seen, fact_of};
 use crate::archive::SnapshotId;
 use crate::archive::error::Error;
 use crate::archive::excerpt::EXCERPTS;
+use crate::archive::losses::LOSS;
 use crate::archive::manifest::SNAPSHOTS;
 use crate::archive::marks::{MARK, MARKS, MarkLine};
 use crate::archive::moves::{MOVED, MOVES, MovedLine};
+use crate::archive::prune::LIST;
 
 impl Check<'_> {
     /// Every mark is what it was, and none in between is gone.
@@ -26,23 +30,40 @@ impl Check<'_> {
             }
         }
         numbers.sort_unstable();
-        for (number, expected) in numbers.into_iter().zip(1..) {
-            if number != expected {
-                self.found(Some(MARKS), format!("mark {expected} is gone, or there twice"), Vec::new());
-                break;
-            }
+        // Marks that a repair could not bring back leave as many gaps.
+        let lost = self.losses.iter().filter(|note| note.file.starts_with(MARKS) && note.left.is_none()).count() as u64;
+        let twice = numbers.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        let distinct: HashSet<u64> = numbers.iter().copied().collect();
+        let gaps = numbers.last().map_or(0, |last| last.saturating_sub(distinct.len() as u64));
+        if twice.is_some() || gaps > lost {
+            let first = (1..).find(|number| !numbers.contains(number)).unwrap_or_default();
+            let text = format!("mark {} is gone, or there twice", twice.unwrap_or(first));
+            self.found(Problem::of(MARKS, Remedy::FetchMarks, text));
         }
         self.forgotten = self.inner.readable_standings()?.forgotten;
         Ok(())
     }
 
-    /// Which snapshots came here alone.
-    pub(super) fn excerpts(&mut self) -> Result<(), Error> {
+    /// Which snapshots came here alone, what is known to be lost, and what a prune will remove.
+    pub(super) fn notes(&mut self) -> Result<(), Error> {
         for name in self.inner.store.list(EXCERPTS)? {
             let file = format!("{EXCERPTS}/{name}");
             let noted = self.inner.excerpt(&file);
             let noted = self.damage(&file, noted, &[])?;
             self.alone.extend(noted.into_iter().flatten());
+        }
+        for (kind, remedy) in [(&LOSS, Remedy::Fetch), (&LIST, Remedy::Drop)] {
+            for name in self.inner.store.list(kind.folder)? {
+                let file = format!("{}/{name}", kind.folder);
+                if !self.inner.reads_manifests() {
+                    self.name_is_hash(&file, &[])?;
+                    continue;
+                }
+                if let Err(error) = self.inner.read_signed::<IgnoredAny>(kind, &name) {
+                    let text = fact_of(error)?;
+                    self.found(Problem::of(&file, remedy, text));
+                }
+            }
         }
         Ok(())
     }
@@ -66,11 +87,9 @@ impl Check<'_> {
         let on_disk: HashSet<&str> = names.iter().map(String::as_str).collect();
         for (id, sequence) in self.inner.index().snapshots()? {
             if !on_disk.contains(id.0.as_str()) && !self.forgotten.contains_key(&id) {
-                self.found(
-                    Some(&format!("{SNAPSHOTS}/{}", id.0)),
-                    format!("snapshot {sequence} was seen here before and is gone"),
-                    vec![id],
-                );
+                let (file, text) = (file_of(&id), format!("snapshot {sequence} was seen here before and is gone"));
+                let known = self.is_known_gone(&file);
+                self.found(Problem { known, ..Problem::of(&file, Remedy::Fetch, text).hurting(&[id]) });
             }
         }
         for name in &names {
@@ -102,7 +121,7 @@ impl Check<'_> {
         let mut sequences: HashMap<&SnapshotId, u64> =
             self.snapshots.iter().map(|seen| (&seen.id, seen.line.sequence)).collect();
         sequences.extend(self.forgotten.iter().map(|(id, sequence)| (id, *sequence)));
-        let (mut problems, mut alone) = (Vec::new(), HashSet::new());
+        let (mut problems, mut gone, mut alone) = (Vec::new(), Vec::new(), HashSet::new());
         let mut places: HashMap<u64, &SnapshotId> = HashMap::new();
         for Seen { id, line, .. } in &self.snapshots {
             let mut wrong = |text: String| problems.push((id.clone(), text));
@@ -112,8 +131,8 @@ impl Check<'_> {
                 }
                 if self.alone.contains(id) {
                     alone.insert(id);
-                } else {
-                    wrong(format!("the snapshot before it, {}, is gone", before.short()));
+                } else if !self.is_known_gone(&file_of(before)) {
+                    gone.push((before.clone(), id.clone()));
                 }
             }
             match &line.parent {
@@ -134,8 +153,17 @@ impl Check<'_> {
         }
         self.done.alone = alone.len() as u64;
         for (id, text) in problems {
-            self.found(Some(&format!("{SNAPSHOTS}/{}", id.0)), text, vec![id]);
+            self.found(Problem::of(&file_of(&id), Remedy::None, text).hurting(&[id]));
+        }
+        for (before, id) in gone {
+            // Named as the file that is missing: with it back nothing is wrong with the one that stands on it.
+            let text = format!("is gone, and snapshot {} stands on it", id.short());
+            self.found(Problem::of(&file_of(&before), Remedy::Fetch, text).hurting(&[before, id]));
         }
         Ok(())
     }
+}
+
+fn file_of(id: &SnapshotId) -> String {
+    format!("{SNAPSHOTS}/{}", id.0)
 }

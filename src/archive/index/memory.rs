@@ -4,6 +4,8 @@
 //! has not finished; and small facts such as when the archive was last checked. They
 //! outlive a new index as long as the old one can be read; losing them loses no record.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::Index;
@@ -19,12 +21,17 @@ const FACTS: &str = "CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, val
 pub(super) struct Memory {
     snapshots: Vec<(SnapshotId, u64)>,
     facts: Vec<(String, String)>,
+    files: BTreeMap<String, u64>,
 }
 
 impl Index {
     /// What outlives this index, as far as it can be read.
     pub(super) fn memory(&self) -> Memory {
-        Memory { snapshots: self.snapshots().unwrap_or_default(), facts: self.facts().unwrap_or_default() }
+        Memory {
+            snapshots: self.snapshots().unwrap_or_default(),
+            facts: self.facts().unwrap_or_default(),
+            files: self.seen_files().unwrap_or_default(),
+        }
     }
 
     /// Takes over what an older index knew.
@@ -35,7 +42,7 @@ impl Index {
         for (name, value) in &memory.facts {
             self.note_fact(name, value)?;
         }
-        Ok(())
+        memory.files.iter().try_for_each(|(name, bytes)| self.saw_file(name, *bytes))
     }
 
     /// Notes a fact in place of the one that had its name.

@@ -208,7 +208,7 @@ fn a_sound_archive_checks_clean_and_reindexes_to_the_same() {
     }
     drop(archive);
     let done = Archive::reindex(&world.root, &Passphrase("open sesame"), world.clock).unwrap();
-    assert_eq!(done, Reindexed { snapshots: 2, segments: 1, versions: 50 });
+    assert_eq!(done, Reindexed { snapshots: 2, segments: 1, versions: 50, unreadable: Vec::new() });
     assert_eq!(records_of(&world.open(), &first.id), records);
 }
 

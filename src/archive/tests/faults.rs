@@ -103,6 +103,16 @@ impl Disk for FaultyDisk {
         LocalDisk.rename(from, to)
     }
 
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.replace(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.link(from, to)
+    }
+
     fn create_folder(&self, path: &Path) -> io::Result<bool> {
         self.step()?;
         LocalDisk.create_folder(path)
@@ -320,4 +330,26 @@ fn a_log_survives_a_crash_while_appending() {
         assert_eq!(again.entries.last(), Some(&json!("after")));
         assert!(!again.torn);
     }
+}
+
+fn repair_disk(script: Script) -> impl Fn(u64) -> (Arc<dyn Disk>, Arc<AtomicU64>) {
+    move |at| {
+        let (disk, done) = FaultyDisk::new(script, at);
+        (disk, done)
+    }
+}
+
+#[test]
+fn a_full_disk_at_any_operation_of_a_repair_leaves_all_as_it_was_or_better() {
+    assert!(super::repair::at_every_operation(repair_disk(Script::Fail(io::ErrorKind::StorageFull))) > 30);
+}
+
+#[test]
+fn a_bad_disk_at_any_operation_of_a_repair_leaves_all_as_it_was_or_better() {
+    assert!(super::repair::at_every_operation(repair_disk(Script::Fail(io::ErrorKind::Other))) > 30);
+}
+
+#[test]
+fn a_crash_at_any_operation_of_a_repair_leaves_all_as_it_was_or_better() {
+    assert!(super::repair::at_every_operation(repair_disk(Script::Crash)) > 30);
 }

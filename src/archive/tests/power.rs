@@ -68,6 +68,18 @@ impl Disk for ForgetfulDisk {
         Ok(())
     }
 
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.replace(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        LocalDisk.link(from, to)?;
+        self.unsettled.lock().unwrap().insert(to.to_owned());
+        Ok(())
+    }
+
     fn create_folder(&self, path: &Path) -> io::Result<bool> {
         self.step()?;
         let created = LocalDisk.create_folder(path)?;

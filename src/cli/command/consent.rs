@@ -48,7 +48,7 @@ impl Question {
         };
         let Some(answer) = line(&question, &mut input, &mut output)? else { return Ok(false) };
         Ok(match self {
-            Question::YesOrNo(_) => matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"),
+            Question::YesOrNo(_) => yes_or_no(&answer),
             Question::Number(steps) => answer == steps.to_string() || answer == number(steps as u64),
         })
     }
@@ -76,6 +76,22 @@ pub(crate) fn ask(plan: &Plan, yes: bool) -> Result<Consent, Failure> {
     }
     let agreed = Question::about(plan).is_agreed_to(stdin().lock(), stderr())?;
     if agreed { Ok(Consent::given()) } else { Err(refused(plan, "nothing has been written: you did not consent")) }
+}
+
+/// Asks whether something is to be done that touches this machine only; `yes` answers beforehand.
+pub(crate) fn agree(question: &str, yes: bool) -> Result<bool, Failure> {
+    if yes {
+        return Ok(true);
+    }
+    if !stdin().is_terminal() {
+        return Ok(false);
+    }
+    let answer = line(&format!("{question} [y/N] "), &mut stdin().lock(), &mut stderr())?;
+    Ok(answer.is_some_and(|answer| yes_or_no(&answer)))
+}
+
+fn yes_or_no(answer: &str) -> bool {
+    matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 fn refused(plan: &Plan, why: &str) -> Failure {

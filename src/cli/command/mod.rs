@@ -24,6 +24,7 @@ pub(crate) mod offsite;
 pub(crate) mod prompt;
 pub(crate) mod prune;
 pub(crate) mod reindex;
+pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod restores;

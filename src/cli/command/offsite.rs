@@ -4,14 +4,14 @@ use std::num::NonZeroU64;
 
 use clap::{Args, Subcommand};
 
-use crate::archive::Shelf;
+use crate::archive::{Share, Shelf};
 use crate::cli::command::target;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::copies::{Fetched, Looked, Sent, There};
 use crate::cli::status::facts;
-use crate::offsite::{self, Haul, Pushed, Subset};
+use crate::offsite::{self, Haul, Pushed};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -94,7 +94,7 @@ struct Check {
     read_data: bool,
     /// Fetch and hash one of several equal shares, such as 1/7
     #[arg(long, value_name = "N/M", conflicts_with = "read_data")]
-    read_data_subset: Option<Subset>,
+    read_data_subset: Option<Share>,
     #[command(flatten)]
     way: Way,
 }
@@ -209,7 +209,7 @@ impl Check {
             Ok(folder) => Some(Shelf::at(&folder)).filter(|shelf| !matches!(shelf.header(), Ok(None))),
             Err(_) => None,
         };
-        let read = self.read_data.then(Subset::all).or(self.read_data_subset);
+        let read = self.read_data.then(Share::all).or(self.read_data_subset);
         let (traffic, haul) = (session.traffic(), self.way.to(chosen));
         let compared = wait(async { Ok(offsite::check(here.as_ref(), &chosen.target, read, haul, &traffic).await?) })?;
         drop(traffic);

@@ -25,6 +25,7 @@ struct Made {
     snapshots: u64,
     segments: u64,
     versions: u64,
+    unreadable: Vec<String>,
 }
 
 impl View for Made {
@@ -34,6 +35,9 @@ impl View for Made {
             count(self.segments, "segment", "segments"),
             count(self.snapshots, "snapshot", "snapshots"),
         ];
+        for file in &self.unreadable {
+            writeln!(out, "problem: {file}: cannot be read, and is not in the index")?;
+        }
         writeln!(out, "index made again: {} of {} in {}", parts[0], parts[1], parts[2])
     }
 }
@@ -42,8 +46,13 @@ impl Reindex {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let keyring = session.keyring();
         let made = Archive::reindex(&session.folder()?, &keyring, session.clock());
-        let Reindexed { snapshots, segments, versions } = made.map_err(|error| keyring.explain(error))?;
-        session.show(&Made { snapshots, segments, versions })?;
-        Ok(Exit::Done)
+        let Reindexed { snapshots, segments, versions, unreadable } = made.map_err(|error| keyring.explain(error))?;
+        let whole = unreadable.is_empty();
+        session.show(&Made { snapshots, segments, versions, unreadable })?;
+        match whole {
+            true => Ok(Exit::Done),
+            false => Err(Failure::new(Exit::Gaps, "the index is made again without the files above")
+                .hint("run \"pdbak check --read-data\" to see what is damaged, and \"pdbak repair\" to mend it")),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio::task::block_in_place;
 
-use crate::archive::{Archive, Manifest};
+use crate::archive::{Archive, Manifest, Reading};
 use crate::capture::{self, Outcome as Captured, Wanted};
 use crate::cli::command::{brake, check, drill, forget, offsite, prune, snapshot};
 use crate::cli::complain::Failure;
@@ -122,11 +122,14 @@ impl Steps<'_> {
         )))
     }
 
-    /// A share of the data is read by reading all of it when its last turn comes: a check has no shares yet.
+    /// Reads the share of the data whose turn it is; with the last of them all was read.
     fn check(&self, state: &mut State) -> Result<Did, Failure> {
         let share = self.schedule.check.share(state, self.session.clock().now());
         let all = share.is_some_and(|(turn, of)| turn == of);
-        let report = check::look(self.session, &self.session.archive()?, all)?;
+        let turn = share.map(|(turn, of)| format!("{turn}/{of}"));
+        let reading = turn.as_deref().map(str::parse).transpose().map_err(Failure::usage)?;
+        let reading = reading.map_or(Reading::Structure, Reading::Some);
+        let report = check::look(self.session, &self.session.archive()?, reading, all)?;
         if !report.sound {
             return Err(check::damaged());
         }
@@ -136,7 +139,7 @@ impl Steps<'_> {
         if all {
             state.all_read = Some(self.session.clock().now());
         }
-        let depth = if all { "every byte read back" } else { "structure" };
+        let depth = turn.map_or_else(|| "structure".to_owned(), |turn| format!("share {turn} of the data read back"));
         Ok(Did::done(format!("sound: {depth}, {} read", size(report.bytes_read))))
     }
 

@@ -1,0 +1,133 @@
+//! How the index learns of a segment: from the segment itself, block by block.
+//!
+//! A block that cannot be read costs its own lines and no others. What they held is known where a
+//! note of loss says it; the rest of them stay without rows, so that whoever counts finds them missing.
+
+use std::collections::HashSet;
+
+use super::error::Error;
+use super::index::{Index, Row};
+use super::losses::LossLine;
+use super::reader::parse_line;
+use super::segment::{BlockFacts, Directory, SegmentFile};
+use super::{Inner, segment};
+use crate::catalogue::ObjectName;
+use crate::record::{DigestKey, Key, Record, RecordId};
+
+impl Inner {
+    /// Enters a stored segment in the index.
+    pub(super) fn absorb(&self, name: &str) -> Result<u32, Error> {
+        self.absorb_as(name, None)
+    }
+
+    /// Enters a segment that came back under the number it had, which an unfinished capture may name.
+    pub(super) fn absorb_again(&self, name: &str) -> Result<(), Error> {
+        let known = self.index().segment(name)?;
+        known.map_or(Ok(()), |number| self.absorb_as(name, Some(number)).map(drop))
+    }
+
+    /// Enters every stored segment that the index does not know; those that cannot be read are passed over.
+    pub(super) fn absorb_the_rest(&self) -> Result<(), Error> {
+        let known: HashSet<String> = self.index().segments()?.into_iter().map(|(_, name)| name).collect();
+        for (_, name) in self.store.list_spread(segment::SEGMENTS)? {
+            if known.contains(&name) {
+                continue;
+            }
+            match self.absorb(&name) {
+                // What cannot be read is of no use here; a check says more about it.
+                Ok(_) | Err(Error::NeedsKey { .. } | Error::Damaged { .. } | Error::Missing(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn absorb_as(&self, name: &str, known: Option<u32>) -> Result<u32, Error> {
+        if !self.reads_data() {
+            return Err(Error::NeedsKey { doing: "index segments", role: self.secrets.role.as_str() });
+        }
+        let noted = self.loss_of(&super::store::Store::spread(segment::SEGMENTS, name))?;
+        let opened = SegmentFile::open(&self.store, name, &self.header.archive, self.secrets.data.as_ref());
+        let opened = opened.and_then(|mut file| file.directory().map(|directory| (file, directory)));
+        let (mut file, directory) = match (opened, noted.as_ref().and_then(|note| note.directory.clone())) {
+            (Ok((file, directory)), _) => (Some(file), directory),
+            (Err(_), Some(directory)) => (None, directory),
+            (Err(error), None) => return Err(error),
+        };
+        let mut index = self.index();
+        let own_transaction = !index.in_transaction();
+        if own_transaction {
+            index.begin()?;
+        }
+        let entered = index.number_for(known).and_then(|number| {
+            self.enter(&mut index, (number, name), &directory, file.as_mut(), noted.as_ref()).map(|()| number)
+        });
+        match &entered {
+            Ok(_) if own_transaction => index.commit()?,
+            Err(_) if own_transaction => index.roll_back(),
+            _ => {}
+        }
+        drop(index);
+        self.look_again();
+        entered
+    }
+
+    fn enter(
+        &self,
+        index: &mut Index,
+        (number, name): (u32, &str),
+        directory: &Directory,
+        mut file: Option<&mut SegmentFile>,
+        noted: Option<&LossLine>,
+    ) -> Result<(), Error> {
+        index.put_segment(number, name, directory)?;
+        let mut line: u32 = 0;
+        for facts in &directory.blocks {
+            let end = line.checked_add(facts.lines).ok_or_else(|| self.damaged_name(name, "more lines than can be"))?;
+            let object = index.object(&facts.object)?;
+            match file.as_mut().and_then(|file| rows_in(file, facts, (number, line), &self.secrets.digest)) {
+                Some(rows) => rows.iter().try_for_each(|row| index.insert(object, row))?,
+                None => {
+                    index.mark_bad(number, line, facts.lines)?;
+                    let held =
+                        noted.iter().flat_map(|note| &note.lines).filter(|held| (line..end).contains(&held.line));
+                    for held in held.filter(|held| held.object == facts.object) {
+                        let digest =
+                            held.digest().ok_or_else(|| self.damaged_name(name, "a noted digest that is none"))?;
+                        let key = Key::parse(&held.id).to_bytes();
+                        index.insert(object, &Row { key, segment: number, line: held.line, digest })?;
+                    }
+                }
+            }
+            line = end;
+        }
+        Ok(())
+    }
+
+    fn damaged_name(&self, name: &str, fact: &str) -> Error {
+        Error::damaged(&self.store.path(&super::store::Store::spread(segment::SEGMENTS, name)), fact)
+    }
+}
+
+/// The rows of a block that is whole.
+fn rows_in(file: &mut SegmentFile, facts: &BlockFacts, at: (u32, u32), digest: &DigestKey) -> Option<Vec<Row>> {
+    let text = file.block(facts).ok()?;
+    let rows: Vec<Row> = rows_of(&text, &ObjectName::new(&facts.object), at.0, at.1, digest).collect::<Option<_>>()?;
+    (rows.len() == facts.lines as usize).then_some(rows)
+}
+
+/// The index rows of a block's lines; `None` for a line that is no record.
+pub(super) fn rows_of<'t>(
+    text: &'t [u8],
+    object: &'t ObjectName,
+    segment: u32,
+    first: u32,
+    digest: &'t DigestKey,
+) -> impl Iterator<Item = Option<Row>> + 't {
+    text.split_inclusive(|byte| *byte == b'\n').zip(first..).map(move |(line, number)| {
+        let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+        let (key, body) = parse_line(line, object)?;
+        let record = Record::stored(RecordId::new(object.clone(), key), body.into());
+        Some(Row { key: record.id().key.to_bytes(), segment, line: number, digest: record.digest(digest) })
+    })
+}
