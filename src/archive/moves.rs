@@ -112,16 +112,25 @@ impl Inner {
         if let Some(known) = self.known_moves().as_ref().filter(|known| known.names == names) {
             return Ok(Arc::clone(known));
         }
-        let mut moves = Moves { names, ..Moves::default() };
+        let (mut moves, mut whole) = (Moves { names, ..Moves::default() }, true);
         for name in &moves.names {
             let path = self.store.path(&format!("{MOVES}/{name}"));
-            for Move { from, lines, to, first } in self.read_signed::<MovedLine>(&MOVED, name)?.moves {
+            let list = match self.read_signed::<MovedLine>(&MOVED, name) {
+                Ok(line) => line.moves,
+                // It costs the lines that it moved and no other: a check tells of it, and a prune does nothing without it.
+                Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {
+                    whole = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for Move { from, lines, to, first } in list {
                 let lines = from_runs(&lines).ok_or_else(|| Error::damaged(&path, "runs beyond the last line"))?;
                 moves.gone.entry(from).or_default().push(Gone { lines, to, first });
             }
         }
         let moves = Arc::new(moves);
-        *self.known_moves() = Some(Arc::clone(&moves));
+        *self.known_moves() = whole.then(|| Arc::clone(&moves));
         Ok(moves)
     }
 

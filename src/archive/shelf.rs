@@ -216,13 +216,10 @@ impl Shelf {
     /// Manifests are listed before what they name, so that a list made beside a
     /// running writer never has a manifest without its segments.
     pub fn files(&self) -> Result<Vec<StoredFile>, Error> {
-        let mut names = self.listed(SNAPSHOTS)?;
-        names.extend(self.listed(MARKS)?);
-        names.extend(self.listed(EXCERPTS)?);
-        names.extend(self.listed(LOSSES)?);
-        names.extend(self.listed(LOGS)?);
-        names.extend(self.listed(DRILLS)?);
-        names.extend(self.listed(HOLDERS)?);
+        let mut names = Vec::new();
+        for folder in [SNAPSHOTS, MARKS, EXCERPTS, LOSSES, MOVES, LOGS, DRILLS, HOLDERS] {
+            names.extend(self.listed(folder)?);
+        }
         for folder in [SEGMENTS, BLOBS] {
             names.extend(self.store.list_spread(folder)?.into_iter().filter_map(|(path, _)| FileName::parse(&path)));
         }

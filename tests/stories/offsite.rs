@@ -126,10 +126,14 @@ fn what_was_decided_about_snapshots_travels_and_what_a_prune_will_remove_does_no
     machine.expect(0, &["forget", "latest~1"]);
     machine.expect(0, &["prune"]);
     let sent = machine.expect(0, &["offsite", "push", "./copy"]);
-    assert_eq!(sent["sent"]["files"], 2, "two marks and nothing else: {sent}");
+    assert_eq!(sent["sent"]["files"], 4, "two marks, a segment packed anew and the list that says so: {sent}");
     assert!(machine.path("archive/doomed").exists() && !machine.path("copy/doomed").exists());
     machine.expect(0, &["prune", "--grace", "0"]);
     machine.expect(0, &["offsite", "push", "./copy"]);
+    machine.expect(0, &["offsite", "push", "./fresh"]);
+    for copy in ["copy", "fresh"] {
+        assert_eq!(machine.pdbak(&["check", "--read-data", "--archive", copy]).code, 0, "{copy}");
+    }
     let listed = machine.expect(0, &["snapshots", "--archive", "copy"]);
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "what was forgotten stays forgotten in the copy: {listed}");
     assert_eq!(listed[0]["tags"][0], "kept", "{listed}");

@@ -12,6 +12,7 @@ use crate::archive::log::LOGS;
 use crate::archive::losses::LOSSES;
 use crate::archive::manifest::SNAPSHOTS;
 use crate::archive::marks::MARKS;
+use crate::archive::moves::MOVES;
 use crate::archive::prune::DOOMED;
 use crate::archive::segment::SEGMENTS;
 use crate::archive::{FileName, SnapshotId, Subset};
@@ -88,7 +89,7 @@ impl Kind {
             BLOBS => Kind::Contents,
             SNAPSHOTS => Kind::Snapshot,
             MARKS => Kind::Mark,
-            EXCERPTS | LOSSES => Kind::Note,
+            EXCERPTS | LOSSES | MOVES => Kind::Note,
             DOOMED => Kind::List,
             LOGS | DRILLS => Kind::Journal,
             name if name.starts_with(INDEX) => Kind::Index,

@@ -153,13 +153,13 @@ fn damaged_lists_of_a_prune_and_notes_of_bundles_are_found() {
     let (world, archive) = World::clear();
     let all = super::retention::grown(&archive);
     archive.forget(&Policy { last: 2, ..Policy::default() }).unwrap();
-    archive.prune(chrono::TimeDelta::days(1), Worth::Nothing, false).unwrap();
+    archive.prune(chrono::TimeDelta::days(1), Worth::Dead(1), false).unwrap();
     let shelf = Shelf::at(&world.root);
     let absent = FileName::parse(&format!("snapshots/{}", "7".repeat(64))).unwrap();
     shelf.note_excerpt(archive.id(), &[absent]).unwrap();
     drop(archive);
     assert_eq!(found(&world), Some(Vec::new()));
-    for folder in [prune::DOOMED, excerpt::EXCERPTS, marks::MARKS] {
+    for folder in [prune::DOOMED, excerpt::EXCERPTS, marks::MARKS, moves::MOVES] {
         let path = files(&world.root.join(folder)).remove(0);
         let good = std::fs::read(&path).unwrap();
         for at in 0..good.len() {

@@ -124,18 +124,18 @@ fn a_bundle_of_one_snapshot_has_what_its_lines_moved_to() {
     let elsewhere = world.root.with_file_name("elsewhere");
     let shelf = Shelf::at(&elsewhere);
     shelf.prepare().unwrap();
-    for name in archive.files_of(&all[9].0.id).unwrap().iter().chain(&[FileName::header(), FileName::header_copy()]) {
+    let here = Shelf::at(&world.root);
+    let is_key = |file: &StoredFile| matches!(file.name.part(), Part::Holder | Part::Header | Part::HeaderCopy);
+    let keys = here.files().unwrap().into_iter().filter(is_key).map(|file| file.name);
+    for name in archive.files_of(&all[9].0.id).unwrap().into_iter().chain(keys) {
         let mut arrival = shelf.receive().unwrap();
-        std::io::copy(&mut Shelf::at(&world.root).open(name).unwrap(), &mut arrival).unwrap();
-        arrival.shelve(name).unwrap();
-    }
-    for name in Shelf::at(&world.root).files().unwrap().iter().filter(|file| file.name.part() == Part::Holder) {
-        let mut arrival = shelf.receive().unwrap();
-        std::io::copy(&mut Shelf::at(&world.root).open(&name.name).unwrap(), &mut arrival).unwrap();
-        arrival.shelve(&name.name).unwrap();
+        std::io::copy(&mut here.open(&name).unwrap(), &mut arrival).unwrap();
+        arrival.shelve(&name).unwrap();
     }
     let copy = Archive::open(&elsewhere, &Passphrase("none needed"), world.clock).unwrap();
     assert_eq!(records_of(&copy, &all[9].0.id), all[9].1);
+    let lists = here.files().unwrap().into_iter().filter(|file| file.name.as_str().starts_with(moves::MOVES));
+    assert_eq!(lists.count(), 1, "a copy of everything has the list, too");
 }
 
 /// Plays a history of snapshots, forgetting, pruning and new indexes against a naive copy of what each snapshot held.
