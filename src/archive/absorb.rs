@@ -10,7 +10,7 @@ use super::index::{Index, Row};
 use super::losses::LossLine;
 use super::reader::parse_line;
 use super::segment::{BlockFacts, Directory, SegmentFile};
-use super::{Inner, segment};
+use super::{Inner, Role, segment};
 use crate::catalogue::ObjectName;
 use crate::record::{DigestKey, Key, Record, RecordId};
 
@@ -44,7 +44,7 @@ impl Inner {
 
     fn absorb_as(&self, name: &str, known: Option<u32>) -> Result<u32, Error> {
         if !self.reads_data() {
-            return Err(Error::NeedsKey { doing: "index segments", role: self.secrets.role.as_str() });
+            return Err(self.secrets.needs("index segments", Role::Restore));
         }
         let noted = self.loss_of(&super::store::Store::spread(segment::SEGMENTS, name))?;
         let opened = SegmentFile::open(&self.store, name, &self.header.archive, self.secrets.data.as_ref());

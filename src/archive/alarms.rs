@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::contents::object_name;
 use super::error::Error;
 use super::marks::{Mark, Marked};
-use super::{Archive, Inner, Manifest, SnapshotId};
+use super::{Archive, Inner, Manifest, Role, SnapshotId};
 use crate::catalogue::ObjectName;
 
 /// What happened to records.
@@ -78,7 +78,7 @@ impl Archive {
     /// Every alarm that was ever raised, oldest first. One that cannot be read is an error: it may be the open one.
     pub fn alarms(&self) -> Result<Vec<Alarm>, Error> {
         if !self.inner.reads_manifests() {
-            return Err(Error::NeedsKey { doing: "read alarms", role: self.role().as_str() });
+            return Err(self.inner.secrets.needs("read alarms", Role::List));
         }
         Ok(self.inner.standings()?.alarms)
     }

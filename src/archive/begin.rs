@@ -12,10 +12,11 @@ use super::error::Error;
 use super::manifest::{AliveRuns, ChangedRuns, Line, MapLine, SNAPSHOTS};
 use super::map::{Map, to_runs};
 use super::marks::MARKS;
+use super::outline::Outlined;
 use super::packer::Packer;
 use super::progress::Progress;
-use super::run::Run;
 use super::segment::SEGMENTS;
+use super::signed::Signer;
 use super::snapshot::Snapshot;
 use super::writer::{Head, Packing, SnapshotWriter, Unfinished};
 use super::{Archive, Inner, SnapshotId, Source, Tally};
@@ -27,13 +28,18 @@ const CHAIN_LIMIT: u32 = 16;
 impl Archive {
     /// Begins a capture on top of the newest snapshot, or takes up an unfinished one of the same source.
     pub fn begin(&self, source: Source) -> Result<SnapshotWriter<'_>, Error> {
+        self.begin_outlining(source, |_| Vec::new())
+    }
+
+    /// The same for a capture that has to know some fields of records later, whoever may read them then.
+    pub fn begin_outlining(&self, source: Source, outlined: Outlined) -> Result<SnapshotWriter<'_>, Error> {
         self.inner.header.writable()?;
-        self.inner.signing()?;
-        let run = Run::begin(&self.inner.store, self.inner.clock.now())?;
+        self.inner.signing(Signer::Snapshots)?;
+        let turn = self.inner.turn()?;
         self.inner.store.clear_old_drafts()?;
         let head = self.inner.healing(|inner| {
             inner.index().begin()?;
-            let head = inner.reconcile().and_then(|()| self.head(&source));
+            let head = inner.reconcile().and_then(|()| self.head(&source, outlined));
             match &head {
                 Ok(_) => inner.index().commit()?,
                 Err(_) => inner.roll_back(),
@@ -58,6 +64,7 @@ impl Archive {
             archive: self,
             head,
             source,
+            outlined,
             objects: HashMap::new(),
             order: Vec::new(),
             blobs: BTreeMap::new(),
@@ -66,20 +73,27 @@ impl Archive {
             bytes_added: 0,
             first_segment: segment,
             packing,
-            _run: run,
+            _turn: turn,
         };
         writer.take_up()?;
         Ok(writer)
     }
 
-    fn head(&self, source: &Source) -> Result<Head<'_>, Error> {
+    fn head(&self, source: &Source, outlined: Outlined) -> Result<Head<'_>, Error> {
         let on_disk: Vec<SnapshotId> = self.inner.store.list(SNAPSHOTS)?.into_iter().map(SnapshotId).collect();
         let known: HashMap<SnapshotId, u64> = self.inner.index().snapshots()?.into_iter().collect();
         let (mut chain, mut follows): (Vec<(u64, SnapshotId)>, Vec<SnapshotId>) = (Vec::new(), Vec::new());
         // What a key that may not read knows of the numbers given out: not more than there were snapshots and marks.
         let beyond = (on_disk.len() + self.inner.store.list(MARKS)?.len()) as u64;
+        let mut last = 0;
         for id in on_disk {
             let sequence = match known.get(&id) {
+                // Seen here, and no more than that: what it holds this key may not read.
+                Some(sequence) if self.inner.knows_by_name_only(&id)? => {
+                    last = last.max(*sequence);
+                    follows.push(id);
+                    continue;
+                }
                 Some(sequence) => *sequence,
                 None => match self.inner.line(&id) {
                     Ok(line) => line.sequence,
@@ -95,11 +109,17 @@ impl Archive {
             chain.push((sequence, id));
         }
         chain.sort();
-        let last = chain.last().map_or(0, |(sequence, _)| *sequence);
+        last = chain.last().map_or(last, |(sequence, _)| last.max(*sequence));
         let newest = self.newest_of(&mut chain, &mut follows)?;
         let sequence = if follows.is_empty() { last } else { last.max(beyond) } + 1;
-        let parent = self.parent_of(source, &chain)?;
-        Ok(Head { newest, parent, sequence, follows })
+        let below = self.parent_of(source, &chain)?;
+        let parent = match below {
+            Some(below) => below.is_remembered(outlined)?.then_some(below),
+            None => None,
+        };
+        // Snapshots there are and none to stand on: what this key has to know of them, it does not.
+        let forgot = parent.is_none() && !self.inner.reads_data() && !(chain.is_empty() && follows.is_empty());
+        Ok(Head { newest, parent, sequence, follows, forgot })
     }
 
     /// The newest snapshot that can be read; newer ones are known by name only.
@@ -141,6 +161,11 @@ impl Archive {
 }
 
 impl Inner {
+    /// Whether neither the key in use nor the index says what a snapshot holds.
+    fn knows_by_name_only(&self, id: &SnapshotId) -> Result<bool, Error> {
+        Ok(!self.reads_manifests() && self.index().snapshot_line(id)?.is_none())
+    }
+
     /// Brings the index in line with the segments on disk.
     pub(super) fn reconcile(&self) -> Result<(), Error> {
         let on_disk: HashSet<String> = self.store.list_spread(SEGMENTS)?.into_iter().map(|(_, name)| name).collect();
@@ -186,6 +211,11 @@ fn is_unreadable(error: &Error) -> bool {
 }
 
 impl SnapshotWriter<'_> {
+    /// True when there are snapshots to stand on, and the key in use neither reads them nor are they remembered here.
+    pub fn has_forgotten(&self) -> bool {
+        self.head.forgot
+    }
+
     /// Takes up the unfinished capture in the index, if it is of the same source and stands on the same parent.
     fn take_up(&mut self) -> Result<(), Error> {
         let state = self.archive.inner.index().unfinished()?;

@@ -17,7 +17,7 @@ use super::seal::{Opened, Sealing};
 use super::segment::{header_frame, read_header};
 use super::store::Store;
 use super::writer::SnapshotWriter;
-use super::{Archive, BlobRef, Inner};
+use super::{Archive, BlobRef, Inner, Role};
 
 /// Where contents lie.
 pub(super) const BLOBS: &str = "blobs";
@@ -102,7 +102,7 @@ impl Inner {
         let blake3 = hasher.finalize().to_hex().to_string();
         let expected = (bytes, blake3.clone());
         let placed = draft.place_one_of_many(BLOBS, |input| {
-            if self.data_recipient.is_some() && self.secrets.data.is_none() {
+            if self.data_recipient.is_some() && self.secrets.data.is_empty() {
                 return Ok(());
             }
             let context = decompressor.get_or_insert_with(DCtx::create);
@@ -128,7 +128,7 @@ impl Inner {
         into: &mut dyn Write,
         context: &mut DCtx<'static>,
     ) -> Result<((u64, String), Vec<u8>), Error> {
-        let mut opened = Opened::new(self.secrets.data.as_ref(), input).map_err(Error::file("read", path))?;
+        let mut opened = Opened::new(&self.secrets.data, input).map_err(Error::file("read", path))?;
         read_header(&mut opened, &self.header.archive, "blob", path)?;
         let mut decoder = zstd::Decoder::with_context(BufReader::with_capacity(PIECE, opened), context);
         let (mut hasher, mut bytes, mut held) = (blake3::Hasher::new(), 0u64, Vec::new());
@@ -167,7 +167,7 @@ impl Archive {
     /// all of them is right: contents that end are contents that were verified.
     pub fn read_blob(&self, blob: &BlobRef, into: &mut dyn Write) -> Result<u64, Error> {
         if !self.inner.reads_data() {
-            return Err(Error::NeedsKey { doing: "read contents", role: self.inner.secrets.role.as_str() });
+            return Err(self.inner.secrets.needs("read contents", Role::Restore));
         }
         let name = Store::spread(BLOBS, &blob.blob);
         let path = self.inner.store.path(&name);

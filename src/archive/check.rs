@@ -22,8 +22,9 @@ use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
 use super::header::{HEADER, HEADER_COPY, Header};
+use super::holders::{file_of, holders};
 use super::index::INDEX;
-use super::keys::holders;
+use super::labels::LABELS;
 use super::log::LOGS;
 use super::losses::LossLine;
 use super::manifest::{Line, SNAPSHOTS};
@@ -190,8 +191,11 @@ impl Check<'_> {
         if whole == 2 && store.read(HEADER)? != store.read(HEADER_COPY)? {
             self.found(Problem::of(HEADER, Remedy::Header, format!("differs from its copy {HEADER_COPY}")));
         }
-        for file in holders(store)? {
-            self.name_is_hash(&file, &[])?;
+        for name in holders(store)? {
+            self.name_is_hash(&file_of(&name), &[])?;
+        }
+        for name in store.list(LABELS)? {
+            self.name_is_hash(&format!("{LABELS}/{name}"), &[])?;
         }
         Ok(())
     }

@@ -29,13 +29,35 @@ pub enum Error {
     #[error("cannot unlock the archive: {0}")]
     Unlock(String),
     /// The archive was opened with a key whose role does not allow this.
-    #[error("cannot {doing}: the archive was opened with a {role} key")]
+    #[error("cannot {doing}: this takes a {needs} key, and the archive was opened with a {role} key")]
     NeedsKey {
         /// What was asked.
         doing: &'static str,
         /// The role of the key in use.
         role: &'static str,
+        /// The least role that may.
+        needs: &'static str,
     },
+    /// The key opens a holder file from before a rotation.
+    #[error(
+        "this key is no longer one of the archive: {0} names others. Either they were replaced by a rotation, or somebody replaced that file"
+    )]
+    Superseded(PathBuf),
+    /// The keys were replaced by another process since the archive was opened.
+    #[error("the keys of the archive were replaced a moment ago")]
+    KeysReplaced,
+    /// Keys of an archive that has none.
+    #[error("the archive is not encrypted: whoever has the folder reads it, and no key guards it")]
+    NotEncrypted,
+    /// No key has this id.
+    #[error("no key \"{0}\"")]
+    NoKey(String),
+    /// More than one key has an id that begins so.
+    #[error("key \"{0}\" is ambiguous: more than one id begins so")]
+    AmbiguousKey(String),
+    /// Without this key nothing would be left that may restore.
+    #[error("cannot remove key {id}: no other key is known to restore, and without one nothing can ever be read again", id = .0.get(..8).unwrap_or(.0))]
+    LastKey(String),
     /// Another run is writing.
     #[error("locked: {0}")]
     Busy(String),

@@ -18,8 +18,10 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) const HEADER: &str = "archive.json";
 /// Its second copy.
 pub(super) const HEADER_COPY: &str = "keys/archive.json";
-/// Features this version knows: none beyond format 1.
-const KNOWN_FEATURES: &[&str] = &[];
+/// The feature of an archive whose keys were replaced: holder files have the keys from before as well.
+pub(super) const ROTATION: &str = "rotation";
+/// Features this version knows beyond format 1.
+const KNOWN_FEATURES: &[&str] = &[ROTATION];
 
 /// What `archive.json` says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -32,6 +34,16 @@ pub(super) struct Header {
     pub(super) recipients: Option<Recipients>,
     /// Hex Ed25519 public key that signs manifests.
     pub(super) signing_key: String,
+    /// Hex Ed25519 public key that signs decisions about them; the same where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) marking_key: Option<String>,
+    /// How often the keys were replaced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) rotation: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Features without which an operation must not be tried.

@@ -8,6 +8,7 @@
 
 mod bad;
 mod memory;
+mod outlines;
 mod seen;
 
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ pub(super) use self::bad::{Held, Place};
 /// The index's name in the archive.
 pub(super) const INDEX: &str = "index.sqlite";
 /// Raised when the tables change; an index of another number is made again.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 const TABLES: &str = "
     CREATE TABLE about(archive TEXT NOT NULL);
     CREATE TABLE objects(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -36,6 +37,8 @@ const TABLES: &str = "
         lines INTEGER NOT NULL, raw INTEGER NOT NULL, facts TEXT NOT NULL, tag BLOB NOT NULL, PRIMARY KEY(segment, block)) WITHOUT ROWID;
     CREATE TABLE versions(object INTEGER NOT NULL, key BLOB NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
         digest BLOB NOT NULL, PRIMARY KEY(object, key, segment, line)) WITHOUT ROWID;
+    CREATE TABLE outlines(object INTEGER NOT NULL, key BLOB NOT NULL, segment INTEGER NOT NULL, line INTEGER NOT NULL,
+        facts TEXT NOT NULL, tag BLOB NOT NULL, PRIMARY KEY(object, key, segment, line)) WITHOUT ROWID;
     CREATE TABLE blobs(contents BLOB PRIMARY KEY, reference TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE snapshots(id TEXT PRIMARY KEY, sequence INTEGER NOT NULL, line TEXT, map BLOB) WITHOUT ROWID;
     CREATE TABLE unfinished(state TEXT NOT NULL);
@@ -257,9 +260,7 @@ impl Index {
 
     /// The number for the next segment.
     pub(super) fn next_segment(&self) -> Result<u32, Error> {
-        let by_name: u32 =
-            self.db.query_row("SELECT coalesce(max(number), 0) + 1 FROM segments", [], |row| row.get(0))?;
-        Ok(by_name)
+        Ok(self.db.query_row("SELECT coalesce(max(number), 0) + 1 FROM segments", [], |row| row.get(0))?)
     }
 
     pub(super) fn segment(&self, name: &str) -> Result<Option<u32>, Error> {
@@ -317,7 +318,7 @@ impl Index {
 
     /// Forgets a segment that is not on disk any more, so that its records are stored again.
     pub(super) fn forget_segment(&mut self, number: u32) -> Result<(), Error> {
-        for table in ["versions", "blocks", "bad"] {
+        for table in ["versions", "blocks", "bad", "outlines"] {
             self.db.execute(&format!("DELETE FROM {table} WHERE segment=?1"), [number])?;
         }
         self.db.execute("DELETE FROM segments WHERE number=?1", [number])?;

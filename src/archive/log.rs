@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::disk::Output;
 use super::error::Error;
-use super::{Archive, Inner, seal};
+use super::{Archive, Inner, Role, seal};
 
 /// Where logs lie.
 pub(super) const LOGS: &str = "restores";
@@ -186,8 +186,8 @@ impl Inner {
     /// One entry after the other.
     pub(super) fn walk_in(&self, folder: &str, name: &str, take: &mut dyn FnMut(Value)) -> Result<Walked, Error> {
         let (path, log) = (self.store.path(&file_of(folder, name)), bound(folder, name));
-        if self.data_recipient.is_some() && self.secrets.data.is_none() {
-            return Err(Error::NeedsKey { doing: "read logs", role: self.secrets.role.as_str() });
+        if self.data_recipient.is_some() && self.secrets.data.is_empty() {
+            return Err(self.secrets.needs("read logs", Role::Restore));
         }
         let mut input = BufReader::new(self.store.open(&file_of(folder, name))?);
         let mut walked = Walked { entries: 0, bytes: 0, torn: false };
@@ -208,7 +208,7 @@ impl Inner {
                 return Err(Error::damaged(&path, fact));
             }
             walked.bytes += (PREFIX + sealed.len()) as u64;
-            let text = seal::open(self.secrets.data.as_ref(), sealed).map_err(Error::file("read", &path))?;
+            let text = seal::open(&self.secrets.data, sealed).map_err(Error::file("read", &path))?;
             let entry: Entry<Value> =
                 serde_json::from_slice(&text).map_err(|error| Error::damaged(&path, error.to_string()))?;
             drop(text);

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::header::FORMAT;
 use super::index::Held;
 use super::segment::Directory;
-use super::signed::Kind;
+use super::signed::{Kind, Signer};
 use super::{Archive, Inner, SnapshotId};
 use crate::catalogue::ObjectName;
 use crate::record::{Digest, Key};
@@ -20,7 +20,7 @@ use crate::record::{Digest, Key};
 /// Where notes of loss lie.
 pub(super) const LOSSES: &str = "losses";
 /// How they are stored.
-pub(super) const LOSS: Kind = Kind { folder: LOSSES, word: "loss" };
+pub(super) const LOSS: Kind = Kind { folder: LOSSES, word: "loss", signer: Signer::Marking };
 
 /// The line of a note.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

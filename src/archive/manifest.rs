@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::signed::Kind;
+use super::signed::{Kind, Signer};
 use super::{BlobRef, Contents, SnapshotId, Source};
 
 /// Where manifests lie.
 pub(super) const SNAPSHOTS: &str = "snapshots";
 /// How manifests are stored.
-pub(super) const MANIFEST: Kind = Kind { folder: SNAPSHOTS, word: "manifest" };
+pub(super) const MANIFEST: Kind = Kind { folder: SNAPSHOTS, word: "manifest", signer: Signer::Snapshots };
 
 /// The note of a manifest that says that its capture goes on.
 pub(super) const UNFINISHED: &str = "unfinished";

@@ -15,13 +15,13 @@ use super::error::Error;
 use super::header::FORMAT;
 use super::manifest::Manifest;
 use super::run::Turn;
-use super::signed::Kind;
-use super::{Archive, Inner, SnapshotId};
+use super::signed::{Kind, Signer};
+use super::{Archive, Inner, Role, SnapshotId};
 
 /// Where marks lie.
 pub(super) const MARKS: &str = "marks";
 /// How they are stored.
-pub(super) const MARK: Kind = Kind { folder: MARKS, word: "mark" };
+pub(super) const MARK: Kind = Kind { folder: MARKS, word: "mark", signer: Signer::Marking };
 
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -173,10 +173,10 @@ impl Inner {
     /// Takes the right to write, for a key that may decide what stays.
     pub(super) fn may_decide(&self) -> Result<Turn, Error> {
         self.header.writable()?;
-        if !self.reads_manifests() {
-            return Err(Error::NeedsKey { doing: "decide what is kept", role: self.secrets.role.as_str() });
+        if !self.reads_manifests() || self.signer(Signer::Marking).is_none() {
+            return Err(self.secrets.needs("decide what is kept", Role::List));
         }
-        Turn::take(&self.store, self.clock.now())
+        self.turn()
     }
 
     /// Puts a mark in place: from here on it holds. The caller has the right to write.

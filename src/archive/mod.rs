@@ -20,6 +20,7 @@ mod blob;
 mod certificate;
 mod check;
 mod contents;
+mod custody;
 mod disk;
 mod drills;
 mod error;
@@ -27,9 +28,11 @@ mod excerpt;
 mod facts;
 mod forget;
 mod header;
+mod holders;
 mod import;
 mod index;
 mod keys;
+mod labels;
 mod log;
 mod losses;
 mod manifest;
@@ -39,6 +42,7 @@ mod mending;
 mod merkle;
 mod moves;
 mod needs;
+mod outline;
 mod packer;
 mod positions;
 mod progress;
@@ -49,6 +53,7 @@ mod repack;
 mod repair;
 mod resolve;
 mod retention;
+mod rotate;
 mod run;
 mod seal;
 mod segment;
@@ -69,26 +74,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use age::x25519;
-use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 pub use self::alarms::{Alarm, Excess, What};
 pub use self::certificate::Certificate;
 pub use self::check::{Checked, Kind, Problem, Reading, Remedy};
 pub use self::contents::{BlobRef, Contents, Coverage, Ending, SnapshotId, Source, Tally};
+pub use self::custody::{KeyCheck, KeyFacts, OpenedKey, keys_in};
 pub use self::error::Error;
+pub use self::holders::Holder;
 pub use self::import::import;
-pub use self::keys::{Holder, Role};
+pub use self::keys::Role;
+pub use self::labels::KeyKind;
 pub use self::log::{Log, LogEntries};
 pub use self::losses::Lost;
 pub use self::manifest::Manifest;
 pub use self::marks::{Mark, Standing};
+pub use self::outline::{Outline, Outlined};
 pub use self::progress::Took;
 pub use self::prune::{Amount, Pruned};
 pub use self::reindex::Reindexed;
 pub use self::repack::{Packed, Worth};
 pub use self::repair::Repaired;
 pub use self::retention::{Decision, Policy, Span};
+pub use self::rotate::{Heir, Succession};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
@@ -99,11 +108,13 @@ use self::disk::{Disk, LocalDisk};
 use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};
 use self::index::{INDEX, Index};
 use self::keys::Secrets;
+use self::labels::LABELS;
 use self::manifest::SNAPSHOTS;
 use self::mending::Mending;
 use self::moves::Moves;
 use self::reader::{Cache, Files};
 use self::segment::SegmentFile;
+use self::signed::Trusted;
 use self::store::Store;
 use crate::clock::Clock;
 use crate::record::DigestKey;
@@ -143,7 +154,10 @@ struct Inner {
     secrets: Secrets,
     data_recipient: Option<x25519::Recipient>,
     manifest_recipient: Option<x25519::Recipient>,
-    verifying: VerifyingKey,
+    /// Signed with these, a file is this archive's.
+    trusted: Vec<Trusted>,
+    /// The name of the holder file that was opened.
+    holder: String,
     clock: Clock,
     index: Mutex<Index>,
     /// Raised whenever segments may have got other numbers.
@@ -168,37 +182,44 @@ impl Archive {
         if found.iter().any(|name| name == HEADER) {
             return Err(refused("it is an archive already"));
         }
-        if !found.iter().all(|name| ["keys", "tmp"].contains(&name.as_str())) {
+        if !found.iter().all(|name| ["keys", LABELS, "tmp"].contains(&name.as_str())) {
             return Err(refused("it is not empty"));
         }
         // What an interrupted creation left behind opens nothing.
-        for leftover in store.list("keys")? {
-            store.remove(&format!("keys/{leftover}"))?;
-        }
-        let (secrets, recipients, signing_key) = Secrets::generate(matches!(protection, Protection::Encrypted { .. }));
-        let archive = hex::encode(&keys::random()[..16]);
-        let header = Header {
-            format: FORMAT,
-            archive,
-            created: clock.now(),
-            requires: Requires::default(),
-            recipients,
-            signing_key,
-        };
-        match protection {
-            Protection::Clear => keys::add_holder(&store, &header, &secrets, Role::Restore, None)?,
-            Protection::Encrypted { passphrase, recovery } => {
-                keys::add_holder(&store, &header, &secrets, Role::Restore, Some(&Holder::Passphrase(passphrase)))?;
-                if let Some(path) = recovery {
-                    let recipient = keys::write_recovery_identity(&path)?;
-                    keys::add_holder(&store, &header, &secrets, Role::Restore, Some(&Holder::Recipient(recipient)))?;
-                }
+        for folder in ["keys", LABELS] {
+            for leftover in store.list(folder)? {
+                store.remove(&format!("{folder}/{leftover}"))?;
             }
         }
+        let mut header = Header {
+            format: FORMAT,
+            archive: hex::encode(&keys::random()[..16]),
+            created: clock.now(),
+            requires: Requires::default(),
+            recipients: None,
+            signing_key: String::new(),
+            marking_key: None,
+            rotation: 0,
+        };
+        let encrypted = matches!(protection, Protection::Encrypted { .. });
+        let secrets = Secrets::generate(&mut header, DigestKey(*keys::random()), encrypted);
+        let hand_on = |holder: &Holder| {
+            holders::hand_on(&store, (&header, &secrets), (Role::Restore, holder), (None, header.created))
+        };
+        let holder = match protection {
+            Protection::Clear => holders::write(&store, &header, &secrets, Role::Restore, None)?,
+            Protection::Encrypted { passphrase, recovery } => {
+                let holder = hand_on(&Holder::Passphrase(passphrase))?;
+                if let Some(path) = recovery {
+                    hand_on(&Holder::Recipient(holders::write_identity(&path, Role::Restore)?))?;
+                }
+                holder
+            }
+        };
         store.place_as(HEADER_COPY, &header.to_bytes())?;
         // The header last: before it the folder is no archive.
         store.place_as(HEADER, &header.to_bytes())?;
-        Archive::assemble(store, header, secrets, clock)
+        Archive::assemble(store, header, (secrets, holder), clock)
     }
 
     /// Opens an archive.
@@ -209,19 +230,22 @@ impl Archive {
     fn open_on(disk: Arc<dyn Disk>, root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
         let store = Store::new(root, disk);
         let header = Header::read(&store)?;
-        let secrets = keys::unlock(&store, &header, unlock)?;
+        let secrets = holders::unlock(&store, &header, unlock)?;
         Archive::assemble(store, header, secrets, clock)
     }
 
-    fn assemble(store: Store, header: Header, secrets: Secrets, clock: Clock) -> Result<Archive, Error> {
+    fn assemble(
+        store: Store,
+        header: Header,
+        (secrets, holder): (Secrets, String),
+        clock: Clock,
+    ) -> Result<Archive, Error> {
         let path = store.path(HEADER);
         let garbled = || Error::damaged(&path, "a public key that is none");
         let recipient = |text: &String| x25519::Recipient::from_str(text).map_err(|_| garbled());
         let data_recipient = header.recipients.as_ref().map(|keys| recipient(&keys.data)).transpose()?;
         let manifest_recipient = header.recipients.as_ref().map(|keys| recipient(&keys.manifest)).transpose()?;
-        let verifying = keys::bytes_32(&header.signing_key)
-            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
-            .ok_or_else(garbled)?;
+        let trusted = Trusted::all(&header, &secrets.retired).ok_or_else(garbled)?;
         let index = Mutex::new(Index::open(&store.path(INDEX), &header.archive)?);
         let (cache, files, moves) = (Mutex::default(), Mutex::new(VecDeque::new()), Mutex::default());
         let generation = AtomicU64::new(0);
@@ -231,7 +255,8 @@ impl Archive {
             secrets,
             data_recipient,
             manifest_recipient,
-            verifying,
+            trusted,
+            holder,
             clock,
             index,
             generation,
@@ -261,11 +286,6 @@ impl Archive {
     /// What the key in use allows.
     pub fn role(&self) -> Role {
         self.inner.secrets.role
-    }
-
-    /// Makes one more holder file, of this or a lesser role.
-    pub fn add_holder(&self, role: Role, holder: &Holder) -> Result<(), Error> {
-        keys::add_holder(&self.inner.store, &self.inner.header, &self.inner.secrets, role, Some(holder))
     }
 
     /// All snapshots that were not forgotten, oldest first. A manifest that cannot be read is an error.
@@ -333,21 +353,14 @@ impl Inner {
         self.generation.load(Ordering::SeqCst)
     }
 
-    fn signing(&self) -> Result<&SigningKey, Error> {
-        self.secrets
-            .signing
-            .as_ref()
-            .ok_or(Error::NeedsKey { doing: "take snapshots", role: self.secrets.role.as_str() })
-    }
-
     /// Whether what is sealed for the data key can be read.
     fn reads_data(&self) -> bool {
-        self.header.recipients.is_none() || self.secrets.data.is_some()
+        self.header.recipients.is_none() || !self.secrets.data.is_empty()
     }
 
     /// Whether manifests can be read.
     fn reads_manifests(&self) -> bool {
-        self.header.recipients.is_none() || self.secrets.manifest.is_some()
+        self.header.recipients.is_none() || !self.secrets.manifest.is_empty()
     }
 
     /// Forgets what the open transaction did, and every number it may have given out.

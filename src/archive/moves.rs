@@ -16,12 +16,12 @@ use super::Inner;
 use super::error::Error;
 use super::header::FORMAT;
 use super::map::{from_runs, to_runs};
-use super::signed::Kind;
+use super::signed::{Kind, Signer};
 
 /// Where the lists of moved lines lie.
 pub(super) const MOVES: &str = "moves";
 /// How they are stored.
-pub(super) const MOVED: Kind = Kind { folder: MOVES, word: "moved" };
+pub(super) const MOVED: Kind = Kind { folder: MOVES, word: "moved", signer: Signer::Marking };
 /// A line that moved more often than this did not move: no archive is pruned so often.
 const MOST_MOVES: usize = 4096;
 

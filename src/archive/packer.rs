@@ -151,7 +151,7 @@ fn work(inner: &Inner, mut growing: Growing, inbox: &Receiver<Order>, outbox: &S
         let reply = match order {
             Order::Block(block) => Reply::Block(growing.add(&block).map(|()| growing.stored_bytes())),
             Order::Store { number, go_on } => {
-                let stored = growing.store(&inner.store, recipient, inner.secrets.data.as_ref());
+                let stored = growing.store(&inner.store, recipient, &inner.secrets.data);
                 if !go_on {
                     growing.clear();
                 }

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use super::error::Error;
 use super::manifest::{Line, MANIFEST, MapLine, SNAPSHOTS};
 use super::map::{Map, from_runs};
-use super::{Inner, SnapshotId};
+use super::{Inner, Role, SnapshotId};
 
 /// Maps standing on each other deeper than this are no maps this program wrote.
 pub(super) const CHAIN_SANITY: usize = 64;
@@ -18,10 +18,7 @@ impl Inner {
         if self.reads_manifests() {
             return self.read_signed(&MANIFEST, &id.0);
         }
-        let line = self
-            .index()
-            .snapshot_line(id)?
-            .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() })?;
+        let line = self.index().snapshot_line(id)?.ok_or_else(|| self.secrets.needs("read manifests", Role::List))?;
         serde_json::from_str(&line).map_err(|error| Error::IndexDamaged(error.to_string()))
     }
 
@@ -40,10 +37,7 @@ impl Inner {
     /// The positions of a snapshot as its manifest has them.
     pub(super) fn raw_map(&self, id: &SnapshotId) -> Result<Map, Error> {
         if !self.reads_manifests() {
-            return self
-                .index()
-                .snapshot_map(id)?
-                .ok_or(Error::NeedsKey { doing: "read manifests", role: self.secrets.role.as_str() });
+            return self.index().snapshot_map(id)?.ok_or_else(|| self.secrets.needs("read manifests", Role::List));
         }
         let mut map = Map::default();
         for (segment, lines) in self.lines_by_name(id)? {

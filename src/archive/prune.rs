@@ -20,17 +20,16 @@ use super::manifest::{Line, MapLine, SNAPSHOTS};
 use super::map::Map;
 use super::moves::MOVES;
 use super::repack::{Packed, Worth};
-use super::run::Turn;
 use super::segment::SEGMENTS;
-use super::signed::Kind;
+use super::signed::{Kind, Signer};
 use super::store::Store;
 use super::writer::Unfinished;
-use super::{Archive, Inner, SnapshotId};
+use super::{Archive, Inner, Role, SnapshotId};
 
 /// Where the list of files that are not needed lies.
 pub(super) const DOOMED: &str = "doomed";
 /// How it is stored.
-pub(super) const LIST: Kind = Kind { folder: DOOMED, word: "doomed" };
+pub(super) const LIST: Kind = Kind { folder: DOOMED, word: "doomed", signer: Signer::Marking };
 /// Files that are not needed, and since when that is known.
 type Since = BTreeMap<String, DateTime<Utc>>;
 /// Letters of a hash in hex.
@@ -58,6 +57,8 @@ pub struct Pruned {
     pub next: Option<DateTime<Utc>>,
     /// Segments of which little was needed: the rest of them waits, too.
     pub packed: Packed,
+    /// Contents of files were left as they are: which are needed stands in records, and the key may not read these.
+    pub contents_stay: bool,
 }
 
 /// The line of a list.
@@ -83,20 +84,24 @@ impl Archive {
     pub fn prune(&self, grace: TimeDelta, worth: Worth, dry_run: bool) -> Result<Pruned, Error> {
         let inner = &self.inner;
         inner.header.prunable()?;
-        if !inner.reads_data() || !inner.reads_manifests() {
-            return Err(Error::NeedsKey { doing: "prune", role: inner.secrets.role.as_str() });
+        if !inner.reads_manifests() || inner.signer(Signer::Marking).is_none() {
+            return Err(inner.secrets.needs("prune", Role::List));
         }
-        let _turn = if dry_run { None } else { Some(Turn::take(&inner.store, inner.clock.now())?) };
+        let _turn = if dry_run { None } else { Some(inner.turn()?) };
         if !dry_run {
             inner.nothing_is_alarming("prune")?;
         }
-        let packed = inner.repack(&inner.needed()?.segments, worth, !dry_run)?;
+        // What is needed of a segment is copied by whoever reads it.
+        let packed = match inner.reads_data() {
+            true => inner.repack(&inner.needed()?.segments, worth, !dry_run)?,
+            false => Packed::default(),
+        };
         let dead = inner.dead()?;
         let now = inner.clock.now();
         let (lists, listed) = inner.listed()?;
         let waiting: Since = dead.keys().map(|file| (file.clone(), listed.get(file).copied().unwrap_or(now))).collect();
         let ripe = |since: &DateTime<Utc>| *since + grace <= now;
-        let mut done = Pruned { needed: inner.all()?, packed, ..Pruned::default() };
+        let mut done = Pruned { needed: inner.all()?, packed, contents_stay: !inner.reads_data(), ..Pruned::default() };
         for (file, since) in &waiting {
             let part = if ripe(since) { &mut done.removed } else { &mut done.waiting };
             *part = Amount { files: part.files + 1, bytes: part.bytes + dead[file] };
@@ -137,7 +142,8 @@ impl Inner {
         dead.extend(moves.map(|name| format!("{MOVES}/{name}")));
         let segments = self.store.list_spread(SEGMENTS)?;
         dead.extend(segments.into_iter().filter(|(_, name)| !needed.segments.contains_key(name)).map(|(file, _)| file));
-        let blobs = self.store.list_spread(BLOBS)?;
+        // Without the records nobody knows which contents they mention.
+        let blobs = if self.reads_data() { self.store.list_spread(BLOBS)? } else { Vec::new() };
         let mut blobs: HashMap<String, String> = blobs
             .into_iter()
             .filter(|(_, name)| !needed.blobs.contains(name))

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 
 use roaring::RoaringBitmap;
 
-use super::Inner;
 use super::error::Error;
 use super::index::{BlockRow, Row};
 use super::segment::{SEGMENTS, SegmentFile};
 use super::store::Store;
+use super::{Inner, Role};
 use crate::catalogue::ObjectName;
 use crate::record::{Key, Record, RecordId};
 
@@ -95,8 +95,8 @@ struct Wanted {
 impl Inner {
     /// The records at these places, in this order.
     pub(super) fn records_at(&self, object: &ObjectName, rows: &[Row]) -> Result<Vec<Record>, Error> {
-        if self.header.recipients.is_some() && self.secrets.data.is_none() {
-            return Err(Error::NeedsKey { doing: "read records", role: self.secrets.role.as_str() });
+        if self.header.recipients.is_some() && self.secrets.data.is_empty() {
+            return Err(self.secrets.needs("read records", Role::Restore));
         }
         let records = self.try_records_at(object, rows);
         if matches!(records, Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. })) {
@@ -131,7 +131,7 @@ impl Inner {
         lines: &RoaringBitmap,
         tell: &mut dyn FnMut(u32, &str),
     ) -> Result<(), Error> {
-        let mut file = SegmentFile::open(&self.store, segment, &self.header.archive, self.secrets.data.as_ref())?;
+        let mut file = SegmentFile::open(&self.store, segment, &self.header.archive, &self.secrets.data)?;
         let mut first = 0;
         for facts in file.directory()?.blocks {
             let end = first + facts.lines;
@@ -209,7 +209,7 @@ impl Inner {
                     .index()
                     .segment_name(segment)?
                     .ok_or_else(|| Error::IndexDamaged(format!("no segment {segment}")))?;
-                SegmentFile::open(&self.store, &name, &self.header.archive, self.secrets.data.as_ref())?
+                SegmentFile::open(&self.store, &name, &self.header.archive, &self.secrets.data)?
             }
         };
         let text = file.block(&wanted.row.facts)?;

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::index::{INDEX, Index};
 use super::manifest::SNAPSHOTS;
 use super::segment::SEGMENTS;
-use super::{Archive, SnapshotId, Unlock};
+use super::{Archive, Role, SnapshotId, Unlock};
 use crate::clock::Clock;
 
 /// What an index was made from.
@@ -31,9 +31,9 @@ impl Archive {
         let archive = Archive::open(root, unlock, clock)?;
         let inner = &archive.inner;
         if !inner.reads_data() || !inner.reads_manifests() {
-            return Err(Error::NeedsKey { doing: "make the index again", role: inner.secrets.role.as_str() });
+            return Err(inner.secrets.needs("make the index again", Role::Restore));
         }
-        let _run = super::run::Run::begin(&inner.store, clock.now())?;
+        let _turn = inner.turn()?;
         *inner.index() = Index::recreate(&inner.store.path(INDEX), archive.id())?;
         inner.forget_numbers();
         let mut done = Reindexed::default();

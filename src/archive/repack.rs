@@ -116,7 +116,7 @@ impl Inner {
     }
 
     fn open_segment(&self, name: &str) -> Result<SegmentFile, Error> {
-        SegmentFile::open(&self.store, name, &self.header.archive, self.secrets.data.as_ref())
+        SegmentFile::open(&self.store, name, &self.header.archive, &self.secrets.data)
     }
 }
 
@@ -230,8 +230,7 @@ impl<'a> Anew<'a> {
             return Ok(());
         }
         let inner = self.inner;
-        let (placed, _) =
-            self.growing.store(&inner.store, inner.data_recipient.as_ref(), inner.secrets.data.as_ref())?;
+        let (placed, _) = self.growing.store(&inner.store, inner.data_recipient.as_ref(), &inner.secrets.data)?;
         self.bytes += placed.bytes;
         let went = std::mem::take(&mut self.went).into_iter();
         self.moves.extend(went.map(|(from, lines, first)| Move::new(from, &lines, placed.name.clone(), first)));

@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Archive;
 use super::error::Error;
+use super::header::{HEADER, HEADER_COPY, Header};
 use super::store::Store;
+use super::{Archive, Inner};
 
 /// Where run files lie.
 pub(super) const RUNS: &str = "runs";
@@ -56,7 +57,28 @@ impl Turn {
 impl Archive {
     /// Takes the right to write.
     pub fn turn(&self) -> Result<Turn, Error> {
-        Turn::take(&self.inner.store, self.inner.clock.now())
+        self.inner.turn()
+    }
+}
+
+impl Inner {
+    /// Takes the right to write with the keys that the archive was opened with.
+    ///
+    /// Whoever waited while a rotation replaced them would go on sealing for the old ones. A rotation that was
+    /// interrupted between the header and its copy is ended here.
+    pub(super) fn turn(&self) -> Result<Turn, Error> {
+        let turn = Turn::take(&self.store, self.clock.now())?;
+        // Where the header cannot be read its copy was opened, and nothing is written over either.
+        if let Ok(header) = Header::parse(&self.store, HEADER) {
+            if header != self.header {
+                return Err(Error::KeysReplaced);
+            }
+            let copy = Header::parse(&self.store, HEADER_COPY);
+            if copy.is_ok_and(|copy| copy.archive == header.archive && copy.rotation < header.rotation) {
+                self.store.replace(HEADER_COPY, &header.to_bytes())?;
+            }
+        }
+        Ok(turn)
     }
 }
 

@@ -57,16 +57,19 @@ pub(super) enum Opened {
 }
 
 impl Opened {
-    /// Without an identity the file is read as it is.
-    pub(super) fn new(identity: Option<&x25519::Identity>, input: Box<dyn Input>) -> io::Result<Opened> {
+    /// With any of these; without one the file is read as it is.
+    pub(super) fn new(identities: &[x25519::Identity], input: Box<dyn Input>) -> io::Result<Opened> {
         let input = BufReader::with_capacity(64 * 1024, input);
-        let Some(identity) = identity else { return Ok(Opened::Clear(input)) };
+        if identities.is_empty() {
+            return Ok(Opened::Clear(input));
+        }
         let garbled = |error| match error {
             age::DecryptError::Io(error) => error,
             error => io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
         };
         let decryptor = age::Decryptor::new_buffered(input).map_err(garbled)?;
-        let reader = decryptor.decrypt(std::iter::once(identity as &dyn age::Identity)).map_err(garbled)?;
+        let reader =
+            decryptor.decrypt(identities.iter().map(|identity| identity as &dyn age::Identity)).map_err(garbled)?;
         Ok(Opened::Age(Box::new(reader)))
     }
 }
@@ -97,8 +100,8 @@ pub(super) fn seal(recipient: Option<&x25519::Recipient>, bytes: &[u8]) -> io::R
 }
 
 /// Opens a few bytes in memory.
-pub(super) fn open(identity: Option<&x25519::Identity>, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+pub(super) fn open(identities: &[x25519::Identity], bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut clear = Vec::with_capacity(bytes.len());
-    Opened::new(identity, Box::new(io::Cursor::new(bytes)))?.read_to_end(&mut clear)?;
+    Opened::new(identities, Box::new(io::Cursor::new(bytes)))?.read_to_end(&mut clear)?;
     Ok(clear)
 }

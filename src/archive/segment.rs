@@ -221,7 +221,7 @@ impl Growing {
         &self,
         store: &Store,
         recipient: Option<&x25519::Recipient>,
-        identity: Option<&x25519::Identity>,
+        identities: &[x25519::Identity],
     ) -> Result<(Placed, Directory), Error> {
         let path = store.path(SEGMENTS);
         let json = serde_json::to_vec(&self.directory).expect("a directory always serialises");
@@ -232,10 +232,10 @@ impl Growing {
         let draft = sealing.finish().map_err(refused())?;
         let expected = self.hasher.clone().update(&tail).finalize();
         let placed = draft.place(SEGMENTS, |input| {
-            if recipient.is_some() && identity.is_none() {
+            if recipient.is_some() && identities.is_empty() {
                 return Ok(());
             }
-            let opened = Opened::new(identity, input).map_err(refused())?;
+            let opened = Opened::new(identities, input).map_err(refused())?;
             let mut hasher = blake3::Hasher::new();
             hasher.update_reader(opened).map_err(refused())?;
             if hasher.finalize() == expected {
@@ -266,10 +266,10 @@ impl SegmentFile {
         store: &Store,
         name: &str,
         archive: &str,
-        identity: Option<&x25519::Identity>,
+        identities: &[x25519::Identity],
     ) -> Result<SegmentFile, Error> {
         let file = Store::spread(SEGMENTS, name);
-        SegmentFile::over(store.open(&file)?, store.path(&file), archive, identity)
+        SegmentFile::over(store.open(&file)?, store.path(&file), archive, identities)
     }
 
     /// Over bytes that are already at hand.
@@ -277,9 +277,9 @@ impl SegmentFile {
         input: Box<dyn super::disk::Input>,
         path: PathBuf,
         archive: &str,
-        identity: Option<&x25519::Identity>,
+        identities: &[x25519::Identity],
     ) -> Result<SegmentFile, Error> {
-        let mut opened = Opened::new(identity, input).map_err(Error::file("read", &path))?;
+        let mut opened = Opened::new(identities, input).map_err(Error::file("read", &path))?;
         read_header(&mut opened, archive, "segment", &path)?;
         let decompressor = zstd::bulk::Decompressor::new().map_err(Error::file("read", &path))?;
         Ok(SegmentFile { path, opened, decompressor })

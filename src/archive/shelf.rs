@@ -20,8 +20,9 @@ use super::drills::DRILLS;
 use super::error::Error;
 use super::excerpt::EXCERPTS;
 use super::header::{HEADER, HEADER_COPY, Header};
+use super::holders::HOLDERS;
 use super::index::INDEX;
-use super::keys::HOLDERS;
+use super::labels::LABELS;
 use super::log::{LOGS, is_log_name, whole_entries};
 use super::losses::LOSSES;
 use super::manifest::SNAPSHOTS;
@@ -42,7 +43,7 @@ pub enum Part {
     Segment,
     /// Contents of files.
     Blob,
-    /// A wrapped secret key.
+    /// A wrapped secret key, or the label that says whose it is.
     Holder,
     /// A journal, or what a drill found: the only files that grow.
     Log,
@@ -71,7 +72,7 @@ impl FileName {
         match path.split('/').collect::<Vec<_>>()[..] {
             [HEADER] => of(Part::Header),
             _ if path == HEADER_COPY => of(Part::HeaderCopy),
-            [HOLDERS, name] if is_hash(name) => of(Part::Holder),
+            [HOLDERS | LABELS, name] if is_hash(name) => of(Part::Holder),
             [SNAPSHOTS, name] if is_hash(name) => of(Part::Snapshot),
             [MARKS | EXCERPTS | LOSSES | MOVES, name] if is_hash(name) => of(Part::Mark),
             [LOGS | DRILLS, name] if is_log_name(name) => of(Part::Log),
@@ -125,8 +126,8 @@ fn is_hash(name: &str) -> bool {
 /// Whether a name at the top of an archive's folder is one that an archive has.
 pub(super) fn belongs(name: &str) -> bool {
     let own = [
-        HEADER, HOLDERS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, MOVES, DOOMED, EXCERPTS, LOSSES, LOGS, DRILLS, RUNS,
-        DRAFTS, QUARANTINE, SCHEDULE,
+        HEADER, HOLDERS, LABELS, SEGMENTS, BLOBS, SNAPSHOTS, MARKS, MOVES, DOOMED, EXCERPTS, LOSSES, LOGS, DRILLS,
+        RUNS, DRAFTS, QUARANTINE, SCHEDULE,
     ];
     own.contains(&name) || name.starts_with(INDEX)
 }
@@ -157,13 +158,21 @@ pub struct HeaderFacts {
     pub archive: String,
     /// Whether its files are sealed.
     pub encrypted: bool,
+    /// How often its keys were replaced.
+    pub rotation: u64,
+}
+
+impl From<Header> for HeaderFacts {
+    fn from(header: Header) -> HeaderFacts {
+        let Header { archive, recipients, rotation, .. } = header;
+        HeaderFacts { archive, encrypted: recipients.is_some(), rotation }
+    }
 }
 
 impl HeaderFacts {
     /// Reads the bytes of an `archive.json`.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<HeaderFacts, Error> {
-        let header = Header::from_bytes(bytes, path)?;
-        Ok(HeaderFacts { archive: header.archive, encrypted: header.recipients.is_some() })
+        Header::from_bytes(bytes, path).map(HeaderFacts::from)
     }
 }
 
@@ -193,9 +202,7 @@ impl Shelf {
     /// What the header says; `None` where the folder is no archive.
     pub fn header(&self) -> Result<Option<HeaderFacts>, Error> {
         match Header::read(&self.store) {
-            Ok(header) => {
-                Ok(Some(HeaderFacts { archive: header.archive.clone(), encrypted: header.recipients.is_some() }))
-            }
+            Ok(header) => Ok(Some(header.into())),
             Err(Error::NotAnArchive(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -217,7 +224,7 @@ impl Shelf {
     /// running writer never has a manifest without its segments.
     pub fn files(&self) -> Result<Vec<StoredFile>, Error> {
         let mut names = Vec::new();
-        for folder in [SNAPSHOTS, MARKS, EXCERPTS, LOSSES, MOVES, LOGS, DRILLS, HOLDERS] {
+        for folder in [SNAPSHOTS, MARKS, EXCERPTS, LOSSES, MOVES, LOGS, DRILLS, HOLDERS, LABELS] {
             names.extend(self.listed(folder)?);
         }
         for folder in [SEGMENTS, BLOBS] {
@@ -418,6 +425,7 @@ mod tests {
             ("archive.json".to_owned(), Part::Header),
             ("keys/archive.json".to_owned(), Part::HeaderCopy),
             (format!("keys/{hash}"), Part::Holder),
+            (format!("labels/{hash}"), Part::Holder),
             (format!("segments/01/{hash}"), Part::Segment),
             (format!("blobs/01/{hash}"), Part::Blob),
             (format!("snapshots/{hash}"), Part::Snapshot),

@@ -7,12 +7,13 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use ed25519_dalek::{Signature, Signer, Verifier};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier, VerifyingKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::header::FORMAT;
+use super::header::{FORMAT, Header};
+use super::keys::{self, Retired, Role};
 use super::{Inner, seal};
 
 /// Files of more are not unpacked into memory.
@@ -24,6 +25,49 @@ const LEVEL: i32 = 12;
 pub(super) struct Kind {
     pub(super) folder: &'static str,
     pub(super) word: &'static str,
+    pub(super) signer: Signer,
+}
+
+/// Which key signs: whoever takes snapshots must not be able to forget any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Signer {
+    /// Says what a snapshot holds.
+    Snapshots,
+    /// Says what becomes of snapshots.
+    Marking,
+}
+
+/// Keys that are believed; those from before a rotation up to the last number that they signed.
+pub(super) struct Trusted {
+    signing: VerifyingKey,
+    marking: VerifyingKey,
+    snapshots: u64,
+    marks: u64,
+}
+
+impl Trusted {
+    /// The keys of a header, and then those that it had before; `None` for a key that is none.
+    pub(super) fn all(header: &Header, retired: &[Retired]) -> Option<Vec<Trusted>> {
+        let keys = |signing: &str, marking: Option<&String>| {
+            Some((keys::verifying(signing)?, keys::verifying(marking.map_or(signing, String::as_str))?))
+        };
+        let (signing, marking) = keys(&header.signing_key, header.marking_key.as_ref())?;
+        let mut trusted = vec![Trusted { signing, marking, snapshots: u64::MAX, marks: u64::MAX }];
+        for Retired { signing_key, marking_key, snapshots, marks } in retired {
+            let (signing, marking) = keys(signing_key, marking_key.as_ref())?;
+            trusted.push(Trusted { signing, marking, snapshots: *snapshots, marks: *marks });
+        }
+        Some(trusted)
+    }
+
+    /// Whether it signed this text, which has this number in its kind.
+    fn signed(&self, kind: &Kind, text: &str, signature: &Signature, number: Option<u64>) -> bool {
+        let (key, last) = match kind.signer {
+            Signer::Snapshots => (&self.signing, self.snapshots),
+            Signer::Marking => (&self.marking, self.marks),
+        };
+        number.is_none_or(|number| number <= last) && key.verify(text.as_bytes(), signature).is_ok()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,13 +80,33 @@ struct SignatureLine {
 struct Preface {
     format: u32,
     archive: String,
+    /// The number of a snapshot.
+    sequence: Option<u64>,
+    /// The number of a mark.
+    number: Option<u64>,
 }
 
 impl Inner {
+    /// The key that signs, if the key in use has it.
+    pub(super) fn signer(&self, signer: Signer) -> Option<&SigningKey> {
+        match signer {
+            Signer::Marking if self.header.marking_key.is_some() => self.secrets.marking.as_ref(),
+            Signer::Snapshots | Signer::Marking => self.secrets.signing.as_ref(),
+        }
+    }
+
+    pub(super) fn signing(&self, signer: Signer) -> Result<&SigningKey, Error> {
+        let (doing, needs) = match signer {
+            Signer::Snapshots => ("take snapshots", Role::Put),
+            Signer::Marking => ("decide what is kept", Role::List),
+        };
+        self.signer(signer).ok_or_else(|| self.secrets.needs(doing, needs))
+    }
+
     /// Signs, packs, seals and puts a line in place; returns the file's name.
     pub(super) fn place_signed(&self, kind: &Kind, line: &impl Serialize) -> Result<String, Error> {
-        let (path, signing) = (self.store.path(kind.folder), self.signing()?);
-        let (recipient, identity) = (self.manifest_recipient.as_ref(), self.secrets.manifest.as_ref());
+        let (path, signing) = (self.store.path(kind.folder), self.signing(kind.signer)?);
+        let (recipient, identities) = (self.manifest_recipient.as_ref(), &self.secrets.manifest);
         let line = serde_json::to_string(line).expect("a line of values always serialises");
         let signature = hex::encode(signing.sign(signed_text(kind, &line).as_bytes()).to_bytes());
         let signature = serde_json::to_string(&SignatureLine { signature }).expect("a signature always serialises");
@@ -56,12 +120,12 @@ impl Inner {
         let mut draft = self.store.draft()?;
         draft.write_all(&sealed).map_err(Error::file("write", &path))?;
         let placed = draft.place(kind.folder, |mut input| {
-            if recipient.is_some() && identity.is_none() {
+            if recipient.is_some() && identities.is_empty() {
                 return Ok(());
             }
             let mut stored = Vec::new();
             input.read_to_end(&mut stored).map_err(Error::file("write", &path))?;
-            let opened = seal::open(identity, stored).map_err(Error::file("write", &path))?;
+            let opened = seal::open(identities, stored).map_err(Error::file("write", &path))?;
             if opened == packed {
                 Ok(())
             } else {
@@ -80,19 +144,20 @@ impl Inner {
         if found.as_str() != name {
             return Err(Error::damaged(&path, format!("its bytes hash to {}", &found[..16])));
         }
-        let packed = seal::open(self.secrets.manifest.as_ref(), stored).map_err(Error::file("read", &path))?;
+        let packed = seal::open(&self.secrets.manifest, stored).map_err(Error::file("read", &path))?;
         let text = unpack(&packed, &path)?;
         let mut lines = text.lines();
         let (line, signature) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
         let garbled = |error: serde_json::Error| Error::damaged(&path, error.to_string());
         let signature: SignatureLine = serde_json::from_str(signature).map_err(garbled)?;
         let signature = hex::decode(&signature.signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-        let signed = signed_text(kind, line);
-        let genuine = signature.is_some_and(|signature| self.verifying.verify(signed.as_bytes(), &signature).is_ok());
-        if !genuine {
+        let preface: Preface = serde_json::from_str(line).map_err(garbled)?;
+        let (signed, number) = (signed_text(kind, line), preface.sequence.or(preface.number));
+        let by = |signature: &Signature| self.trusted.iter().any(|key| key.signed(kind, &signed, signature, number));
+        if !signature.is_some_and(|signature| by(&signature)) {
             return Err(Error::damaged(&path, "its signature is not this archive's"));
         }
-        let Preface { format, archive } = serde_json::from_str(line).map_err(garbled)?;
+        let Preface { format, archive, .. } = preface;
         if format > FORMAT {
             return Err(Error::NewerFormat { path, found: format, known: FORMAT });
         }

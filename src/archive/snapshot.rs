@@ -58,7 +58,7 @@ impl<'a> Snapshot<'a> {
         self.manifest.contents.iter().find(|contents| contents.object == *object)
     }
 
-    fn inner(&self) -> &'a Inner {
+    pub(super) fn inner(&self) -> &'a Inner {
         &self.archive.inner
     }
 
@@ -129,6 +129,18 @@ impl<'a> Snapshot<'a> {
                     format!("line {} is not the version that the index expects", row.line),
                 )),
             }
+        })
+    }
+
+    /// Whether it has just this version of a record; nothing is read for it.
+    pub fn holds(&self, record: &Record) -> Result<bool, Error> {
+        self.inner().healing(|inner| {
+            let map = self.map()?;
+            let index = inner.index();
+            let Some(object) = index.known_object(record.id().object.as_str())? else { return Ok(false) };
+            let digest = record.digest(&inner.secrets.digest);
+            let versions = index.versions(object, &record.id().key.to_bytes())?;
+            Ok(versions.iter().any(|row| row.digest == digest && map.contains(row.segment, row.line)))
         })
     }
 

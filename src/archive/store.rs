@@ -149,6 +149,22 @@ impl Store {
         Ok(())
     }
 
+    /// Writes a whole file over the one that has the name; at any moment one of the two is there.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let mut draft = self.draft()?;
+        draft.write_all(bytes).map_err(Error::file("write", &self.path(name)))?;
+        draft.replace(name)
+    }
+
+    /// Returns when what was named and removed in a folder is so on disk.
+    pub(super) fn settle_folder(&self, folder: &str) -> Result<(), Error> {
+        let path = self.path(folder);
+        match self.disk.sync_folder(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced.map_err(Error::file("write", &path)),
+        }
+    }
+
     /// Moves a file among the drafts, where it stays for a day.
     pub(super) fn set_aside(&self, name: &str) -> Result<(), Error> {
         self.create_folder(DRAFTS)?;
@@ -287,15 +303,22 @@ impl Draft {
         self.place_at(|_| name.to_owned(), |_| Ok(())).map(drop)
     }
 
-    /// Takes the place of what has this name, which is kept under [`QUARANTINE`] before; returns where.
-    pub(super) fn place_over(mut self, name: &str) -> Result<Option<String>, Error> {
+    /// Gives the file a name that another may have, which is gone then.
+    fn replace(mut self, name: &str) -> Result<(), Error> {
         let (store, target) = (self.store.clone(), self.store.path(name));
         self.finish_writing(&self.hash(), &target, |_| Ok(()))?;
-        store.create_folder(Path::new(name).parent().and_then(Path::to_str).unwrap_or_default())?;
-        let kept = self.take_over(name, &target)?;
-        store.disk.protect(&target).map_err(Error::file("write", &target))?;
-        let folder = folder_of(&target);
-        store.disk.sync_folder(folder).map_err(Error::file("write", folder))?;
+        let refused = || Error::file("write", &target);
+        // Before it has the name: nobody may have to write to it afterwards.
+        store.disk.protect(&self.path).map_err(refused())?;
+        store.disk.replace(&self.path, &target).map_err(refused())?;
+        store.disk.sync_folder(folder_of(&target)).map_err(refused())
+    }
+
+    /// Takes the place of what has this name, which is kept under [`QUARANTINE`] before; returns where.
+    pub(super) fn place_over(self, name: &str) -> Result<Option<String>, Error> {
+        self.store.create_folder(Path::new(name).parent().and_then(Path::to_str).unwrap_or_default())?;
+        let kept = self.store.quarantine(name)?;
+        self.replace(name)?;
         Ok(kept)
     }
 

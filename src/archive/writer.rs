@@ -18,9 +18,10 @@ use super::error::Error;
 use super::index::Row;
 use super::manifest::{MANIFEST, Manifest, UNFINISHED};
 use super::map::Map;
+use super::outline::{self, Outlined};
 use super::packer::Packer;
 use super::progress::{Progress, Took};
-use super::run::Run;
+use super::run::Turn;
 use super::segment::{BLOCK_BYTES, RawBlock, SEGMENT_BYTES, SEGMENTS};
 use super::snapshot::Snapshot;
 use super::store::Store;
@@ -37,6 +38,7 @@ pub struct SnapshotWriter<'a> {
     pub(super) archive: &'a Archive,
     pub(super) head: Head<'a>,
     pub(super) source: Source,
+    pub(super) outlined: Outlined,
     pub(super) objects: HashMap<ObjectName, Progress>,
     /// Objects in the order in which they were first met.
     pub(super) order: Vec<ObjectName>,
@@ -49,7 +51,7 @@ pub struct SnapshotWriter<'a> {
     pub(super) first_segment: u32,
     pub(super) packing: Packing,
     /// Held until the end; the last field, so that it is given back last.
-    pub(super) _run: Run,
+    pub(super) _turn: Turn,
 }
 
 /// Where the new snapshot belongs.
@@ -61,6 +63,8 @@ pub(super) struct Head<'a> {
     pub(super) sequence: u64,
     /// Snapshots that are known by name only.
     pub(super) follows: Vec<super::SnapshotId>,
+    /// It stands on none of the snapshots that there are, because the key in use may not read them.
+    pub(super) forgot: bool,
 }
 
 /// The segment that grows.
@@ -144,6 +148,7 @@ impl<'a> SnapshotWriter<'a> {
         let mut versions: Vec<Vec<Row>> = vec![Vec::new(); keys.len()];
         index.look_up(number, &keys, &mut |at, row| versions[at].push(row))?;
         let mut took = Vec::with_capacity(page.len());
+        let fields = (self.outlined)(object);
         for (record, key) in page.iter().zip(unsorted) {
             let at = keys.binary_search(&key).expect("the keys are those of the page");
             let digest = record.digest(&archive.inner.secrets.digest);
@@ -164,6 +169,9 @@ impl<'a> SnapshotWriter<'a> {
                     position
                 }
             };
+            if !fields.is_empty() {
+                index.put_outline(number, &keys[at], position, &outline::of(record, &fields))?;
+            }
             took.push(progress.see(&versions[at], position));
         }
         Ok(took)

@@ -16,6 +16,7 @@ use super::Error;
 use super::notes::{Download, Failure};
 use super::run::{Run, Stop, Trouble};
 use crate::account;
+use crate::archive::Outline;
 use crate::catalogue::{self, Contents, Listing, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
 
@@ -97,11 +98,10 @@ impl Run<'_> {
     fn known_versions(&self, object: &Object, contents: &Contents) -> Result<HashMap<String, u64>, Error> {
         let mut known = HashMap::new();
         if let Some(base) = self.base.as_ref().filter(|_| !self.fully(object)) {
-            for record in base.records(&ObjectName::known(object.name))? {
-                let record = record?;
-                let fields = record.fields();
+            for outline in base.outlines(&ObjectName::known(object.name))? {
+                let Outline { key, fields } = outline?;
                 let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-                known.insert(record.id().key.to_string(), stamp(&contents.version.map(|(_, name)| field(name))));
+                known.insert(key.to_string(), stamp(&contents.version.map(|(_, name)| field(name))));
             }
         }
         Ok(known)

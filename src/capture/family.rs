@@ -15,18 +15,19 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Error;
 use super::heads::{Head, Heads};
 use super::held::Held;
 use super::notes::Failure;
+use super::outline::to_parents;
 use super::run::Run;
 use super::sweep::Looked;
 use super::way::{self, Way};
-use crate::archive::Snapshot;
-use crate::catalogue::{self, Dml, Listing, Object, ObjectName, Target};
-use crate::record::{Key, Record};
+use crate::archive::{Outline, Snapshot};
+use crate::catalogue::{self, Dml, Listing, Object, ObjectName};
+use crate::record::Key;
 
 /// What is done about the children of one object.
 pub(super) struct Family {
@@ -60,14 +61,14 @@ impl Run<'_> {
             }
             return Ok(found);
         };
-        for record in base.records(&name)? {
-            let record = record?;
-            let parent = record.fields().get(field).and_then(|value| match value {
+        for outline in base.outlines(&name)? {
+            let Outline { key, fields } = outline?;
+            let parent = fields.get(field).and_then(|value| match value {
                 Value::Number(number) => number.as_u64().map(Key::Number),
                 Value::String(text) => Some(Key::parse(text)),
                 _ => None,
             });
-            found.push((parent, record.id().key.clone()));
+            found.push((parent, key));
         }
         Ok(found)
     }
@@ -167,15 +168,15 @@ impl Run<'_> {
         let name = ObjectName::known(object.name);
         let Some(base) = self.base.as_ref().filter(|base| base.contents(&name).is_some()) else { return Ok(family) };
         if object.is_shared() {
-            for record in base.records(&name)? {
-                let record = record?;
-                let parents = parents_in(object, &record);
+            for outline in base.outlines(&name)? {
+                let Outline { key, fields } = outline?;
+                let parents = parents_in(object, &fields);
                 let (known, unknown): (Vec<Key>, Vec<Key>) =
                     parents.into_iter().partition(|parent| heads.find(parent).is_some());
                 if complete && !unknown.is_empty() {
-                    family.widowed.push(record.id().key.clone());
+                    family.widowed.push(key.clone());
                 }
-                known.into_iter().for_each(|parent| family.held.note(parent, record.id().key.clone()));
+                known.into_iter().for_each(|parent| family.held.note(parent, key.clone()));
             }
         } else {
             let foreign = self.foreign_parents(object)?;
@@ -251,12 +252,9 @@ fn is_hinted(object: &Object) -> bool {
 }
 
 /// The parents that a record of two parents names.
-fn parents_in(object: &Object, record: &Record) -> Vec<Key> {
-    let fields = record.fields();
-    let to_parent = |target: Target| matches!(target, Target::Record(objects) if objects == object.parents());
-    let named = object.references.iter().filter(|reference| to_parent(reference.to));
+fn parents_in(object: &Object, fields: &Map<String, Value>) -> Vec<Key> {
     let key = |value: &Value| value.as_u64().map(Key::Number).or_else(|| value.as_str().map(Key::parse));
-    let mut parents: Vec<Key> = named.filter_map(|reference| key(fields.get(reference.field)?)).collect();
+    let mut parents: Vec<Key> = to_parents(object).filter_map(|reference| key(fields.get(reference.field)?)).collect();
     parents.dedup();
     parents
 }

@@ -290,8 +290,7 @@ impl Run<'_> {
     /// Whether the snapshot below has just this version of a record.
     fn is_as_below(&self, record: &Record) -> Result<bool, Trouble> {
         let Some(base) = &self.base else { return Ok(false) };
-        let below = base.find(record.id()).map_err(super::Error::from)?;
-        Ok(below.is_some_and(|below| below.text() == record.text()))
+        Ok(base.holds(record).map_err(super::Error::from)?)
     }
 
     /// True when a record that is new in this list may still stand in the twin.

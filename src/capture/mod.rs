@@ -33,6 +33,7 @@ mod held;
 mod lists;
 mod newest;
 mod notes;
+mod outline;
 mod own;
 mod rehearsal;
 mod run;

@@ -16,6 +16,7 @@ use super::lists::{Listed, Rows};
 use super::run::{Run, Trouble};
 use super::way::Way;
 use crate::account::{Ask, Page, Position};
+use crate::archive::Outline;
 use crate::catalogue::{Object, ObjectName, Parts};
 use crate::record::{Key, Record};
 
@@ -128,15 +129,14 @@ impl Run<'_> {
     fn held_in(&self, object: &'static Object, parts: Parts, top: &Top) -> Result<HashSet<Key>, super::Error> {
         let mut held = HashSet::new();
         let Some(base) = &self.base else { return Ok(held) };
-        for record in base.records(&ObjectName::known(object.name))? {
-            let record = record?;
-            let fields = record.fields();
+        for outline in base.outlines(&ObjectName::known(object.name))? {
+            let Outline { key, fields } = outline?;
             let stands = fields
                 .get(parts.field)
                 .and_then(|found| found.as_array())
                 .is_some_and(|found| found.iter().any(|value| value.as_str() == Some(top.value)));
-            if stands && !self.is_foreign(object, &fields) && !top.shown.contains(&record.id().key) {
-                held.insert(record.id().key.clone());
+            if stands && !self.is_foreign(object, &fields) && !top.shown.contains(&key) {
+                held.insert(key);
             }
         }
         Ok(held)

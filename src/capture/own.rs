@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::run::{Run, Trouble};
 use super::way::Way;
+use crate::archive::Outline;
 use crate::catalogue::{self, Object, ObjectName};
-use crate::record::Key;
+use crate::record::{Key, RecordId};
 
 impl Run<'_> {
     /// Carries over what belongs to others, after the list was walked.
@@ -19,10 +20,11 @@ impl Run<'_> {
         let walked = self.desk().notes.progress(object.name).way == Some(Way::Walk);
         let Some(base) = self.base.as_ref().filter(|_| object.own.is_some() && walked) else { return Ok(()) };
         let mut carried = 0;
-        for record in base.records(&ObjectName::known(object.name)).map_err(super::Error::from)? {
-            let record = record.map_err(super::Error::from)?;
-            if self.is_foreign(object, &record.fields()) {
-                self.desk().writer.keep(record.id()).map_err(super::Error::from)?;
+        let name = ObjectName::known(object.name);
+        for outline in base.outlines(&name).map_err(super::Error::from)? {
+            let Outline { key, fields } = outline.map_err(super::Error::from)?;
+            if self.is_foreign(object, &fields) {
+                self.desk().writer.keep(&RecordId::new(name.clone(), key)).map_err(super::Error::from)?;
                 carried += 1;
             }
         }
@@ -42,10 +44,10 @@ impl Run<'_> {
         let parents = object.parents().iter().filter_map(|name| catalogue::find(&ObjectName::known(name)));
         for parent in parents.filter(|parent| parent.own.is_some()) {
             let Some(base) = &self.base else { continue };
-            for record in base.records(&ObjectName::known(parent.name))? {
-                let record = record?;
-                if self.is_foreign(parent, &record.fields()) {
-                    foreign.insert(record.id().key.clone());
+            for outline in base.outlines(&ObjectName::known(parent.name))? {
+                let Outline { key, fields } = outline?;
+                if self.is_foreign(parent, &fields) {
+                    foreign.insert(key);
                 }
             }
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::desk::Desk;
 use super::notes::{Asked, Failure, Notes, Phase, Progress};
+use super::outline;
 use super::shape::CUSTOM_FIELDS;
 use super::way::{self, Terms, Way};
 use super::{Error, Wanted};
@@ -93,7 +94,12 @@ impl<'a> Run<'a> {
         clock: Clock,
         monitor: &'a dyn Monitor,
     ) -> Result<Run<'a>, Error> {
-        let mut writer = archive.begin(source(account, wanted))?;
+        let mut writer = archive.begin_outlining(source(account, wanted), outline::fields)?;
+        if writer.has_forgotten() {
+            monitor.warned(
+                "this key may not read the snapshots below, and this machine does not remember them: everything is read again",
+            );
+        }
         let now = account.now();
         let left = writer.resumed().and_then(|notes| serde_json::from_value::<Notes>(notes.clone()).ok());
         let left = left.filter(|notes| notes.asked == Asked::of(wanted) && clock.now() - notes.saved < TAKEN_UP_WITHIN);

@@ -124,6 +124,20 @@ impl From<archive::Error> for Failure {
             Error::WrongKey => Failure::from_error(Exit::WrongKey, &error).hint(
                 "set PDBAK_PASSPHRASE or PDBAK_PASSPHRASE_FILE, or give --key-file FILE, and run \"pdbak check\"",
             ),
+            Error::NeedsKey { needs, .. } => Failure::from_error(Exit::WrongKey, &error).hint(format!(
+                "open it with a key whose role is {needs} or more: --key-file FILE or its passphrase; \"pdbak key list\" shows who holds one"
+            )),
+            Error::Superseded(_) => Failure::from_error(Exit::WrongKey, &error).hint(
+                "use a key of \"pdbak key list\"; if nobody rotated the keys, fetch archive.json again with \"pdbak offsite pull\"",
+            ),
+            Error::KeysReplaced => Failure::from_error(Exit::Locked, &error).hint("run the same command again"),
+            Error::NotEncrypted => Failure::from_error(Exit::Usage, &error)
+                .hint("\"pdbak init\" makes an archive that is encrypted, unless it is told otherwise"),
+            Error::NoKey(_) | Error::AmbiguousKey(_) => {
+                Failure::from_error(Exit::Usage, &error).hint("run \"pdbak key list\" to see what there is")
+            }
+            Error::LastKey(_) => Failure::from_error(Exit::LeftOver, &error)
+                .hint("add another key first with \"pdbak key add\", then remove this one"),
             Error::Busy(_) => Failure::from_error(Exit::Locked, &error)
                 .hint("wait until the other run has ended; \"pdbak snapshots\" and \"pdbak check\" work meanwhile"),
             Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. } => {
@@ -198,6 +212,10 @@ impl From<offsite::Error> for Failure {
             Error::OtherArchive { .. } | Error::Occupied { .. } => {
                 failure(Exit::Usage, "choose another folder or prefix: one target holds the copy of one archive")
             }
+            Error::NewerKeys(_) => failure(
+                Exit::Usage,
+                "rotate keys where the archive is; to go on with that copy, fetch it into a new folder with \"pdbak offsite pull\" or \"pdbak bundle import\"",
+            ),
             Error::NoCopy(_) => {
                 failure(Exit::NoArchive, "check the address, or run \"pdbak offsite push\" to make the copy")
             }

@@ -35,7 +35,7 @@ pub(crate) struct Flags {
     /// A file that holds the passphrase of the archive
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// A recovery key that opens the archive instead of its passphrase
+    /// A key file that opens the archive instead of its passphrase
     #[arg(long, global = true, value_name = "FILE", env = "PDBAK_KEY_FILE", hide_env_values = true)]
     pub(crate) key_file: Option<PathBuf>,
     /// A file that holds the API token
@@ -65,6 +65,7 @@ pub(crate) struct Profile {
     pub(crate) api_token_command: Option<String>,
     pub(crate) passphrase_file: Option<PathBuf>,
     pub(crate) passphrase_command: Option<String>,
+    pub(crate) key_file: Option<PathBuf>,
     pub(crate) budget: Option<String>,
     /// The share of a capture's sweep, in percent.
     pub(crate) sweep: Option<u8>,
@@ -168,7 +169,7 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     let of_targets = profile.offsite.values_mut().map(|target| &mut target.credentials_file);
     for path in files
         .into_iter()
-        .chain([&mut profile.archive, &mut profile.login_file, &mut profile.metrics.file])
+        .chain([&mut profile.archive, &mut profile.login_file, &mut profile.key_file, &mut profile.metrics.file])
         .chain(of_targets)
         .flatten()
     {

@@ -28,7 +28,7 @@ pub enum Exit {
     NoArchive,
     /// Another run is writing to the archive.
     Locked,
-    /// The passphrase or key does not open the archive.
+    /// The passphrase or key does not open the archive, or its role does not allow what was asked.
     WrongKey,
 }
 
@@ -44,7 +44,7 @@ pub static TABLE: &[(Exit, u8, &str)] = &[
     (Exit::Alarm, 7, "an alarm is open: far more changed than usual; \"pdbak brake\" shows what"),
     (Exit::NoArchive, 10, "there is no archive in that folder"),
     (Exit::Locked, 11, "the archive is locked: another run is writing to it"),
-    (Exit::WrongKey, 12, "wrong key: the passphrase does not open the archive"),
+    (Exit::WrongKey, 12, "wrong key: it does not open the archive, or its role does not allow this"),
 ];
 
 impl Exit {

@@ -24,9 +24,9 @@ use std::process::ExitCode;
 use clap::{Command as Tree, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::command::{
-    brake, bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, login, ls, man, objects,
-    offsite, prune, reindex, repair, restore, restores, sandbox, schedule, show as show_command, snapshot, snapshots,
-    status as status_command, tag, undo,
+    brake, bundle, check, completions, demo, diff, doctor, drill, forget, get, import, init, key, login, ls, man,
+    objects, offsite, prune, reindex, repair, restore, restores, sandbox, schedule, show as show_command, snapshot,
+    snapshots, status as status_command, tag, undo,
 };
 use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
@@ -129,6 +129,9 @@ enum Command {
     /// Keep a snapshot until a day
     #[command(after_help = tag::HOLD_EXAMPLES)]
     Hold(tag::Hold),
+    /// Show and change who can open the archive: passphrases, key files, recipients
+    #[command(after_help = key::EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+    Key(key::Key),
     /// Make the archive's index again
     #[command(after_help = reindex::EXAMPLES)]
     Reindex(reindex::Reindex),
@@ -182,6 +185,7 @@ impl Command {
             Command::Tag(command) => command.run(session),
             Command::Pin(command) => command.run(session),
             Command::Hold(command) => command.run(session),
+            Command::Key(command) => command.run(session),
             Command::Reindex(command) => command.run(session),
             Command::Offsite(command) => command.run(session),
             Command::Bundle(command) => command.run(session),

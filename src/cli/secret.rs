@@ -83,6 +83,11 @@ impl Source {
         }
     }
 
+    /// The passphrase of a key that is being added.
+    pub(crate) fn new_passphrase() -> Source {
+        Source { what: "passphrase", variable: "PDBAK_NEW_PASSPHRASE".into(), ..Source::default() }
+    }
+
     /// What opens the target of copies with this name.
     pub(crate) fn credentials(name: &str, target: &OffsiteTarget) -> Source {
         let word: String =
@@ -95,6 +100,12 @@ impl Source {
             command: target.credentials_command.clone(),
             whole: true,
         }
+    }
+
+    /// Whether a flag or the environment says where it comes from.
+    pub(crate) fn is_set_for_this_run(&self) -> bool {
+        let set = |suffix: &str| variable(&format!("{}{suffix}", self.variable)).is_some();
+        self.flag.is_some() || ["", "_FILE", "_COMMAND"].into_iter().any(set)
     }
 
     /// The secret, if one of its sources is set: flag, environment, configuration.
@@ -132,7 +143,7 @@ impl Source {
         }
         let first = self.not_empty(self.ask("new ")?)?;
         if self.ask("the same ")? != first {
-            return Err(Failure::usage(format!("the two {}s differ", self.what)).hint("run \"pdbak init\" again"));
+            return Err(Failure::usage(format!("the two {}s differ", self.what)).hint("run the same command again"));
         }
         Ok(first)
     }
@@ -192,6 +203,8 @@ fn first_line(text: String) -> Secret {
 pub(crate) struct Keyring {
     passphrase: Source,
     recovery_key: Option<PathBuf>,
+    /// A person is asked once.
+    asked: RefCell<Option<Secret>>,
     /// Why there was no passphrase: the archive can only be told that there was none.
     failure: RefCell<Option<Failure>>,
 }
@@ -199,7 +212,17 @@ pub(crate) struct Keyring {
 impl Keyring {
     /// A keyring of a passphrase's sources and, if one was named, a recovery key.
     pub(crate) fn new(passphrase: Source, recovery_key: Option<PathBuf>) -> Keyring {
-        Keyring { passphrase, recovery_key, failure: RefCell::default() }
+        Keyring { passphrase, recovery_key, asked: RefCell::default(), failure: RefCell::default() }
+    }
+
+    /// Whether it opens without asking anybody.
+    pub(crate) fn is_at_hand(&self) -> Result<bool, Failure> {
+        Ok(self.recovery_key.is_some() || self.passphrase.read()?.is_some())
+    }
+
+    /// What it is, in a sentence.
+    pub(crate) fn called(&self) -> String {
+        self.recovery_key.as_ref().map_or_else(|| "the passphrase".to_owned(), |path| path.display().to_string())
     }
 
     /// What a person should read when opening failed.
@@ -210,14 +233,60 @@ impl Keyring {
 
 impl Unlock for Keyring {
     fn passphrase(&self) -> Result<Secret, Error> {
-        self.passphrase.read_or_ask().map_err(|failure| {
+        if let Some(asked) = self.asked.borrow().as_ref() {
+            return Ok(asked.clone());
+        }
+        let passphrase = self.passphrase.read_or_ask().map_err(|failure| {
             self.failure.replace(Some(failure));
             Error::WrongKey
-        })
+        })?;
+        self.asked.replace(Some(passphrase.clone()));
+        Ok(passphrase)
     }
 
     fn identity_file(&self) -> Option<PathBuf> {
         self.recovery_key.clone()
+    }
+}
+
+/// One key beside the one that opens the archive.
+pub(crate) enum Given {
+    /// A passphrase.
+    Passphrase(Secret),
+    /// A file with age identities.
+    KeyFile(PathBuf),
+}
+
+impl Given {
+    /// The passphrases in files.
+    pub(crate) fn passphrase_files(paths: &[PathBuf]) -> Result<Vec<Given>, Failure> {
+        let source = Source { what: "passphrase", ..Source::default() };
+        paths.iter().map(|path| source.read_file(path).map(Given::Passphrase)).collect()
+    }
+
+    /// What a person types; none where there is nobody, or nothing was typed.
+    pub(crate) fn asked(prompt: &str) -> Result<Option<Given>, Failure> {
+        if !stdin().is_terminal() {
+            return Ok(None);
+        }
+        let typed = Zeroizing::new(rpassword::prompt_password(prompt)?);
+        Ok((!typed.is_empty()).then_some(Given::Passphrase(typed)))
+    }
+}
+
+impl Unlock for Given {
+    fn passphrase(&self) -> Result<Secret, Error> {
+        match self {
+            Given::Passphrase(passphrase) => Ok(passphrase.clone()),
+            Given::KeyFile(_) => Err(Error::WrongKey),
+        }
+    }
+
+    fn identity_file(&self) -> Option<PathBuf> {
+        match self {
+            Given::Passphrase(_) => None,
+            Given::KeyFile(path) => Some(path.clone()),
+        }
     }
 }
 

@@ -79,13 +79,20 @@ impl Session {
 
     /// What opens the archive.
     pub(crate) fn keyring(&self) -> Keyring {
-        Keyring::new(self.passphrase(), self.flags.key_file.clone())
+        let passphrase = self.passphrase();
+        // The environment wins over the configuration, whichever of the two opens.
+        let from_profile = self.profile.key_file.clone().filter(|_| !passphrase.is_set_for_this_run());
+        Keyring::new(passphrase, self.flags.key_file.clone().or(from_profile))
     }
 
     /// Opens the archive.
     pub(crate) fn archive(&self) -> Result<Archive, Failure> {
-        let keyring = self.keyring();
-        Archive::open(&self.folder()?, &keyring, self.clock).map_err(|error| keyring.explain(error))
+        self.archive_with(&self.keyring())
+    }
+
+    /// Opens the archive with what opens more than once.
+    pub(crate) fn archive_with(&self, keyring: &Keyring) -> Result<Archive, Failure> {
+        Archive::open(&self.folder()?, keyring, self.clock).map_err(|error| keyring.explain(error))
     }
 
     /// What the login's user allowed, if it is one by OAuth.

@@ -300,8 +300,12 @@ impl Import<'_> {
             Part::Header => {
                 let bytes = self.small(entry)?;
                 let facts = HeaderFacts::parse(&bytes, Path::new(name.as_str()));
-                if facts.map_err(|error| refused(self.from, error.to_string()))?.archive != archive {
+                let facts = facts.map_err(|error| refused(self.from, error.to_string()))?;
+                if facts.archive != archive {
                     return Err(refused(self.from, "its header is of another archive"));
+                }
+                if self.own.as_ref().is_some_and(|own| own.rotation < facts.rotation) {
+                    return Err(Error::NewerKeys(self.from.display().to_string()));
                 }
                 self.header = Some(bytes);
                 Ok(())

@@ -58,6 +58,9 @@ pub enum Error {
         /// One of the things in it.
         found: String,
     },
+    /// The keys of what is there were replaced, and those of the archive here were not.
+    #[error("{0} has newer keys than this archive: they were rotated in another copy of it")]
+    NewerKeys(String),
     /// There is nothing to fetch.
     #[error("there is no copy of an archive in {0}")]
     NoCopy(String),

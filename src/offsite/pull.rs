@@ -1,5 +1,6 @@
 //! Fetches what is missing here: a whole archive into a new folder, or a few files into a damaged one.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::Seek;
 
@@ -40,11 +41,12 @@ pub async fn pull(
         return Err(if listing.claims.is_empty() { Error::NoCopy(label) } else { Error::HalfCopy(label) });
     };
     to.prepare()?;
+    let mut newer = Ordering::Equal;
     match to.header()? {
         Some(own) if own.archive != header.archive => {
             return Err(Error::OtherArchive { target: label, found: header.archive, expected: own.archive });
         }
-        Some(_) => {}
+        Some(own) => newer = header.rotation.cmp(&own.rotation),
         None => {
             if let Some(found) = to.stranger()? {
                 return Err(Error::Occupied { target: to.root().display().to_string(), found });
@@ -53,7 +55,7 @@ pub async fn pull(
     }
     let _turn = to.turn(now)?;
     let mut done = Pulled { archive: header.archive, ..Pulled::default() };
-    let wanted = missing(listing.files, to, &mut done)?;
+    let wanted = missing(listing.files, to, newer, &mut done)?;
     progress.expects(wanted.iter().map(|file| file.bytes).collect());
     let pull = Pull { place: &place, to, pace: Pace::new(haul.download), transfers: haul.transfers.max(1), progress };
     pull.run(wanted, &mut done).await?;
@@ -61,13 +63,16 @@ pub async fn pull(
     Ok(done)
 }
 
-/// The files to fetch, in the order of copying.
-fn missing(theirs: Vec<StoredFile>, to: &Shelf, done: &mut Pulled) -> Result<Vec<StoredFile>, Error> {
+/// The files to fetch, in the order of copying; `newer` says how the keys there compare with those here.
+fn missing(theirs: Vec<StoredFile>, to: &Shelf, newer: Ordering, done: &mut Pulled) -> Result<Vec<StoredFile>, Error> {
     let ours: HashMap<FileName, u64> = to.files()?.into_iter().map(|file| (file.name, file.bytes)).collect();
     let mut wanted = Vec::new();
     for file in theirs {
         match ours.get(&file.name) {
             None => wanted.push(file),
+            // Headers are the only files that change: when keys are rotated.
+            Some(_) if is_header(&file.name) && newer.is_gt() => wanted.push(file),
+            Some(_) if is_header(&file.name) && newer.is_lt() => done.there.add(Amount::one(file.bytes)),
             Some(bytes) if *bytes == file.bytes => done.there.add(Amount::one(file.bytes)),
             Some(bytes) if file.name.part() == Part::Log && *bytes < file.bytes => wanted.push(file),
             // A journal that was carried on here is the newer one.
@@ -80,6 +85,10 @@ fn missing(theirs: Vec<StoredFile>, to: &Shelf, done: &mut Pulled) -> Result<Vec
     }
     in_order_of_copying(&mut wanted);
     Ok(wanted)
+}
+
+fn is_header(name: &FileName) -> bool {
+    matches!(name.part(), Part::Header | Part::HeaderCopy)
 }
 
 struct Pull<'a> {
@@ -149,6 +158,10 @@ impl Pull<'_> {
         }
         let mut arrival = self.to.receive()?;
         self.place.fetch(name, &mut arrival, &self.pace).await?;
+        if is_header(name) && self.to.file(name)?.is_some() {
+            // One of the two headers is there at any moment.
+            self.to.set_aside(name)?;
+        }
         tokio::task::block_in_place(|| arrival.shelve(name))?;
         Ok(())
     }

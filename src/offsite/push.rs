@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use crate::archive::{self, FileName, Part, Shelf, StoredFile};
+use crate::archive::{self, FileName, HeaderFacts, Part, Shelf, StoredFile};
 use crate::offsite::error::Trouble;
 use crate::offsite::pace::Pace;
 use crate::offsite::place::{Listing, Place, Proof};
@@ -62,7 +62,7 @@ pub async fn push(
     progress: &dyn Progress,
 ) -> Result<Pushed, Error> {
     let header = from.header()?.ok_or_else(|| archive::Error::NotAnArchive(from.root().to_owned()))?;
-    let (place, create_only) = claim(target, &header.archive, progress).await?;
+    let (place, create_only, rotation) = claim(target, &header, progress).await?;
     // Ours before theirs: what comes to the target meanwhile is found there rather than sent twice.
     let files = from.files()?;
     let listing = place.list().await?;
@@ -74,6 +74,7 @@ pub async fn push(
         transfers: haul.transfers.max(1),
         progress,
         create_only,
+        rotated: rotation.is_some_and(|rotation| rotation < header.rotation),
         done: Pushed { archive: header.archive.clone(), create_only, ..Pushed::default() },
     };
     let errands = push.errands(files, &listing, verify).await?;
@@ -90,13 +91,19 @@ pub async fn push(
     Ok(push.done)
 }
 
-/// Opens a target, refuses one that is something else, and finds out what it promises.
-async fn claim(target: &Target, archive: &str, progress: &dyn Progress) -> Result<(Place, bool), Error> {
-    let (mut place, label) = (Place::open(target)?, target.address.to_string());
+/// Opens a target, refuses one that is something else, and finds out what it promises, and which keys it has.
+async fn claim(
+    target: &Target,
+    own: &HeaderFacts,
+    progress: &dyn Progress,
+) -> Result<(Place, bool, Option<u64>), Error> {
+    let (mut place, label, archive) = (Place::open(target)?, target.address.to_string(), own.archive.as_str());
+    let mut rotation = None;
     let other = |found: String| Error::OtherArchive { target: label.clone(), found, expected: archive.to_owned() };
     match place.header().await? {
         Some(header) if header.archive != archive => return Err(other(header.archive)),
-        Some(_) => {}
+        Some(header) if header.rotation > own.rotation => return Err(Error::NewerKeys(label)),
+        Some(header) => rotation = Some(header.rotation),
         None => {
             let Listing { files, claims, stranger } = place.list().await?;
             if let Some(found) = claims.iter().find(|claim| *claim != archive) {
@@ -123,7 +130,7 @@ async fn claim(target: &Target, archive: &str, progress: &dyn Progress) -> Resul
             "the target ignores \"If-None-Match\": it lets whoever has the credentials replace what is there, also by mistake",
         );
     }
-    Ok((place, create_only))
+    Ok((place, create_only, rotation))
 }
 
 struct Push<'a> {
@@ -134,6 +141,8 @@ struct Push<'a> {
     transfers: usize,
     progress: &'a dyn Progress,
     create_only: bool,
+    /// The keys were replaced here since the last push: the header there is to be replaced, too.
+    rotated: bool,
     done: Pushed,
 }
 
@@ -159,8 +168,10 @@ impl Push<'_> {
         for (file, same) in looked_at {
             match same {
                 Ok(true) => self.done.there.add(Amount::one(file.bytes)),
-                // A longer journal replaces a shorter one, and a whole file a damaged one.
-                Ok(false) if file.name.part() == Part::Log || verify => errands.push(Errand { file, create: false }),
+                // A longer journal replaces a shorter one, a newer header an older one, and a whole file a damaged one.
+                Ok(false) if file.name.part() == Part::Log || verify || self.renews(&file.name) => {
+                    errands.push(Errand { file, create: false });
+                }
                 Ok(false) => self.fault(&file.name, "is another file at the target; \"push --verify\" sends it again"),
                 Err(trouble) => self.trouble(&file.name, trouble),
             }
@@ -171,6 +182,11 @@ impl Push<'_> {
             (key(left), &left.file.name).cmp(&(key(right), &right.file.name))
         });
         Ok(errands)
+    }
+
+    /// Whether the file there is of before a rotation: headers are the only files that change.
+    fn renews(&self, name: &FileName) -> bool {
+        self.rotated && matches!(name.part(), Part::Header | Part::HeaderCopy)
     }
 
     /// Whether the target has the same file, as far as its length says, or its bytes where they are asked for.
@@ -253,7 +269,8 @@ impl Push<'_> {
 
     fn sent(&mut self, errand: &Errand, proof: Proof) {
         self.done.sent.add(Amount::one(errand.file.bytes));
-        self.done.mended += u64::from(!errand.create && errand.file.name.part() != Part::Log);
+        let name = &errand.file.name;
+        self.done.mended += u64::from(!errand.create && name.part() != Part::Log && !self.renews(name));
         match proof {
             Proof::Checksum => self.done.by_checksum += 1,
             Proof::ReadBack => self.done.read_back += 1,

@@ -148,14 +148,18 @@ fn an_open_alarm_and_found_damage_are_critical() {
 fn lesser_keys_see_what_they_may_and_say_what_they_do_not() {
     let desk = Desk::with(&["init"]);
     desk.import(100);
-    assert!(desk.status(&[]).stdout.contains("warning   only one key opens the archive"));
+    let alone = "warning   only one key can restore";
+    assert!(desk.status(&[]).stdout.contains(alone));
     let archive = Archive::open(&desk.home.path().join("archive"), &Passphrase("horse"), Clock::System).expect("open");
     for (role, word) in [(Role::List, "list"), (Role::Put, "put")] {
-        archive.add_holder(role, &Holder::Passphrase(Zeroizing::new(word.to_owned()))).expect("a key");
+        archive.add_key(role, &Holder::Passphrase(Zeroizing::new(word.to_owned())), None).expect("a key");
     }
+    assert!(desk.status(&[]).stdout.contains(alone), "keys that cannot restore save nobody");
+    archive.add_key(Role::Restore, &Holder::Passphrase(Zeroizing::new("second".to_owned())), None).expect("a key");
     drop(archive);
     let whole = desk.status(&["--json"]);
-    assert_eq!((whole.code, whole.json()["archive"]["keys"].as_u64()), (0, Some(3)), "{}", whole.stdout);
+    let keys = |name: &str| whole.json()["archive"][name].as_u64();
+    assert_eq!((whole.code, keys("keys"), keys("restoring")), (0, Some(4), Some(2)), "{}", whole.stdout);
     let list = desk.pdbak(&["status", "--json"], "list");
     assert_eq!((list.code, list.json()["archive"]["snapshots"].as_u64()), (0, Some(1)), "{}", list.stdout);
     let put = desk.pdbak(&["status"], "put");

@@ -6,8 +6,9 @@ use crate::archive::blob::BLOBS;
 use crate::archive::drills::DRILLS;
 use crate::archive::excerpt::EXCERPTS;
 use crate::archive::header::{HEADER, HEADER_COPY};
+use crate::archive::holders::HOLDERS;
 use crate::archive::index::INDEX;
-use crate::archive::keys::HOLDERS;
+use crate::archive::labels::LABELS;
 use crate::archive::log::LOGS;
 use crate::archive::losses::LOSSES;
 use crate::archive::manifest::SNAPSHOTS;
@@ -84,7 +85,7 @@ impl Kind {
         match name.split('/').next().unwrap_or_default() {
             HEADER => Kind::Header,
             HOLDERS if name == HEADER_COPY => Kind::Header,
-            HOLDERS => Kind::Key,
+            HOLDERS | LABELS => Kind::Key,
             SEGMENTS => Kind::Segment,
             BLOBS => Kind::Contents,
             SNAPSHOTS => Kind::Snapshot,

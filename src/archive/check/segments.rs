@@ -14,7 +14,7 @@ use crate::archive::error::Error;
 use crate::archive::index::Row;
 use crate::archive::segment::{BlockFacts, Directory, SEGMENTS, SegmentFile};
 use crate::archive::store::{Store, hash_of};
-use crate::archive::{Inner, SnapshotId};
+use crate::archive::{Inner, Role, SnapshotId};
 use crate::catalogue::ObjectName;
 
 /// Files of more are not held in memory; none that this program wrote is as long.
@@ -210,7 +210,7 @@ fn examine(inner: &Inner, job: &Job) -> Examined {
         }
     }
     if !inner.reads_data() {
-        examined.directory = Err(Error::NeedsKey { doing: "read segments", role: inner.secrets.role.as_str() });
+        examined.directory = Err(inner.secrets.needs("read segments", Role::Restore));
         return examined;
     }
     let opened = input

@@ -248,6 +248,34 @@ fn forget_and_prune_at_every_operation(script: Script) -> u64 {
     unreachable!("the loop ends when no operation is left to fail")
 }
 
+/// Lets a change of keys meet the fault at every operation; the archive opens all the while, and the next try succeeds.
+fn change_of_keys_at_every_operation(script: Script) -> u64 {
+    let first = super::keys::Story::begin();
+    for at in 1.. {
+        let story = first.again();
+        let (disk, done) = FaultyDisk::new(script, at);
+        let outcome = story.play(disk);
+        story.expect_whole(&format!("after a fault at operation {at}"));
+        story.play(FaultyDisk::new(script, u64::MAX).0).unwrap_or_else(|error| panic!("after operation {at}: {error}"));
+        story.expect_changed();
+        if done.load(Ordering::SeqCst) < at {
+            outcome.unwrap();
+            return at;
+        }
+    }
+    unreachable!("the loop ends when no operation is left to fail")
+}
+
+#[test]
+fn a_crash_at_any_operation_of_a_change_of_keys_leaves_an_archive_that_opens() {
+    assert!(change_of_keys_at_every_operation(Script::Crash) > 60);
+}
+
+#[test]
+fn a_full_disk_at_any_operation_of_a_change_of_keys_leaves_an_archive_that_opens() {
+    assert!(change_of_keys_at_every_operation(Script::Fail(io::ErrorKind::StorageFull)) > 60);
+}
+
 #[test]
 fn a_crash_at_any_operation_of_forget_and_prune_loses_nothing_that_is_kept() {
     assert!(forget_and_prune_at_every_operation(Script::Crash) > 25);

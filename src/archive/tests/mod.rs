@@ -3,6 +3,7 @@
 mod basics;
 mod damage;
 mod faults;
+mod keys;
 mod opening;
 mod power;
 mod repack;

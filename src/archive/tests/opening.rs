@@ -79,8 +79,8 @@ fn one_lost_header_costs_nothing() {
 #[test]
 fn a_put_key_takes_snapshots_and_reads_nothing() {
     let (world, archive) = World::encrypted();
-    archive.add_holder(Role::Put, &Holder::Passphrase(Zeroizing::new("night shift".to_owned()))).unwrap();
-    archive.add_holder(Role::List, &Holder::Passphrase(Zeroizing::new("librarian".to_owned()))).unwrap();
+    archive.add_key(Role::Put, &Holder::Passphrase(Zeroizing::new("night shift".to_owned())), None).unwrap();
+    archive.add_key(Role::List, &Holder::Passphrase(Zeroizing::new("librarian".to_owned())), None).unwrap();
     let first: Vec<Record> = (1..=20).map(|number| deal(number, "a")).collect();
     snapshot_of(&archive, &first);
     drop(archive);

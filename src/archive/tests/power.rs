@@ -1,6 +1,6 @@
 //! A disk that forgets, when the power is cut, every name whose folder was not synced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +14,18 @@ struct ForgetfulDisk {
     done: AtomicU64,
     /// Names that are not on disk yet.
     unsettled: Mutex<BTreeSet<PathBuf>>,
+    /// What names stood for that were given to other files or taken away, and are not so on disk yet.
+    former: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
 }
 
 impl ForgetfulDisk {
     fn new(cut_at: u64) -> Arc<ForgetfulDisk> {
-        Arc::new(ForgetfulDisk { cut_at, done: AtomicU64::new(0), unsettled: Mutex::default() })
+        Arc::new(ForgetfulDisk {
+            cut_at,
+            done: AtomicU64::new(0),
+            unsettled: Mutex::default(),
+            former: Mutex::default(),
+        })
     }
 
     fn step(&self) -> io::Result<()> {
@@ -34,6 +41,10 @@ impl ForgetfulDisk {
             } else {
                 std::fs::remove_file(path).unwrap();
             }
+        }
+        for (path, bytes) in self.former.lock().unwrap().iter().filter(|(path, _)| path.parent().unwrap().exists()) {
+            let _ = std::fs::remove_file(path);
+            std::fs::write(path, bytes).unwrap();
         }
     }
 }
@@ -70,6 +81,12 @@ impl Disk for ForgetfulDisk {
 
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
+        // A file that is replaced comes back with a power cut, and one that was not there is not there then.
+        if let Ok(former) = std::fs::read(to) {
+            self.former.lock().unwrap().entry(to.to_owned()).or_insert(former);
+        } else {
+            self.unsettled.lock().unwrap().insert(to.to_owned());
+        }
         LocalDisk.replace(from, to)
     }
 
@@ -92,6 +109,7 @@ impl Disk for ForgetfulDisk {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         self.step()?;
         self.unsettled.lock().unwrap().retain(|path| path.parent() != Some(folder));
+        self.former.lock().unwrap().retain(|path, _| path.parent() != Some(folder));
         Ok(())
     }
 
@@ -107,7 +125,13 @@ impl Disk for ForgetfulDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.step()?;
-        LocalDisk.remove(path)
+        let bytes = std::fs::read(path)?;
+        LocalDisk.remove(path)?;
+        // A draft that was never named is nobody's loss; keys come back until their folder is synced.
+        if path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "keys" || folder == "labels") {
+            self.former.lock().unwrap().insert(path.to_owned(), bytes);
+        }
+        Ok(())
     }
 }
 
@@ -186,6 +210,27 @@ fn a_power_cut_at_any_operation_of_forget_and_prune_loses_nothing_that_is_kept()
         }
         if disk.done.load(Ordering::SeqCst) < cut_at {
             assert!(outcome.is_ok() && cut_at > 25, "{cut_at} operations");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_operation_of_a_change_of_keys_leaves_an_archive_that_opens() {
+    let first = super::keys::Story::begin();
+    for cut_at in 1.. {
+        let story = first.again();
+        let disk = ForgetfulDisk::new(cut_at);
+        let outcome = story.play(Arc::clone(&disk) as Arc<dyn Disk>);
+        disk.forget();
+        story.expect_whole(&format!("after a power cut at operation {cut_at}"));
+        if outcome.is_ok() {
+            story.expect_changed();
+        }
+        story.play(Arc::new(LocalDisk)).unwrap_or_else(|error| panic!("after operation {cut_at}: {error}"));
+        story.expect_changed();
+        if disk.done.load(Ordering::SeqCst) < cut_at {
+            assert!(outcome.is_ok() && cut_at > 40, "{cut_at} operations");
             return;
         }
     }

@@ -88,7 +88,7 @@ fn a_segment_packed_anew_has_a_name_that_none_had() {
     let names: Vec<String> = (0..2)
         .map(|_| {
             let growing = segment::Growing::anew(archive.id()).unwrap();
-            growing.store(&archive.inner.store, None, None).unwrap().0.name
+            growing.store(&archive.inner.store, None, &[]).unwrap().0.name
         })
         .collect();
     assert_ne!(names[0], names[1]);

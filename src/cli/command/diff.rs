@@ -72,6 +72,7 @@ fn sift(sieve: &Sieve, change: &Change, [older, newer]: [&Names<'_>; 2]) -> bool
 impl Diff {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
+        archive.may_read("compare records")?;
         let before = archive.snapshot(&archive.resolve(&self.before)?)?;
         let after = archive.snapshot(&self.after(session, &archive)?)?;
         let company = same_company(&before, &after)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::archive::{Archive, Protection};
+use crate::cli::command::key::ONE_LEFT;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -84,11 +85,7 @@ impl Init {
                 "Keep {} away from this machine: it opens the archive when the passphrase is lost, and for whoever finds it.",
                 path.display()
             ),
-            (None, true) => {
-                "Without the passphrase nothing in it can ever be read again, by nobody. Write it down and keep it \
-                             away from this machine, or make a second way in: pdbak init --recovery-key FILE."
-                    .to_owned()
-            }
+            (None, true) => format!("Write the passphrase down. {ONE_LEFT}"),
         }
     }
 }

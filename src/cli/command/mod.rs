@@ -14,6 +14,7 @@ pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod key;
 pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod ls;

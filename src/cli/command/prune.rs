@@ -76,6 +76,8 @@ pub(crate) struct Report {
     pub(crate) waiting: Part,
     needed: Part,
     next: Option<String>,
+    /// Which contents of files are needed, the key in use may not read.
+    contents_stay: bool,
 }
 
 impl View for Report {
@@ -92,7 +94,14 @@ impl View for Report {
         if let Some(next) = &self.next {
             writeln!(out, "waiting  {}; from {next} UTC a prune removes them", told(&self.waiting))?;
         }
-        writeln!(out, "needed   {}", told(&self.needed))
+        writeln!(out, "needed   {}", told(&self.needed))?;
+        match self.contents_stay {
+            true => writeln!(
+                out,
+                "contents of files stay as they are: which are needed stands in records, and takes a restore key"
+            ),
+            false => Ok(()),
+        }
     }
 }
 
@@ -113,8 +122,9 @@ pub(crate) fn prune(
 ) -> Result<Report, Failure> {
     brake::before_letting_go(session, archive, dry_run)?;
     let done = archive.prune(TimeDelta::hours(grace_hours.into()), repack, dry_run)?;
-    let Pruned { removed, waiting, needed, next, packed: Packed { files, bytes, needed: becomes } } = done;
+    let Pruned { removed, waiting, needed, next, packed: Packed { files, bytes, needed: becomes }, contents_stay } =
+        done;
     let packed = Repack { files, bytes, needed: becomes };
     let (removed, waiting, needed) = (removed.into(), waiting.into(), needed.into());
-    Ok(Report { dry_run, packed, removed, waiting, needed, next: next.map(moment) })
+    Ok(Report { dry_run, packed, removed, waiting, needed, next: next.map(moment), contents_stay })
 }

@@ -71,7 +71,12 @@ impl Repair {
             }
         };
         if archive.role() != Role::Restore {
-            return Err(archive::Error::NeedsKey { doing: "repair", role: archive.role().as_str() }.into());
+            return Err(archive::Error::NeedsKey {
+                doing: "repair",
+                role: archive.role().as_str(),
+                needs: Role::Restore.as_str(),
+            }
+            .into());
         }
         let (_, problems) = check::problems(&archive, Reading::All)?;
         let todo = problems.iter().filter(|problem| !problem.known).count();

@@ -93,6 +93,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
+        archive.may_read("restore")?;
         wait(async {
             let other = self.elsewhere.session(session)?;
             let account = other.as_ref().unwrap_or(session).account(self.ending.budget()).await?;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::account::{Account, Allowance};
-use crate::archive::{Archive, Mark};
+use crate::archive::{Archive, Mark, Role};
 use crate::brake::Limit;
 use crate::capture::{self, Forecast, Outcome, Wanted};
 use crate::catalogue::{self, Object, ObjectName};
@@ -132,6 +132,12 @@ pub(crate) async fn take(
     budget: Option<Allowance>,
     tags: &[String],
 ) -> Result<Outcome, Failure> {
+    if !tags.is_empty() && archive.role() == Role::Put {
+        // Before anything is spent: the mark would fail when the snapshot is there.
+        let what = "cannot tag a snapshot: this takes a list key, and the archive was opened with a put key";
+        return Err(Failure::new(Exit::WrongKey, what)
+            .hint("leave --tag away, and tag it later with \"pdbak tag\" and another key"));
+    }
     let account = session.account(budget).await?;
     let forecast = capture::forecast(&account, archive, wanted, session.clock())?;
     session.say(&greeting(&account, &forecast));

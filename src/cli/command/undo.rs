@@ -37,6 +37,7 @@ pub(crate) struct Undo {
 impl Undo {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
+        archive.may_read("undo a restore")?;
         wait(async {
             let account = session.account(self.ending.budget()).await?;
             let one_at_a_time = self.ending.one_at_a_time();

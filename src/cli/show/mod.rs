@@ -11,6 +11,7 @@ pub(crate) mod copies;
 pub(crate) mod damage;
 pub(crate) mod drills;
 pub(crate) mod forecast;
+pub(crate) mod keys;
 pub(crate) mod objects;
 pub(crate) mod plans;
 pub(crate) mod records;

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::archive::{Alarm, Archive, Error, Manifest, Part, Shelf, Span};
+use crate::archive::{Alarm, Archive, Error, Manifest, Shelf, Span, keys_in};
+use crate::cli::command::key::restorers;
 use crate::cli::complain::Failure;
 use crate::cli::session::Session;
 use crate::cli::show::drills;
@@ -69,6 +70,8 @@ struct Folder {
     files: u64,
     bytes: u64,
     keys: u64,
+    /// Of the keys, those that open everything, or do not say what they may.
+    restoring: u64,
     /// What the key in use may do.
     role: &'static str,
     snapshots: Option<u64>,
@@ -230,12 +233,14 @@ fn newest_drill(results: Vec<serde_json::Value>) -> Option<facts::Drill> {
 
 fn folder(archive: &Archive, snapshots: Option<u64>) -> Result<Folder, Failure> {
     let files = Shelf::at(archive.root()).files()?;
+    let keys = if archive.is_encrypted() { keys_in(archive.root())? } else { Vec::new() };
     Ok(Folder {
         path: archive.root().to_owned(),
         encrypted: archive.is_encrypted(),
         files: files.len() as u64,
         bytes: files.iter().map(|file| file.bytes).sum(),
-        keys: files.iter().filter(|file| file.name.part() == Part::Holder).count() as u64,
+        keys: keys.len() as u64,
+        restoring: restorers(&keys) as u64,
         role: archive.role().as_str(),
         snapshots,
     })

@@ -88,8 +88,8 @@ impl Status {
     }
 
     fn judge_keys(&mut self) {
-        if self.archive.encrypted && self.archive.keys == 1 {
-            let text = "only one key opens the archive: whoever loses it loses everything";
+        if self.archive.encrypted && self.archive.restoring == 1 {
+            let text = "only one key can restore: whoever loses it loses everything (\"pdbak key add\" makes another)";
             self.tell(Level::Warning, text.to_owned());
         }
     }
