@@ -4,6 +4,8 @@
 mod catalogue;
 /// Random histories, compared with the truth.
 mod histories;
+/// Archives of earlier versions, kept for ever.
+mod museum;
 /// What a user would tell: whole runs against a sandbox, compared with its judge.
 mod stories;
 /// The world the stories live in.

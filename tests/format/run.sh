@@ -43,11 +43,16 @@ compare() {
 
 # The secrets of the archive, as the description says: from what the recovery key opens, and from what the passphrase opens.
 "$pdbak" init --recovery-key recovery.txt --quiet >/dev/null
-for holder in archive/keys/*; do
-    if age -d -i recovery.txt "$holder" >opened 2>/dev/null; then break; fi
-done
-jq -r .data opened >archive/data.key
-jq -r .manifest opened >archive/manifest.key
+# What the recovery key opens; after a rotation this holds the keys from before as well.
+secrets() {
+    local holder
+    for holder in archive/keys/*; do
+        if age -d -i recovery.txt "$holder" >secrets.json 2>/dev/null; then break; fi
+    done
+    jq -r '.data, .earlier[]?.data // empty' secrets.json >archive/data.key
+    jq -r '.manifest, .earlier[]?.manifest // empty' secrets.json >archive/manifest.key
+}
+secrets
 python3 - archive/keys/* <<'TERMINAL'
 import os, pty, sys
 # age asks at a terminal only.
@@ -94,6 +99,13 @@ compare lines $imported
 # shellcheck disable=SC2046
 compare lines $("$pdbak" snapshots --json | jq -r '.[].snapshot')
 
+# Other keys from now on.
+"$pdbak" key rotate --yes --quiet >/dev/null
+"$pdbak" import export --quiet >/dev/null
+secrets
+[ "$(wc -l <archive/data.key)" -eq 2 ] || fail "no second key after a rotation"
+compare lines "$("$pdbak" show latest --json | jq -r .snapshot)"
+
 # An account, with contents of files, and a journal.
 "$pdbak" sandbox --listen 127.0.0.1:0 --records 300 --json >sandbox 2>/dev/null &
 sandbox=$!
@@ -126,5 +138,5 @@ tar xf all.tar -C bundle
 for file in bundle/segments/*/*; do age -d -i archive/data.key "$file" | zstd -d; done | jq -c 'select(.object == "deals" and .id == "42")' >bundled
 [ -s bundled ] || fail "the bundle has no deal 42"
 
-[ "$snapshots" -eq 28 ] || fail "$snapshots snapshots were compared, not 28"
+[ "$snapshots" -eq 29 ] || fail "$snapshots snapshots were compared, not 29"
 echo "a stranger read $lines lines of $snapshots snapshots, $files files, a journal and a bundle, as pdbak does"
