@@ -16,6 +16,7 @@ use crate::account::Allowance;
 use crate::brake::{Limit, Limits};
 use crate::catalogue::{self, ObjectName};
 use crate::cli::complain::Failure;
+use crate::cli::notify::Notify;
 use crate::cli::status::Tolerance;
 use crate::schedule;
 
@@ -75,6 +76,11 @@ pub(crate) struct Profile {
     pub(crate) client_secret_command: Option<String>,
     /// When pdbak runs by itself; the file's own `[schedule]` where the profile has none.
     pub(crate) schedule: Option<schedule::Settings>,
+    /// Who is told how a run ended; likewise.
+    pub(crate) notify: Option<Notify>,
+    /// The file all this stands in.
+    #[serde(skip)]
+    pub(crate) file: Option<PathBuf>,
     /// The targets of copies, whatever the profile is.
     #[serde(skip)]
     pub(crate) offsite: BTreeMap<String, OffsiteTarget>,
@@ -133,6 +139,7 @@ struct ConfigFile {
     status: Tolerance,
     #[serde(default)]
     metrics: Metrics,
+    notify: Option<Notify>,
 }
 
 /// Reads the profile that applies; an empty one without a configuration file.
@@ -149,8 +156,8 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     let mut file: ConfigFile = toml::from_str(&text).map_err(|error| {
         Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
     })?;
-    let (targets, schedule) = (std::mem::take(&mut file.offsite), file.schedule.take());
     let (tolerance, metrics) = (file.status, std::mem::take(&mut file.metrics));
+    let (targets, schedule, notify) = (std::mem::take(&mut file.offsite), file.schedule.take(), file.notify.take());
     let limits = limits(std::mem::take(&mut file.brake))
         .map_err(|failure| failure.while_doing(format_args!("read {}", path.display())))?;
     let mut profile = choose(file, flags.profile.as_deref(), &path)?;
@@ -158,24 +165,30 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     profile.brake = limits;
     profile.schedule = profile.schedule.or(schedule);
     (profile.status, profile.metrics) = (tolerance, metrics);
-    let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
-    let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
-    if !named && commands.into_iter().chain(of_targets).any(|command| command.is_some()) {
+    profile.notify = profile.notify.or(notify);
+    profile.file = Some(path.clone());
+    if !named && runs_commands(&profile) {
         return Err(Failure::usage(format!("{} names a command to run, and nobody named that file", path.display()))
             .hint(format!("if you trust the file, run the command again with --config {}", path.display())));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let files = [&mut profile.api_token_file, &mut profile.passphrase_file, &mut profile.client_secret_file];
     let of_targets = profile.offsite.values_mut().map(|target| &mut target.credentials_file);
-    for path in files
-        .into_iter()
-        .chain([&mut profile.archive, &mut profile.login_file, &mut profile.key_file, &mut profile.metrics.file])
-        .chain(of_targets)
-        .flatten()
-    {
+    let of_notify = profile.notify.iter_mut().flat_map(Notify::files);
+    let own = [&mut profile.archive, &mut profile.login_file, &mut profile.key_file, &mut profile.metrics.file];
+    let files = files.into_iter().chain(own).chain(of_targets).flatten();
+    for path in files.chain(of_notify) {
         *path = folder.join(&*path);
     }
     Ok(profile)
+}
+
+/// Whether something in it wants a command to be run.
+fn runs_commands(profile: &Profile) -> bool {
+    let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
+    let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
+    let of_notify = profile.notify.iter().flat_map(Notify::commands);
+    commands.into_iter().chain(of_targets).flatten().chain(of_notify).next().is_some()
 }
 
 /// The configuration file, and whether a person chose it (by name, or by keeping it in the own configuration folder).
@@ -193,9 +206,13 @@ fn find(flags: &Flags) -> Option<(PathBuf, bool)> {
 
 /// pdbak's folder among the user's configuration.
 pub(crate) fn own_folder() -> Option<PathBuf> {
+    Some(home_folder()?.join("pdbak"))
+}
+
+/// Where a user's configuration lies.
+pub(crate) fn home_folder() -> Option<PathBuf> {
     let home = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
-    let home = home.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(home.join("pdbak"))
+    home.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))
 }
 
 fn choose(mut file: ConfigFile, wanted: Option<&str>, path: &Path) -> Result<Profile, Failure> {

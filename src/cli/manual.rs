@@ -93,6 +93,40 @@ keep_monthly = 12
 - `offsite`: the targets that get a copy; all of them without it
 - `tags`, `budget`, `sweep`: of the snapshots, as `pdbak snapshot` takes them
 
+Who is told how a run ended, for `pdbak schedule`, likewise beside the profiles or for one of them:
+
+```
+[notify]
+on = ["failure", "warning"]
+
+[notify.webhook]
+url = "https://chat.example.com/hooks/pdbak"
+header = "Authorization"
+secret_file = "/etc/pdbak/webhook"
+
+[notify.mail]
+from = "pdbak@example.com"
+to = ["kim@example.com"]
+server = "smtp.example.com"
+user = "pdbak"
+password_file = "/etc/pdbak/mail"
+
+[notify.ping]
+url_file = "/etc/pdbak/ping"
+```
+
+- `on`: `"failure"`, `"warning"` (gaps, a spent budget, missed runs) and `"success"`; the first two unless it says otherwise. Who hears
+  of failures also hears when they are over
+- `webhook`: each message as JSON (`event`, `archive`, `title`, `text`, `run`), no record of the account; `url_file` or `url_command` where the
+  address is a secret, `secret_file` or `secret_command` for a header. Redirects are not followed
+- `mail`: a `server` with `port` and `security` (`"tls"`, `"starttls"`, or `"none"` for a server on this machine), or a `command` such as
+  `"sendmail -t"` that gets the whole message
+- `ping`: a dead man's switch: `url/start` when a run begins, `url` when it has a snapshot and nothing failed, `url/fail` when something did;
+  `start`, `success` and `fail` name other addresses. A run whose budget was spent before its snapshot gives no sign at its end
+
+A message that does not arrive is tried three times, then told and sent again by the next run; no backup fails for it. Secrets may also come
+from `PDBAK_WEBHOOK_URL`, `PDBAK_WEBHOOK_SECRET`, `PDBAK_MAIL_PASSWORD` and `PDBAK_PING_URL`, each with `_FILE` or `_COMMAND`.
+
 How often: `"daily"`, `"weekly"`, `"monthly"`, `"quarterly"`, `"yearly"`, a number such as `"10d"`, `"always"` with each run, or `"never"`.
 
 # ENVIRONMENT

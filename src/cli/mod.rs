@@ -10,6 +10,7 @@ mod config;
 mod exit;
 mod loopback;
 mod manual;
+mod notify;
 mod safe;
 mod secret;
 mod session;

@@ -108,6 +108,17 @@ impl Source {
         self.flag.is_some() || ["", "_FILE", "_COMMAND"].into_iter().any(set)
     }
 
+    /// A secret with a variable of its own, and what the configuration says of it.
+    pub(crate) fn of(
+        what: &'static str,
+        variable: &'static str,
+        file: &Option<PathBuf>,
+        command: &Option<String>,
+    ) -> Source {
+        let (file, command) = (file.clone(), command.clone());
+        Source { what, variable: variable.into(), flag: None, file, command, whole: false }
+    }
+
     /// The secret, if one of its sources is set: flag, environment, configuration.
     pub(crate) fn read(&self) -> Result<Option<Secret>, Failure> {
         if let Some(path) = &self.flag {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{BufWriter, Write, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::brake::{Limit, Limits};
 use crate::cli::complain::Failure;
 use crate::cli::config::{self, Flags, Metrics, OffsiteTarget, Profile};
 use crate::cli::exit::Exit;
+use crate::cli::notify::Notify;
 use crate::cli::safe::{Login, Safe};
 use crate::cli::secret::{Keyring, Source};
 use crate::cli::show::View;
@@ -70,6 +71,11 @@ impl Session {
             Failure::usage("no archive was named")
                 .hint("set PDBAK_ARCHIVE or give --archive DIR; \"pdbak init --archive DIR\" makes a new one")
         })
+    }
+
+    /// Whether the configuration file names the archive, and nobody named another.
+    pub(crate) fn has_archive_of_its_own(&self) -> bool {
+        self.flags.archive.is_none() && self.profile.archive.is_some()
     }
 
     /// Where the archive's passphrase comes from.
@@ -192,6 +198,23 @@ impl Session {
             Failure::usage("there is no [schedule] in the configuration")
                 .hint("write [schedule] with cron = \"15 2 * * *\" to pdbak.toml; \"pdbak man\" describes it")
         })
+    }
+
+    /// What the archive is called: its profile, or its folder.
+    pub(crate) fn title(&self) -> Result<String, Failure> {
+        let folder = self.folder()?;
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(self.profile.name.clone().or(name).unwrap_or_else(|| folder.display().to_string()))
+    }
+
+    /// Who is told how a run ended, if anybody is.
+    pub(crate) fn notify(&self) -> Option<&Notify> {
+        self.profile.notify.as_ref()
+    }
+
+    /// The configuration file, and the profile that somebody chose.
+    pub(crate) fn configuration(&self) -> (Option<&Path>, Option<&str>) {
+        (self.profile.file.as_deref(), self.profile.name.as_deref())
     }
 
     /// Whoever hears of progress.

@@ -19,6 +19,8 @@ pub const LATE_AFTER: TimeDelta = TimeDelta::minutes(90);
 const COUNTED: usize = 1000;
 /// What lies further ahead than this was written by a clock that was wrong.
 const NOT_YET: TimeDelta = TimeDelta::days(1);
+/// Nothing that a run left waits longer than this.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::days(40);
 
 /// The times of a schedule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +79,11 @@ impl When {
         When { seed: seed.to_owned(), ..self }
     }
 
+    /// The pattern, taken apart.
+    pub(super) fn cron(&self) -> &Cron {
+        &self.cron
+    }
+
     /// The pattern.
     pub fn pattern(&self) -> &str {
         self.cron.as_str()
@@ -127,9 +134,14 @@ impl When {
 
     /// What there is to do. `eager` is for whoever is called when a run is wanted: it does not wait for the first time.
     pub fn due(&self, state: &State, catch_up: bool, eager: bool, now: DateTime<Utc>) -> Due {
+        if eager && self.jitter > TimeDelta::zero() {
+            // Whoever calls has waited as long as it wanted to.
+            return When { jitter: TimeDelta::zero(), ..self.clone() }.due(state, catch_up, eager, now);
+        }
         let known = |time: &DateTime<Utc>| *time <= now + NOT_YET;
         let served = state.time.filter(known);
-        let again = state.again.clone().filter(|again| again.at <= now || !known(&(again.at - TimeDelta::days(40))));
+        let is_over = |again: &Again| again.at <= now || again.at > now + LONGEST_PAUSE;
+        let again = state.again.clone().filter(is_over);
         let Some(from) = served.or(state.since.filter(known)) else {
             let never_ran = Due::Run { time: self.begun(now).unwrap_or(now), missed: None };
             return if eager || state.time.is_some() { never_ran } else { Due::Wait(self.next(now)) };

@@ -15,6 +15,7 @@ mod report;
 mod settings;
 mod state;
 mod steps;
+mod timers;
 
 pub use self::due::{Due, LATE_AFTER, Missed, When};
 pub use self::every::Every;
@@ -22,3 +23,4 @@ pub use self::report::{Outcome, RunReport, StepReport, Verdict};
 pub use self::settings::{Checks, Schedule, Settings, Unfit};
 pub use self::state::{Again, Lock, Running, Standing, State};
 pub use self::steps::Step;
+pub use self::timers::{Call, MARK, timer};

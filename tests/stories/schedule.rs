@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Output, World};
+use crate::support::{Ear, Output, World};
 
 /// A world with an empty archive and a schedule whose times come every night.
 fn scheduled(more: &str) -> World {
@@ -28,7 +28,7 @@ fn outcomes(run: &Value) -> Vec<(String, String)> {
     steps.iter().map(|step| (word(step, "step"), word(step, "outcome"))).collect()
 }
 
-fn outcome(run: &Value, step: &str) -> String {
+pub(crate) fn outcome(run: &Value, step: &str) -> String {
     let outcomes = outcomes(run);
     let found = outcomes.iter().find(|(name, _)| name == step);
     found.unwrap_or_else(|| panic!("no {step}: {run}")).1.clone()
@@ -41,7 +41,7 @@ fn shown(world: &World) -> Value {
 }
 
 /// Waits until something is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < Duration::from_secs(120), "it never came: {what}");
@@ -49,7 +49,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
     assert!(sent.expect("kill runs").success());
 }
@@ -193,4 +193,53 @@ fn what_makes_no_sense_is_refused_before_anything_runs() {
     ran("[schedule]\ncron = \"@daily\"\n");
     assert_eq!(world.pdbak(&["schedule", "run", "--once", "--archive", "nowhere"]).code, 10);
     assert!(!world.path("nowhere").exists());
+}
+
+#[test]
+fn units_are_written_only_where_nothing_of_somebody_else_lies_and_name_no_secret() {
+    let world = scheduled("");
+    let units = world.path(".config/systemd/user");
+    let install = |more: &[&str]| world.pdbak(&[&["schedule", "install", "--user"], more].concat());
+    let shown = install(&["--dry-run"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stdout.contains("OnCalendar=*-*-* 02:15:00 Europe/Tallinn") && !units.exists(), "{}", shown.stdout);
+    let done = install(&[]);
+    assert!(done.code == 0 && done.stdout.contains("systemctl --user daemon-reload"), "{}{}", done.stdout, done.stderr);
+    let service = fs::read_to_string(units.join("pdbak-archive.service")).expect("a unit");
+    assert!(service.contains("schedule run --once") && service.contains("pdbak.toml"), "{service}");
+    assert!(!service.contains("sandbox"), "no token is in it: {service}");
+    assert_eq!(install(&[]).code, 0, "its own are replaced");
+    fs::write(units.join("pdbak-archive.timer"), "[Timer]\n").expect("a file");
+    let refused = install(&[]);
+    assert!(refused.code == 1 && refused.stderr.contains("did not write it"), "{}", refused.stderr);
+    assert_eq!(world.pdbak(&["schedule", "uninstall", "--user"]).code, 1);
+    fs::remove_file(units.join("pdbak-archive.timer")).expect("the file");
+    assert_eq!(world.pdbak(&["schedule", "uninstall", "--user"]).code, 0);
+    assert_eq!(fs::read_dir(&units).expect("a folder").count(), 0);
+    let cron = install(&["--cron"]);
+    assert!(cron.code == 0 && cron.stdout.contains("*/15 * * * * '"), "{}", cron.stdout);
+}
+
+#[test]
+fn a_test_message_says_whether_it_arrives() {
+    let world = scheduled("");
+    assert_eq!(world.pdbak(&["schedule", "notify", "--test"]).code, 2, "nobody is told anything");
+    let (ear, config) = (Ear::http(), world.path("pdbak.toml"));
+    let text = format!(
+        "[schedule]\ncron = \"@daily\"\n[notify.webhook]\nurl = \"http://127.0.0.1:{}/hook\"\n\
+         [notify.mail]\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\ncommand = \"cat >> mails\"\n\
+         [notify.ping]\nurl = \"http://127.0.0.1:1/secret-path\"\n",
+        ear.port()
+    );
+    fs::write(&config, text).expect("a file");
+    assert_eq!(world.pdbak(&["schedule", "notify"]).code, 2, "a file that merely lies there may not run commands");
+    let config = config.to_str().expect("a path");
+    let tested = world.pdbak(&["schedule", "notify", "--test", "--json", "--config", config]);
+    assert_eq!(tested.code, 1, "{}", tested.stderr);
+    let arrived: Vec<Value> =
+        tested.json()["ways"].as_array().expect("ways").iter().map(|way| way["arrived"].clone()).collect();
+    assert_eq!(arrived, [true, true, false], "{}", tested.stdout);
+    assert!(!tested.stdout.contains("secret-path") && !tested.stderr.contains("secret-path"), "{}", tested.stdout);
+    assert_eq!(ear.take()[0].path, "/hook");
+    assert!(fs::read_to_string(world.path("mails")).expect("a mail").contains("Subject: pdbak archive: a test"));
 }

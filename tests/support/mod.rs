@@ -5,6 +5,7 @@
 //! compares with the truth as the sandbox tells it (`judge`). Nothing sleeps and
 //! nothing is left to chance: the company follows from its seed.
 
+mod ear;
 mod forger;
 mod killer;
 mod mail;
@@ -29,6 +30,7 @@ use pdbak::sandbox::{Options, Running, Sandbox};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+pub(crate) use ear::{Ear, Heard};
 pub(crate) use forger::Forged;
 pub(crate) use killer::Killer;
 use recorder::Recorder;

@@ -1,10 +1,13 @@
 //! `pdbak schedule`: an archive that somebody can forget about.
 
 mod endpoint;
+mod install;
+mod notify;
 mod run;
 mod show;
 mod steps;
 mod stop;
+mod tell;
 
 use clap::{Args, Subcommand};
 
@@ -19,6 +22,9 @@ Examples:
   pdbak schedule run           stay and run when it is time, until somebody stops it
   pdbak schedule run --once    do what is due now, then end; for timers and cron
   pdbak schedule run --now     run now, whatever the time is
+  pdbak schedule install --user --dry-run
+                               what would be written for systemd; without --dry-run, write it
+  pdbak schedule notify --test does a message arrive?
 
 pdbak.toml says when and what; \"pdbak man\" describes it:
   [schedule]
@@ -40,6 +46,12 @@ enum What {
     Run(run::Run),
     /// Show when the next run is, what it does, and how the last ones ended
     Show(show::Show),
+    /// Show who is told how a run ended, and send a test
+    Notify(notify::Notify),
+    /// Write units of systemd, or a line of cron, that run what is due
+    Install(install::Install),
+    /// Remove what install has written
+    Uninstall(install::Uninstall),
 }
 
 impl Schedule {
@@ -47,6 +59,9 @@ impl Schedule {
         match self.what {
             What::Run(run) => run.run(session),
             What::Show(show) => show.run(session),
+            What::Notify(notify) => notify.run(session),
+            What::Install(install) => install.run(session),
+            What::Uninstall(uninstall) => uninstall.run(session),
         }
     }
 }

@@ -8,14 +8,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use clap::Args;
 
 use crate::archive::{Error, Shelf};
 use crate::cli::command::schedule::endpoint::Endpoint;
 use crate::cli::command::schedule::steps::{Did, Steps};
 use crate::cli::command::schedule::stop::Stop;
+use crate::cli::command::schedule::tell::Teller;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::notify::Signal;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::schedules::{Ran, told};
 use crate::cli::status::Status;
@@ -37,12 +40,30 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        self.serve(session).inspect_err(|failure| {
+            // Of two that run, one does what is to be done.
+            if failure.exit() != Exit::Locked {
+                Run::cry(session, failure);
+            }
+        })
+    }
+
+    fn serve(&self, session: &Session) -> Result<Exit, Failure> {
         let schedule = super::read(session)?;
         if schedule.when.next(session.clock().now()).is_none() {
             return Err(Failure::usage(format!("the time {} never comes", schedule.when.pattern()))
                 .hint("write another cron pattern to [schedule] in pdbak.toml, such as \"15 2 * * *\""));
         }
-        wait(async { Service::open(session, &schedule)?.serve(&self).await })
+        wait(async { Service::open(session, &schedule)?.serve(self).await })
+    }
+
+    /// Tells whoever wants to know that not even a run could begin.
+    fn cry(session: &Session, failure: &Failure) {
+        let zone = super::read(session).map_or(Tz::UTC, |schedule| schedule.when.zone);
+        let told = wait(async { Teller { session, zone }.cry(failure).await });
+        if let Err(also) = told {
+            session.say(also.text().trim_end());
+        }
     }
 }
 
@@ -81,7 +102,7 @@ impl<'a> Service<'a> {
         if !wanted.once {
             self.listen().await?;
         }
-        self.look_back()?;
+        self.look_back().await?;
         let mut exit = Exit::Done;
         if wanted.now {
             exit = self.run(None, None).await?;
@@ -93,12 +114,13 @@ impl<'a> Service<'a> {
                 Due::Run { time, missed } => exit = self.run(Some(time), missed).await?,
                 Due::Again(again) => exit = self.round(RunReport::begun(None, now), again.steps, again.attempt).await?,
                 Due::Skip(missed) => {
-                    self.skip(missed)?;
+                    self.skip(missed).await?;
                     continue;
                 }
                 Due::Wait(next) => {
                     self.announce(next, &mut announced);
                     if wanted.once {
+                        self.send_again().await;
                         break;
                     }
                     self.sleep(next).await;
@@ -116,11 +138,12 @@ impl<'a> Service<'a> {
     }
 
     /// Tells of a run whose process died.
-    fn look_back(&mut self) -> Result<(), Failure> {
-        if let Some(report) = self.state.bury(self.now()) {
-            self.tell(&report)?;
+    async fn look_back(&mut self) -> Result<(), Failure> {
+        let before = self.state.runs.last().map(|run| run.verdict);
+        match self.state.bury(self.now()) {
+            Some(report) => self.tell(&report, before).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn announce(&self, next: Option<DateTime<Utc>>, announced: &mut Option<DateTime<Utc>>) {
@@ -157,21 +180,24 @@ impl<'a> Service<'a> {
     }
 
     /// Times that nobody wants made up for are told.
-    fn skip(&mut self, missed: Missed) -> Result<(), Failure> {
+    async fn skip(&mut self, missed: Missed) -> Result<(), Failure> {
         let (last, now) = (missed.last, self.now());
         let mut report = RunReport { missed: Some(missed), ..RunReport::begun(Some(last), now) };
         report.warnings.append(&mut self.warnings);
         let report = report.ended(Some(now));
         self.state.begin(report.clone(), &[]);
-        self.end(report)
+        self.end(report).await
     }
 
     /// Does steps one after the other.
     async fn round(&mut self, begun: RunReport, steps: Vec<Step>, attempt: u32) -> Result<Exit, Failure> {
         let (mut report, mut resume) = (begun, None);
+        self.send_again().await;
         report.warnings.append(&mut self.warnings);
         self.state.begin(report.clone(), &steps);
         self.keep();
+        let headline = report.headline(self.teller().zone);
+        self.teller().sign(Signal::Start, &headline).await;
         for step in &steps {
             let begun = Instant::now();
             let did = self.step(step).await;
@@ -190,7 +216,7 @@ impl<'a> Service<'a> {
         let report = report.ended(Some(self.now()));
         self.state.leave(&report, resume, attempt, &steps);
         let exit = exit(&report);
-        self.end(report)?;
+        self.end(report).await?;
         Ok(exit)
     }
 
@@ -214,11 +240,12 @@ impl<'a> Service<'a> {
     }
 
     /// Remembers a run and tells of it.
-    fn end(&mut self, report: RunReport) -> Result<(), Failure> {
+    async fn end(&mut self, report: RunReport) -> Result<(), Failure> {
+        let before = self.state.runs.last().map(|run| run.verdict);
         self.state.end(report.clone());
         self.keep();
         self.measure();
-        self.tell(&report)
+        self.tell(&report, before).await
     }
 
     /// Opens the endpoint of the configuration.
@@ -250,8 +277,26 @@ impl<'a> Service<'a> {
         }
     }
 
-    fn tell(&self, report: &RunReport) -> Result<(), Failure> {
-        self.session.show(&Ran { report, zone: self.schedule.when.zone })
+    fn teller(&self) -> Teller<'a> {
+        Teller { session: self.session, zone: self.schedule.when.zone }
+    }
+
+    /// Tells of a run here and elsewhere; `before` is how the one before it ended.
+    async fn tell(&mut self, report: &RunReport, before: Option<Verdict>) -> Result<(), Failure> {
+        let teller = self.teller();
+        teller.tell(&mut self.state, report, before).await?;
+        self.keep();
+        self.session.show(&Ran { report, zone: teller.zone })
+    }
+
+    /// Sends what did not arrive before.
+    async fn send_again(&mut self) {
+        if self.state.undelivered.is_empty() {
+            return;
+        }
+        let warnings = self.teller().send_again(&mut self.state).await;
+        self.warnings.extend(warnings);
+        self.keep();
     }
 
     /// Writes down what is known; where that fails, the run goes on and says so.

@@ -1,0 +1,115 @@
+//! Somebody who listens: a server for HTTP that writes down what it is told, and one for mail.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What was told over HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) path: String,
+    /// The lines of the head, in small letters up to the colon.
+    pub(crate) head: Vec<String>,
+    pub(crate) body: String,
+}
+
+/// A server on this machine; it lasts as long as the test.
+pub(crate) struct Ear<T> {
+    port: u16,
+    heard: Arc<Mutex<Vec<T>>>,
+    deaf: Arc<AtomicBool>,
+}
+
+impl<T: Clone + Send + 'static> Ear<T> {
+    fn listening(listen: impl Fn(TcpStream, bool) -> Option<T> + Send + 'static) -> Ear<T> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (heard, deaf) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (into, is_deaf) = (Arc::clone(&heard), Arc::clone(&deaf));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let told = listen(stream, is_deaf.load(Ordering::SeqCst));
+                into.lock().expect("nobody panics while holding it").extend(told);
+            }
+        });
+        Ear { port, heard, deaf }
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What was heard since somebody asked.
+    pub(crate) fn take(&self) -> Vec<T> {
+        std::mem::take(&mut *self.heard.lock().expect("nobody panics while holding it"))
+    }
+
+    /// Whether it refuses everything.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
+    }
+}
+
+impl Ear<Heard> {
+    /// One that understands HTTP.
+    pub(crate) fn http() -> Ear<Heard> {
+        Ear::listening(|stream, deaf| {
+            let mut reader = BufReader::new(stream.try_clone().ok()?);
+            let mut head = Vec::new();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).ok()?;
+                match line.trim_end() {
+                    "" => break,
+                    line => head.push(line.to_owned()),
+                }
+            }
+            let length =
+                head.iter().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            reader.read_exact(&mut body).ok()?;
+            let status = if deaf { "503 Service Unavailable" } else { "200 OK" };
+            let mut stream = stream;
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
+            let path = head.first()?.split(' ').nth(1)?.to_owned();
+            let heard = Heard { path, head, body: String::from_utf8_lossy(&body).into_owned() };
+            (!deaf).then_some(heard)
+        })
+    }
+}
+
+impl Ear<String> {
+    /// One that takes mail.
+    pub(crate) fn smtp() -> Ear<String> {
+        Ear::listening(|stream, _| {
+            let mut reader = BufReader::new(stream.try_clone().ok()?);
+            let mut stream = stream;
+            let (mut letter, mut in_letter) = (String::new(), false);
+            stream.write_all(b"220 ear\r\n").ok()?;
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).ok()? == 0 {
+                    return (!letter.is_empty()).then_some(letter);
+                }
+                let answer = match (in_letter, line.trim_end()) {
+                    (true, ".") => "250 taken\r\n",
+                    (true, _) => {
+                        letter.push_str(&line);
+                        continue;
+                    }
+                    (false, word) if word.starts_with("EHLO") => "250 ear\r\n",
+                    (false, "DATA") => "354 go on\r\n",
+                    (false, "QUIT") => "221 bye\r\n",
+                    (false, _) => "250 ok\r\n",
+                };
+                in_letter = !in_letter && answer.starts_with("354");
+                stream.write_all(answer.as_bytes()).ok()?;
+                if answer.starts_with("221") {
+                    return Some(letter);
+                }
+            }
+        })
+    }
+}
