@@ -174,6 +174,19 @@ pub(super) fn entry(name: &str) -> Option<&'static Object> {
     catalogue::find(&ObjectName::new(name))
 }
 
+/// Where a record stands while it is written through this object: what was archived has been taken out before.
+pub(super) fn at_home(through: &'static Object, live: &RecordId) -> RecordId {
+    RecordId::new(ObjectName::known(through.name), live.key.clone())
+}
+
+/// Whether a row says of itself that it is archived.
+pub(super) fn is_archived(row: &Map<String, Value>) -> bool {
+    row.get("is_archived") == Some(&Value::Bool(true))
+}
+
+/// What is said of a record that somebody deleted meanwhile.
+pub(super) const DELETED: &str = "it was deleted since the plan was made";
+
 /// What is said of a record that somebody edited meanwhile.
 pub(super) const MOVED: &str = "it was edited since the plan was made";
 

@@ -34,6 +34,10 @@ impl<S: State> Planner<'_, S> {
             }
             let under = self.under(make.home, &make.id).and_then(Result::ok);
             let look = look(make, under.as_ref(), &body, &revived);
+            if let (false, Some(write)) = (look == Look::No, make.home.update) {
+                // A record that is there already may hold what the goal has empty; one that is made is made without.
+                body.extend(self.emptied(make.home, &fields, write.fields, &body));
+            }
             let mend = (home && can_revive(make)).then(|| self.mend(make.home, &make.id, &fields));
             let create = Create { record: make.id.clone(), under, body, look, contents: make.contents.clone() };
             let action = match mend {
@@ -115,14 +119,39 @@ impl<S: State> Planner<'_, S> {
     fn mend(&self, home: &'static Object, id: &RecordId, goal: &Map<String, Value>) -> Body {
         let Some(write) = home.update else { return Body::new() };
         let wanted = rules::for_create(home.name, &id.key, goal, &self.facts);
-        let (mut body, _) = self.filled(home, &wanted, write.fields);
-        for field in write.fields {
-            let cleared = goal.get(*field).is_some_and(Value::is_null) && !body.contains_key(*field);
-            if cleared && !rules::is_move(field) && !write.required.contains(field) {
-                body.insert((*field).to_owned(), Fill::Is(Value::Null));
+        let (mut body, _) = self.filled_named(home, &wanted, write.fields);
+        body.extend(self.emptied(home, goal, write.fields, &body));
+        let Some(custom) = home.custom else { return body };
+        let (mut values, _) = self.filled_custom(custom, &wanted);
+        match custom.shape {
+            Shape::Flat => body.extend(values),
+            Shape::Nested => {
+                values.extend(self.empty_customs(id, custom, goal));
+                if !values.is_empty() {
+                    body.insert("custom_fields".to_owned(), Fill::fields(values));
+                }
             }
         }
         body
+    }
+
+    /// Those of these fields that the goal has empty, in the form that empties them.
+    fn emptied(
+        &self,
+        home: &'static Object,
+        goal: &Map<String, Value>,
+        fields: &[&'static str],
+        body: &Body,
+    ) -> Body {
+        let required = home.update.map_or(&[][..], |write| write.required);
+        let wanted =
+            |field: &&&'static str| !body.contains_key(**field) && !required.contains(*field) && !rules::is_move(field);
+        let emptied = fields.iter().filter(wanted).filter_map(|field| {
+            let value = goal.get(*field).filter(|value| is_empty(value))?;
+            let fill = self.translator().field(home, field, &writable(value)).fill?;
+            Some(((*field).to_owned(), fill))
+        });
+        emptied.collect()
     }
 
     /// Fields that only an update takes.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{Custom, Shape};
+use crate::record::RecordId;
 use crate::restore::fields::{Place, field_id};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::links::is_custom;
@@ -36,6 +37,21 @@ impl<S: State> Planner<'_, S> {
             }
         }
         (body, lost)
+    }
+
+    /// The custom values that the goal has empty, in fields that are there today.
+    pub(super) fn empty_customs(&self, id: &RecordId, custom: Custom, then: &Map<String, Value>) -> Body {
+        if self.is_unknown(id, "custom_fields") {
+            return Body::new();
+        }
+        let filled = |code: &str| !is_empty(&nested(then, code));
+        let codes = self.then.of_object(custom.fields).map(|(code, _)| code);
+        let empty = codes.filter(|code| code.len() == KEY && is_flat(code) && !filled(code));
+        let today = empty.filter_map(|code| match self.fields.place(&self.now, custom.fields, code) {
+            Place::Live(today) => Some((today, Fill::Is(Value::Null))),
+            Place::Made(_) | Place::Gone => None,
+        });
+        today.collect()
     }
 
     /// The custom values that differ.

@@ -256,7 +256,10 @@ pub(in crate::restore) fn step_price(action: &Action) -> u64 {
         Action::Revive { create, .. } => object(&create.record).map_or(0, |object| {
             let forms: u64 = object.undelete.iter().map(|form| u64::from(form.call.price)).sum();
             let make = tokens(object.create.map(|write| write.call));
-            forms + make.max(tokens(object.update.map(|write| write.call)))
+            let mend = tokens(object.update.map(|write| write.call));
+            // What came back archived is taken out of the archive first.
+            let out = if home(object).name == object.name { 0 } else { mend };
+            forms + make.max(out + mend)
         }),
         Action::Update(update) => catalogue::find(&ObjectName::new(&update.through)).map_or(0, |object| {
             let moved = object.archive.filter(|_| update.body.contains_key("is_archived"));

@@ -249,7 +249,7 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Whether one of the two states left this field out on purpose.
-    fn is_unknown(&self, id: &RecordId, field: &str) -> bool {
+    pub(super) fn is_unknown(&self, id: &RecordId, field: &str) -> bool {
         let places = places(id);
         places.iter().any(|place| self.goal.left_out(&place.object, field) || self.seen.left_out(&place.object, field))
     }

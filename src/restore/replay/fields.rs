@@ -8,7 +8,7 @@ use crate::record::RecordId;
 use crate::restore::doubt;
 use crate::restore::journal::{Outcome, Was};
 use crate::restore::replay::{Row, Run, Sent, Stop, stop, unseen};
-use crate::restore::request::{Request, as_made};
+use crate::restore::request::{DELETED, Request, as_made};
 
 impl Run<'_> {
     /// Makes a field; without its settings where the service refuses them: they may name stages that nobody may use.
@@ -26,7 +26,7 @@ impl Run<'_> {
     pub(super) async fn options_left(&self, live: &RecordId, request: &mut Request) -> Result<Option<Outcome>, Stop> {
         let row = doubt::read(self.site.account, request.object, &live.key).await.or_else(unseen)?;
         let Some(row) = row else {
-            return Ok(Some(request.ended(Was::Conflict, "it was deleted since the plan was made")));
+            return Ok(Some(request.ended(Was::Conflict, DELETED)));
         };
         let known: Vec<String> = doubt::labels(&row).map(str::to_owned).collect();
         if let Some(Value::Array(options)) = request.body.get_mut("options") {

@@ -8,8 +8,11 @@ use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Action, Create, Expel, Look, Reason, Stamp, Step, Update};
 use crate::restore::replay::reads::Ahead;
 use crate::restore::replay::{Ready, Row, Run, Stop};
-use crate::restore::request::{MOVED, Request, Verb, identity, request, touched, unlike};
+use crate::restore::request::{
+    DELETED, MOVED, Request, Verb, at_home, identity, is_archived, request, touched, unlike,
+};
 use crate::restore::row::RowText;
+use crate::restore::same::is_empty;
 
 /// A step, after the journal was asked.
 pub(super) enum Brief<'r> {
@@ -150,7 +153,11 @@ impl<'r> Run<'r> {
                     .and_then(|row| Some((identity(request.object, Some(parent), row)?, row.clone())))
             }
         };
-        let Some((live, row)) = found else { return Ok(None) };
+        let Some((live, row)) = found else {
+            // What is made has nothing that would have to be emptied.
+            request.body.retain(|_, value| !is_empty(value));
+            return Ok(None);
+        };
         let differs = unlike(&row, &request.body);
         if differs.is_empty() || request.object.update.is_none() {
             return Ok(Some(request.done(Was::Adopted, live, row)));
@@ -166,7 +173,7 @@ impl<'r> Run<'r> {
     async fn check(&self, step: &Step, update: &Update, request: &mut Request) -> Result<Option<Outcome>, Stop> {
         let (Verb::Update { live }, Some(seen)) = (request.verb.clone(), &update.seen) else { return Ok(None) };
         Ok(match self.reads.row(Ahead::Changes, step.number, &live).await? {
-            Some(None) => Some(request.ended(Was::Conflict, "it was deleted since the plan was made")),
+            Some(None) => Some(request.ended(Was::Conflict, DELETED)),
             // First: whoever has put it right meanwhile, there is nothing left to overwrite.
             Some(Some(row)) if unlike(&row, &request.body).is_empty() => Some(request.done(Was::Equal, live, row)),
             Some(Some(row)) if !seen.holds(request.object, &row) => Some(request.ended(Was::Conflict, MOVED)),
@@ -187,8 +194,11 @@ impl<'r> Run<'r> {
         touched: bool,
     ) -> Result<Option<Outcome>, Stop> {
         let Verb::Update { live } = request.verb.clone() else { return Ok(None) };
-        let Some(Some(row)) = self.reads.row(Ahead::Settles, step.number, &live).await? else {
-            return Ok(Some(request.ended(Was::Conflict, "it was deleted since the plan was made")));
+        let place = at_home(request.object, &live);
+        let Some(Some(row)) = self.reads.row(Ahead::Settles, step.number, &place).await? else {
+            let still = place != live && self.reads.one(request.object, &live.key).await?.is_some();
+            let words = if still { "it could not be taken out of the archive" } else { DELETED };
+            return Ok(Some(request.ended(Was::Conflict, words)));
         };
         if unlike(&row, &request.body).is_empty() {
             return Ok(Some(request.done(Was::Equal, live, row)));
@@ -209,9 +219,13 @@ impl<'r> Run<'r> {
 /// An update of a record that this replay has made or written: the last answer shows what is there.
 fn written<'r>(journal: &Journal, step: &Step, update: &Update, request: Request) -> Brief<'r> {
     let finishing = matches!(step.reason, Reason::Completes | Reason::CompletesCircle);
-    let row = journal.row(&update.record).filter(|_| finishing).map(RowText::fields);
+    let row = journal.row(&update.record).map(RowText::fields);
     match (row, &request.verb) {
-        (Some(row), Verb::Update { live }) if unlike(&row, &request.body).is_empty() => {
+        // It never left the archive, which takes no second archiving either.
+        (Some(row), Verb::Update { live }) if step.reason == Reason::Archive && is_archived(&row) => {
+            Brief::Ended(request.done(Was::Equal, live.clone(), row))
+        }
+        (Some(row), Verb::Update { live }) if finishing && unlike(&row, &request.body).is_empty() => {
             Brief::Ended(request.done(Was::Equal, live.clone(), row))
         }
         _ => Brief::Send(Box::new(request)),

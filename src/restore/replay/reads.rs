@@ -21,7 +21,7 @@ use crate::restore::fill::value_key;
 use crate::restore::journal::{Journal, Was};
 use crate::restore::plan::{Action, Expel, Plan, Reason, Step, StepNumber};
 use crate::restore::replay::{Row, Stop, unseen};
-use crate::restore::request::{Request, Verb, changes, host, identity, is_deleted, request};
+use crate::restore::request::{Request, Verb, at_home, changes, host, identity, is_deleted, request};
 
 /// Records read by one call.
 const BULK: usize = 100;
@@ -173,6 +173,7 @@ fn asked(kind: Ahead, step: &Step, request: &Request) -> Option<RecordId> {
         (Ahead::Hosts, Verb::Expel { under }, Action::Expel(expel)) => {
             Some(RecordId::new(ObjectName::known(host(expel)?.0.name), under.clone()))
         }
+        (Ahead::Settles, Verb::Update { live }, _) => Some(at_home(request.object, live)),
         (_, Verb::Update { live } | Verb::Delete { live }, _) => Some(live.clone()),
         _ => None,
     }

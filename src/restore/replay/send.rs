@@ -8,9 +8,9 @@ use crate::catalogue::Removed;
 use crate::record::Key;
 use crate::restore::doubt;
 use crate::restore::journal::Was;
-use crate::restore::plan::Upload;
-use crate::restore::replay::{Run, Sent, stop};
-use crate::restore::request::{Request, Verb, identity, is_deleted, plain_times, unlike};
+use crate::restore::plan::{Action, Reason, Step, Upload};
+use crate::restore::replay::{Row, Run, Sent, Stop, stop};
+use crate::restore::request::{DELETED, Request, Verb, identity, is_archived, is_deleted, plain_times, unlike};
 
 impl Run<'_> {
     pub(super) async fn send(&self, request: &Request) -> Sent {
@@ -83,7 +83,7 @@ impl Run<'_> {
             return Sent::Ended(request.ended(Was::Refused, "not offered: the service has removed this call"));
         }
         if let (Error::Gone, Verb::Update { .. }) = (&error, &request.verb) {
-            return Sent::Ended(request.ended(Was::Conflict, "it was deleted since the plan was made"));
+            return Sent::Ended(request.ended(Was::Conflict, DELETED));
         }
         // Adding a follower who follows already is refused, and is what was wanted: api/restore-hazards.md 4.
         if let (Error::Refused { .. }, Verb::Create { under: Some(parent), .. }) = (&error, &request.verb)
@@ -127,6 +127,10 @@ impl Run<'_> {
             let answer = self.site.writer.create(object, under, &request.body).await;
             return self.answered(request, answer).await;
         };
+        let row = match self.taken_out(request, row).await {
+            Ok(row) => row,
+            Err(stop) => return Sent::Stopped(stop),
+        };
         let differs = unlike(&row, mend);
         if differs.is_empty() {
             return Sent::Ended(request.done(Was::Revived, request.record.clone(), row));
@@ -141,6 +145,24 @@ impl Run<'_> {
                     Sent::Ended(outcome)
                 }
             },
+        }
+    }
+
+    /// A record that came back archived takes no other change: where the plan has more to write, it is taken out of the
+    /// archive, and the plan's own step archives it again. A service that refuses leaves it as it is.
+    async fn taken_out(&self, request: &Request, row: Row) -> Result<Row, Stop> {
+        let (object, key) = (request.object, &request.record.key);
+        let more = |step: &Step| {
+            let update = matches!(step.action, Action::Update(_)) && step.reason != Reason::Archive;
+            update && *step.record() == request.record
+        };
+        if !is_archived(&row) || !self.plan.steps.iter().any(more) {
+            return Ok(row);
+        }
+        let out = Map::from_iter([("is_archived".to_owned(), Value::Bool(false))]);
+        match self.site.writer.update(object, key, &out).await {
+            Ok(row) => Ok(row),
+            Err(error) => stop(&error).map_or(Ok(row), Err),
         }
     }
 
