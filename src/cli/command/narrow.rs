@@ -8,7 +8,7 @@
 
 use clap::Args;
 
-use crate::archive::{Archive, Snapshot, SnapshotId};
+use crate::archive::{self, Archive, Snapshot, SnapshotId};
 use crate::cli::command::restore::stand_in;
 use crate::cli::complain::Failure;
 use crate::cli::session::Session;
@@ -132,8 +132,12 @@ fn later(session: &Session, archive: &Archive, goal: &SnapshotId) -> Result<Vec<
     for journal in Journal::all(archive, session.clock())? {
         let (journal, plan) = journal?;
         if plan.company == company && journal.standing() != Standing::Fresh {
-            let seen = archive.snapshot(&plan.seen)?.manifest().sequence;
-            manifests.retain(|manifest| manifest.sequence > seen);
+            match archive.snapshot(&plan.seen) {
+                Ok(seen) => manifests.retain(|manifest| manifest.sequence > seen.manifest().sequence),
+                // Forgotten and pruned since: what was captured before the restore was planned is no later.
+                Err(archive::Error::Missing(_)) => manifests.retain(|manifest| manifest.finished > journal.begun()),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     manifests.sort_by_key(|manifest| manifest.sequence);

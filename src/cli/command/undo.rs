@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::archive::{self, Snapshot, SnapshotId};
 use crate::catalogue::{self, Object};
 use crate::cli::command::ending::Ending;
 use crate::cli::command::live::{self, Looking};
@@ -69,9 +70,10 @@ impl Undo {
         let mut anew: Vec<&'static Object> =
             done.steps().iter().filter_map(|step| catalogue::find(&step.record().object)).collect();
         anew.dedup_by_key(|object| object.name);
+        // Before the account is read, which costs tokens.
+        let (goal, before) = (stood_on(work, &done.goal)?, stood_on(work, &done.seen)?);
         let looking = Looking { anew, aside: done.from.is_some(), ..Looking::default() };
         let seen = live::capture_from(work.session, work.archive, work.account, looking).await?;
-        let (goal, before) = (work.archive.snapshot(&done.goal)?, work.archive.snapshot(&done.seen)?);
         let seen = work.archive.snapshot(&seen.id)?;
         let side = if self.theirs { Side::Snapshot } else { Side::Account };
         let lineage = restore::lineage(work.archive, at)?;
@@ -80,4 +82,19 @@ impl Undo {
         work.check(&plan, &before, &seen)?;
         Ok(Some(plan))
     }
+}
+
+/// A snapshot that a restore was planned with.
+fn stood_on<'a>(work: &Work<'a>, id: &SnapshotId) -> Result<Snapshot<'a>, Failure> {
+    work.archive.snapshot(id).map_err(|error| match error {
+        archive::Error::Missing(_) => Failure::new(
+            Exit::Failed,
+            format!(
+                "the restore cannot be taken back: snapshot {}, from which it was planned, was forgotten",
+                id.short()
+            ),
+        )
+        .hint("restore an older or newer snapshot instead; \"pdbak snapshots\" lists them"),
+        error => error.into(),
+    })
 }
