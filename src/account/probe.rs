@@ -7,8 +7,8 @@
 use serde_json::value::RawValue;
 
 use super::answer::{Asked, Envelope};
-use super::{Account, Error, address, reading};
-use crate::catalogue::Object;
+use super::{Account, Ask, Error, address, reading};
+use crate::catalogue::{Listing, Object};
 
 /// What a probe says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,13 +28,25 @@ impl Account {
         let Some(segments) = address::segments(single.path, Some("0"), Some("0")) else { return Ok(Offer::NotAsked) };
         let request = reading(single.version, segments, Vec::new(), single.price);
         let answer: Result<Envelope<Box<RawValue>>, Error> = self.fetch(&request, Asked::One).await;
-        match answer {
-            Ok(_) | Err(Error::Gone | Error::Garbled(_)) => Ok(Offer::Offered),
-            Err(Error::NotOffered(words)) => Ok(Offer::NotOffered(words)),
-            Err(Error::Refused { status: 403, message, .. }) => Ok(Offer::NotOffered(format!("403: {message}"))),
-            // It understood the question well enough to find fault with the id.
-            Err(Error::Refused { .. }) => Ok(Offer::Offered),
-            Err(error) => Err(error),
+        offer(answer.map(drop))
+    }
+
+    /// The same of a flat list without such a question, for the price of its first page.
+    pub async fn lists(&self, object: &'static Object) -> Result<Offer, Error> {
+        match object.listing {
+            Listing::Flat(_) => offer(self.page(&Ask::first(object)).await.map(drop)),
+            _ => Ok(Offer::NotAsked),
         }
+    }
+}
+
+fn offer(answer: Result<(), Error>) -> Result<Offer, Error> {
+    match answer {
+        Ok(()) | Err(Error::Gone | Error::Garbled(_)) => Ok(Offer::Offered),
+        Err(Error::NotOffered(words)) => Ok(Offer::NotOffered(words)),
+        Err(Error::Refused { status: 403, message, .. }) => Ok(Offer::NotOffered(format!("403: {message}"))),
+        // It understood the question well enough to find fault with the id.
+        Err(Error::Refused { .. }) => Ok(Offer::Offered),
+        Err(error) => Err(error),
     }
 }

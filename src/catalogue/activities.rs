@@ -1,7 +1,7 @@
 //! Activities and the types they are of.
 
 use super::object::{
-    Call, Dml, Listing, Method, Object, Paging, Reference, Single, Target, Undelete, Version, When, Write,
+    Call, Dml, Listing, Method, Object, Own, Paging, Reference, Single, Target, Undelete, Version, When, Write,
 };
 
 /// Types of activities; an activity names its type by `key_string`, not by id.
@@ -108,6 +108,8 @@ pub(super) static CALL_LOGS: Object = Object {
     path: "/callLogs",
     listing: Listing::Flat(Paging::Offset { limit: 50 }),
     price: 20,
+    // "only the token user's call logs": api/objects.md CallLogs.
+    own: Some(Own { field: "user_id", words: "only your own calls" }),
     single: Some(Single { path: "/callLogs/{id}", version: Version::V1, price: 2 }),
     references: &[
         Reference::to("user_id", &["users"]),

@@ -1,7 +1,7 @@
 //! `pdbak doctor`: what this login can see, before anybody relies on a backup of it.
 //!
-//! Each question costs one or two tokens. What has no such question is named with
-//! its price, not guessed.
+//! Most questions cost one or two tokens; first pages of lists are asked for as far as
+//! the fee goes. What is left unasked is named with its price, not guessed.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::account::{Account, Allowance, Identity, Offer};
-use crate::catalogue::{self, Listing, Object, ObjectName};
+use crate::catalogue::{self, Dml, Listing, Object, ObjectName};
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, wait};
@@ -21,8 +21,10 @@ Examples:
   pdbak doctor              who am I, what may I see, what is left to spend
   pdbak doctor --json       for scripts; exit code 3 when something is out of sight";
 
-/// The most that a visit costs; what is left unasked is named.
+/// A visit costs less than this; what is left unasked is named.
 const FEE: u64 = 100;
+/// A question of so many tokens is asked whatever else is to be asked.
+const CHEAP: u32 = 2;
 
 /// What a whole backup needs an OAuth application to be allowed (api/wire.md, Authentication).
 const SCOPES: &[&str] = &[
@@ -65,6 +67,8 @@ struct Diagnosis {
     objects: Vec<Answer>,
     scopes_missing: Vec<String>,
     out_of_sight: Vec<String>,
+    /// What everybody sees of his own alone, an admin, too.
+    only_yours: Vec<String>,
     archive: String,
     tokens: u64,
 }
@@ -105,6 +109,9 @@ impl View for Diagnosis {
         for line in &self.out_of_sight {
             writeln!(out, "out of sight            {line}")?;
         }
+        if !self.only_yours.is_empty() {
+            writeln!(out, "only yours              {}", self.only_yours.join("; "))?;
+        }
         if !self.scopes_missing.is_empty() {
             writeln!(out, "scopes missing          {}", self.scopes_missing.join(", "))?;
         }
@@ -132,15 +139,13 @@ impl Doctor {
 }
 
 async fn examine(account: &Account, archive: String, scope: Option<&str>) -> Result<Diagnosis, Failure> {
-    let mut objects = Vec::new();
-    for object in catalogue::ALL.iter().copied().filter(|object| matches!(object.listing, Listing::Flat(_))) {
-        objects.push(asked(account, object).await?);
-    }
+    let objects = answers(account).await?;
     let Identity { company_id, company_name, company_domain, user_id, user_name, is_admin } =
         account.identity().clone();
     let (left, limit) = account.tokens_today().unzip();
     Ok(Diagnosis {
         out_of_sight: out_of_sight(is_admin),
+        only_yours: only_yours(),
         scopes_missing: scope.map(missing_scopes).unwrap_or_default(),
         company_id,
         company_name,
@@ -157,11 +162,34 @@ async fn examine(account: &Account, archive: String, scope: Option<&str>) -> Res
     })
 }
 
-async fn asked(account: &Account, object: &'static Object) -> Result<Answer, Failure> {
+/// Asks for each object that has a list of its own, in the order of the catalogue.
+///
+/// First what costs a token or two; then, for what is left of the fee, first pages: the cheapest first, and what a
+/// restore may write before what can only be read.
+async fn answers(account: &Account) -> Result<Vec<Answer>, Failure> {
+    let flat = catalogue::ALL.iter().copied().filter(|object| matches!(object.listing, Listing::Flat(_)));
+    let mut offers: Vec<(&'static Object, Offer)> = Vec::new();
+    for object in flat {
+        let cheap = object.single.is_some_and(|single| single.price <= CHEAP && affordable(account, single.price));
+        offers.push((object, if cheap { account.offers(object).await? } else { Offer::NotAsked }));
+    }
+    let mut open: Vec<&mut (&'static Object, Offer)> =
+        offers.iter_mut().filter(|(object, offer)| *offer == Offer::NotAsked && !object.is_removed()).collect();
+    open.sort_by_key(|(object, _)| (object.price, object.dml == Dml::NOTHING));
+    for (object, offer) in open {
+        if affordable(account, object.price) {
+            *offer = account.lists(object).await?;
+        }
+    }
+    Ok(offers.into_iter().map(|(object, offer)| answer(object, offer)).collect())
+}
+
+fn affordable(account: &Account, price: u32) -> bool {
+    account.spent().tokens + u64::from(price) < FEE
+}
+
+fn answer(object: &'static Object, offer: Offer) -> Answer {
     let title = ObjectName::known(object.name).title();
-    let price = object.single.map_or(u64::from(object.price), |single| u64::from(single.price));
-    let too_dear = account.spent().tokens + price > FEE || price > 2;
-    let offer = if too_dear { Offer::NotAsked } else { account.offers(object).await? };
     let (answer, why) = match offer {
         Offer::Offered => ("offered", None),
         Offer::NotOffered(words) => ("not offered", Some(words)),
@@ -169,7 +197,13 @@ async fn asked(account: &Account, object: &'static Object) -> Result<Answer, Fai
             ("not asked", Some(format!("a page costs {}", count(object.price.into(), "token", "tokens"))))
         }
     };
-    Ok(Answer { object: title, answer, why })
+    Answer { object: title, answer, why }
+}
+
+/// What the list of nobody shows of others: `MailThreads: only your own mailbox`.
+fn only_yours() -> Vec<String> {
+    let own = |object: &&'static Object| Some((ObjectName::known(object.name).title(), object.own?.words));
+    catalogue::ALL.iter().filter_map(own).map(|(title, words)| format!("{title}: {words}")).collect()
 }
 
 fn missing_scopes(given: &str) -> Vec<String> {
