@@ -59,7 +59,7 @@ use crate::record::Key;
 
 /// Requests under way at once: over a line on which an answer takes a quarter of a second, enough for the 60 requests a
 /// second that the largest plan allows an API token (api/wire.md, Rate limits).
-const AT_ONCE: usize = 16;
+pub const AT_ONCE: usize = 16;
 
 /// Who the token is, as the service says.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -17,12 +17,10 @@ use super::held::Held;
 use super::lists::Row;
 use super::notes::Failure;
 use super::run::{Run, Stop, Trouble};
-use crate::account::{Ask, Page, Position};
+use crate::account::{AT_ONCE, Ask, Page, Position};
 use crate::catalogue::{KeyIn, Listing, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
 
-/// Parents asked at once.
-const AT_ONCE: usize = 8;
 /// Rows stored together: a look-up in the index serves them all.
 const ROWS_TOGETHER: usize = 500;
 /// So many failures without one success, and the rest is not asked for.

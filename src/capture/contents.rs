@@ -15,13 +15,11 @@ use tempfile::SpooledTempFile;
 use super::Error;
 use super::notes::{Download, Failure};
 use super::run::{Run, Stop, Trouble};
-use crate::account;
+use crate::account::{self, AT_ONCE};
 use crate::archive::Outline;
 use crate::catalogue::{self, Contents, Listing, Object, ObjectName};
 use crate::record::{Key, Record, RecordId};
 
-/// Downloads under way at once.
-const AT_ONCE: usize = 4;
 /// Contents up to this size wait in memory, larger ones in an unnamed file.
 const IN_MEMORY: usize = 1 << 20;
 /// So many failures without one success, and the rest is not asked for.

@@ -11,12 +11,10 @@ use serde_json::{Map, Value};
 use super::lists::Row;
 use super::run::{Run, Trouble};
 use super::shape;
+use crate::account::AT_ONCE;
 use crate::archive;
 use crate::catalogue::Object;
 use crate::record::Record;
-
-/// Extended requests under way at once.
-const AT_ONCE: usize = 4;
 
 /// What becomes of one row.
 enum Fate {

@@ -8,11 +8,16 @@
 //! truth of the sandbox asks for: full pages of each list, one call for each parent
 //! whose row does not say that it has no children, one for each file. Tokens do not
 //! depend on the machine.
+//!
+//! `cargo bench --bench tokens -- burst` measures how much of a burst limit a capture
+//! uses that may spend everything, and that none of its requests is refused; it is the
+//! last part of a run without words, too. It takes half a minute and a quiet machine.
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
 use pdbak::capture::{self, Outcome, Wanted};
@@ -24,6 +29,11 @@ use support::{account, archive, client, end, get, insist, report, role, runtime}
 
 /// The first snapshot over its floor, and an unchanged second one over the first.
 const MUST: (f64, f64) = (1.15, 0.05);
+/// Requests in two seconds of the plans from Lite to Ultimate, and the least share of them that a capture uses.
+const BURSTS: [u64; 3] = [20, 40, 120];
+const BURST_MUST: f64 = 0.90;
+/// Companies whose captures take some ten seconds each at these limits.
+const BURST_RECORDS: [u64; 3] = [60, 300, 1_500];
 /// The company: kinds and how many.
 const COMPANY: [(&str, u64); 6] = [
     ("deals", 10_000),
@@ -47,7 +57,11 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["role", "capture", url, root] => report(capture_once(url, Path::new(root))),
-        [] => measure(1),
+        ["burst"] => bursts(),
+        [] => {
+            measure(1);
+            bursts();
+        }
         [share] => measure(share.parse().expect("a number to divide by")),
         other => panic!("cannot make sense of {other:?}"),
     }
@@ -89,6 +103,29 @@ fn measure(share: u64) {
     }
     end(&mut sandbox);
     print(lines);
+}
+
+/// How much of a burst limit a capture uses.
+fn bursts() {
+    println!("{:<28}{:>10}{:>10}{:>10}{:>10}", "burst limit", "requests", "wall s", "used", "refused");
+    for (limit, records) in BURSTS.into_iter().zip(BURST_RECORDS) {
+        let (burst, records) = (limit.to_string(), records.to_string());
+        let (mut sandbox, url) = support::start_sandbox(&["--records", &records, "--burst", &burst]);
+        let home = tempfile::tempdir().expect("a folder");
+        let root = home.path().join("archive");
+        get(&url, "DELETE", "/sandbox/meter");
+        let figures = role(&["capture", &url, root.to_str().expect("a path in UTF-8")]);
+        let meter = get(&url, "GET", "/sandbox/meter");
+        end(&mut sandbox);
+        let (requests, wall) = (support::number(&figures, "requests"), support::number(&figures, "wall"));
+        // A window is full at its begin: only what comes after the first one has to wait.
+        let used = (requests - limit as f64) / (wall / 2.0 * limit as f64);
+        let refused = meter["refused"].as_u64().expect("a count");
+        println!("{limit:<28}{requests:>10}{wall:>10.1}{:>9.0}%{refused:>10}", used * 100.0);
+        assert_eq!(refused, 0, "nothing is refused");
+        let verdict = if used >= BURST_MUST { "met" } else { "missed" };
+        println!("{:<40}{used:>8.3}   must {BURST_MUST:.2}   {verdict}", format!("share of {limit} in two seconds"));
+    }
 }
 
 /// What each call costs at least, by the truth of the sandbox.
@@ -255,10 +292,12 @@ fn change(url: &str) -> String {
 
 fn capture_once(url: &str, root: &Path) -> Value {
     let archive = archive(root);
-    let outcome = runtime().block_on(async {
+    let (outcome, begun) = runtime().block_on(async {
         let account = account(url).await;
-        capture::capture(&account, &archive, &Wanted::default(), Clock::System, &Silent).await.expect("a capture")
+        let begun = Instant::now();
+        let wanted = Wanted::default();
+        (capture::capture(&account, &archive, &wanted, Clock::System, &Silent).await.expect("a capture"), begun)
     });
     let Outcome::Finished(manifest) = outcome else { panic!("the sandbox has no budget") };
-    json!({"requests": manifest.requests, "tokens": manifest.tokens})
+    json!({"requests": manifest.requests, "tokens": manifest.tokens, "wall": begun.elapsed().as_secs_f64()})
 }
