@@ -34,9 +34,11 @@ impl<S: State> Planner<'_, S> {
             }
             let under = self.under(make.home, &make.id).and_then(Result::ok);
             let look = look(make, under.as_ref(), &body, &revived);
-            if let (false, Some(write)) = (look == Look::No, make.home.update) {
+            if let (false, Some(create), Some(update)) = (look == Look::No, make.home.create, make.home.update) {
                 // A record that is there already may hold what the goal has empty; one that is made is made without.
-                body.extend(self.emptied(make.home, &fields, write.fields, &body));
+                let both: Vec<&str> =
+                    create.fields.iter().copied().filter(|name| update.fields.contains(name)).collect();
+                body.extend(self.emptied(make.home, &fields, &both, &body));
             }
             let mend = (home && can_revive(make)).then(|| self.mend(make.home, &make.id, &fields));
             let create = Create { record: make.id.clone(), under, body, look, contents: make.contents.clone() };
