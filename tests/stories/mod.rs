@@ -23,7 +23,6 @@ mod history;
 mod keys;
 mod legacy;
 mod login;
-mod looks;
 mod mail;
 mod offsite;
 mod projects;

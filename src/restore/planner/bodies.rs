@@ -138,13 +138,7 @@ impl<S: State> Planner<'_, S> {
     }
 
     /// Those of these fields that the goal has empty, in the form that empties them.
-    fn emptied(
-        &self,
-        home: &'static Object,
-        goal: &Map<String, Value>,
-        fields: &[&'static str],
-        body: &Body,
-    ) -> Body {
+    fn emptied(&self, home: &'static Object, goal: &Map<String, Value>, fields: &[&'static str], body: &Body) -> Body {
         let required = home.update.map_or(&[][..], |write| write.required);
         let wanted =
             |field: &&&'static str| !body.contains_key(**field) && !required.contains(*field) && !rules::is_move(field);
