@@ -245,7 +245,7 @@ impl From<restore::CannotPlan> for Failure {
             CannotPlan::FilterOfNothing => Failure::from_error(Exit::Usage, &error)
                 .hint("name the objects it looks at, such as --object Deals"),
             CannotPlan::Filter(_) => Failure::from_error(Exit::Usage, &error).hint(
-                "\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals, \"pdbak get SNAPSHOT deals/42\" those of one record",
+                "\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals, \"pdbak get deals/42 --snapshot SNAPSHOT\" those of one record",
             ),
             CannotPlan::NoSuchField(_) => Failure::from_error(Exit::Usage, &error)
                 .hint("\"pdbak ls SNAPSHOT dealFields\" lists the fields of deals; the other objects likewise"),
