@@ -105,7 +105,7 @@ fn measure(share: u64) {
     print(lines);
 }
 
-/// How much of a burst limit a capture uses.
+/// How much of a burst limit a capture uses: the least time in which the limit lets its requests through, over the time it took.
 fn bursts() {
     println!("{:<28}{:>10}{:>10}{:>10}{:>10}", "burst limit", "requests", "wall s", "used", "refused");
     for (limit, records) in BURSTS.into_iter().zip(BURST_RECORDS) {
@@ -118,8 +118,9 @@ fn bursts() {
         let meter = get(&url, "GET", "/sandbox/meter");
         end(&mut sandbox);
         let (requests, wall) = (support::number(&figures, "requests"), support::number(&figures, "wall"));
-        // A window is full at its begin: only what comes after the first one has to wait.
-        let used = (requests - limit as f64) / (wall / 2.0 * limit as f64);
+        // A window lets its requests through at its begin, so the last request waits for all whole windows before it.
+        let least = 2.0 * ((requests - 1.0) / limit as f64).floor();
+        let used = least / wall;
         let refused = meter["refused"].as_u64().expect("a count");
         println!("{limit:<28}{requests:>10}{wall:>10.1}{:>9.0}%{refused:>10}", used * 100.0);
         assert_eq!(refused, 0, "nothing is refused");
