@@ -12,7 +12,7 @@
 //! The caller asks, waits if told to, and asks again; it tells what came back. The
 //! time is an argument, so that a test can tell a story of a whole day.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
@@ -98,8 +98,11 @@ pub(super) struct Budget {
     burst: Option<u64>,
     /// Whether the service told, or the smallest plan is assumed.
     burst_told: bool,
-    /// When the answers came whose requests may still be in the window.
+    /// When the answers came whose requests may still be in the window, or were when a request under way left: what is
+    /// left by its answer was told then.
     answered: VecDeque<Duration>,
+    /// When the requests under way left.
+    left_at: BTreeMap<Ticket, Duration>,
     /// What the newest answer said of the window, less what was sent since, when somebody else uses the token, too.
     gate: Option<Gate>,
     /// POST and PUT requests left today, as the newest answer told.
@@ -122,6 +125,7 @@ impl Budget {
             burst: None,
             burst_told: false,
             answered: VecDeque::new(),
+            left_at: BTreeMap::new(),
             gate: None,
             writes_left: None,
             open_writes: 0,
@@ -168,7 +172,9 @@ impl Budget {
         if let Some(gate) = &mut self.gate {
             gate.left = gate.left.saturating_sub(1);
         }
-        Verdict::Go(self.purse.take(price))
+        let ticket = self.purse.take(price);
+        self.left_at.insert(ticket, now.running);
+        Verdict::Go(ticket)
     }
 
     /// As [`Budget::ask`], for a request that counts as a write; tell when it is over, too.
@@ -194,7 +200,6 @@ impl Budget {
 
     /// How long the burst window is closed, if it is.
     fn burst_wait(&mut self, now: Duration) -> Option<Duration> {
-        self.answered.retain(|answered| *answered + WINDOW > now);
         self.gate = self.gate.filter(|gate| gate.until > now);
         let under_way = self.purse.under_way() as u64;
         let Some(burst) = self.burst else {
@@ -203,22 +208,39 @@ impl Budget {
         if let Some(gate) = self.gate.filter(|gate| gate.left == 0) {
             return Some(gate.until - now);
         }
-        if under_way + (self.answered.len() as u64) < burst {
+        let first = self.first_in_window(now);
+        if under_way + ((self.answered.len() - first) as u64) < burst {
             return None;
         }
-        Some(self.answered.front().map_or(POLL, |answered| *answered + WINDOW - now))
+        Some(self.answered.get(first).map_or(POLL, |answered| *answered + WINDOW - now))
+    }
+
+    /// From which answer on the requests may be in the window at this time.
+    fn first_in_window(&self, at: Duration) -> usize {
+        self.answered.partition_point(|answered| *answered + WINDOW <= at)
+    }
+
+    /// A request came back. Answers when it had left.
+    fn ended(&mut self, ticket: Ticket, now: Duration) -> Duration {
+        self.answered.push_back(now);
+        let left = self.left_at.remove(&ticket).unwrap_or(now);
+        let oldest = self.left_at.values().copied().min().unwrap_or(now);
+        let forgotten = self.first_in_window(oldest.min(left));
+        self.answered.drain(..forgotten);
+        left
     }
 
     /// A request came back with these headers. Its reservation ends.
     pub(super) fn learn(&mut self, ticket: Ticket, limits: &Limits, now: Moment) {
         self.purse.end(ticket, limits.day_left, limits.day);
-        self.answered.push_back(now.running);
+        let sent = self.ended(ticket, now.running);
         self.burst_told |= limits.burst.is_some_and(|burst| burst > 0);
         let burst = limits.burst.filter(|burst| *burst > 0).or(self.burst).unwrap_or(SMALLEST_BURST);
         self.burst = Some(burst);
         if let (Some(left), Some(reset)) = (limits.burst_left, limits.burst_reset) {
             let under_way = self.purse.under_way() as u64;
-            let ours = under_way + self.answered.len() as u64;
+            // The service told it when it counted the request, not when the answer came: what was in the window then.
+            let ours = under_way + (self.answered.len() - self.first_in_window(sent)) as u64;
             if left + ours < burst {
                 // Requests under way may or may not be counted in what the service says is left.
                 let left = left.saturating_sub(under_way);
@@ -231,7 +253,7 @@ impl Budget {
     /// A request came back with nothing. It stays counted: the service may have seen it.
     pub(super) fn close(&mut self, ticket: Ticket, now: Moment) {
         self.purse.end(ticket, None, None);
-        self.answered.push_back(now.running);
+        self.ended(ticket, now.running);
     }
 }
 
@@ -404,6 +426,21 @@ mod tests {
         let mut budget = met(Allowance::Unlimited, burst(40, 0));
         assert_eq!(budget.ask(1, at(500)), Verdict::Wait(Duration::from_millis(1_510)));
         goes(budget.ask(1, at(2_010)));
+    }
+
+    #[test]
+    fn nobody_else_is_suspected_when_an_answer_tells_of_requests_that_left_the_window_meanwhile() {
+        let mut budget = met(Allowance::Unlimited, burst(20, 19));
+        for left in (10..20).rev() {
+            let ticket = goes(budget.ask(1, at(5_000)));
+            budget.learn(ticket, &burst(20, left), at(5_010));
+        }
+        let first = goes(budget.ask(1, at(7_005)));
+        // Counted at 7,008, beside the ten before; read when those had left the window.
+        budget.learn(first, &burst(20, 9), at(7_030));
+        for _ in 1..20 {
+            goes(budget.ask(1, at(7_031)));
+        }
     }
 
     #[test]

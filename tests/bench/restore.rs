@@ -5,7 +5,7 @@
 //! another and adds a twentieth, and restores with the added ones deleted: once as
 //! fast as it goes, and once, with a tenth of the records, under a burst limit. A
 //! third part plans the way back of a company of 100,000 records that lost
-//! everything. Every part of a restore runs in a process of its own, so that CPU
+//! everything. `-- burst RECORDS` does the second part alone. Every part of a restore runs in a process of its own, so that CPU
 //! time and peak memory are that part's, as the kernel counted them. Nothing here
 //! is a test: it prints the figures and the bar beside each, it does not judge.
 
@@ -38,6 +38,7 @@ fn main() {
         ["role", "capture", url, root] => report(capture_once(url, Path::new(root))),
         ["role", "plan", root] => report(plan_once(Path::new(root))),
         ["role", "replay", url, root, name] => report(replay_once(url, Path::new(root), name)),
+        ["burst", records] => limited(records.parse().expect("a number of records")),
         [] => measure(20_000),
         [records] => measure(records.parse().expect("a number of records")),
         other => panic!("cannot make sense of {other:?}"),
@@ -47,10 +48,14 @@ fn main() {
 fn measure(records: u64) {
     println!("a company of {records} records, no limit");
     restored(records, 0);
-    println!("\na company of {} records, {BURST} requests in two seconds allowed", records / 10);
-    restored(records / 10, BURST);
+    limited(records / 10);
     println!("\na company of {} records that lost everything", records * 5);
     lost(records * 5);
+}
+
+fn limited(records: u64) {
+    println!("\na company of {records} records, {BURST} requests in two seconds allowed");
+    restored(records, BURST);
 }
 
 /// Vandalises a company, brings it back, and prints what that cost.
@@ -72,8 +77,10 @@ fn restored(records: u64, burst: u32) {
     let (steps, wall) = (number(&replay, "steps_wall"), number(&replay, "wall"));
     line("writes a second", writes as f64 / steps, if burst == 0 { ">= 300" } else { "" });
     if burst > 0 {
-        let allowed = f64::from(burst) / 2.0 * wall;
-        line("share of the burst used, %", 100.0 * number(&meter, "requests") / allowed, ">= 95");
+        // A window lets its requests through at its begin, so the last request waits for all whole windows before it.
+        // The meter does not count calls that the service has removed, the limit does.
+        let least = 2.0 * ((number(&replay, "requests") - 1.0) / f64::from(burst)).floor();
+        line("least time over the time taken, %", 100.0 * least / wall, ">= 95");
     }
     line("refused with 429", number(&meter, "refused"), "0");
     line("wall, s (with reading back)", wall, "");
@@ -232,6 +239,7 @@ fn replay_once(url: &str, root: &Path, name: &str) -> Value {
         let total = serde_json::to_value(report.total).unwrap_or_default();
         json!({
             "wall": wall, "steps_wall": steps_wall, "total": Map::from_iter(total.as_object().cloned().unwrap_or_default()),
+            "requests": account.spent().requests,
             "back_tokens": account.spent().tokens - spent.tokens,
             "back_requests": account.spent().requests - spent.requests,
         })

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::catalogue::{self, Call, Object, ObjectName};
+use crate::catalogue::{self, Call, Object, ObjectName, Version};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Body, Fill};
@@ -68,8 +68,12 @@ impl<'s> Hosts<'s> {
         let mut hosts = Hosts { made: HashMap::new(), revived: BTreeSet::new() };
         for step in steps {
             match &step.action {
-                Action::Create(create) => _ = hosts.made.insert(&create.record, &create.body),
-                Action::Revive { create, .. } => _ = hosts.revived.insert(&create.record),
+                Action::Revive { create, .. } if object_of(&create.record).is_some_and(comes_back) => {
+                    hosts.revived.insert(&create.record);
+                }
+                Action::Create(create) | Action::Revive { create, .. } => {
+                    hosts.made.insert(&create.record, &create.body);
+                }
                 _ => {}
             }
         }
@@ -90,8 +94,8 @@ impl<'s> Hosts<'s> {
     /// Whether the service has likely added the row that is to be removed.
     fn added(&self, expel: &Expel) -> bool {
         match self.revived.contains(&expel.host) {
-            // The row that came back with it and names nobody any more.
-            true => expel.member.values().all(|fill| fill.needs().is_empty()),
+            // It came back with the rows that it had; one is added only for somebody who was made again.
+            true => expel.member.values().any(|fill| !fill.needs().is_empty()),
             false => self.made.contains_key(&expel.host) || expel.part == "dealParticipants",
         }
     }
@@ -123,6 +127,11 @@ impl<'s> Likely<'s> {
                 if create.look == Look::UnderParent && hosts.brings(object, create) {
                     write = None;
                 }
+            }
+            // Read, tried to bring back, read again.
+            Action::Revive { .. } if !comes_back(object) => {
+                self.single += Cost::of(2 * one(object).tokens, 3);
+                write = Some(tokens(object.create.map(|write| write.call)));
             }
             Action::Revive { mend, .. } => {
                 // Read, brought back by the likelier form, read again, and mended where it names what was made again.
@@ -209,6 +218,12 @@ impl<'s> Likely<'s> {
         }
         reads
     }
+}
+
+/// Whether a deleted record of this object likely comes back with its id: v2 names a form for deals alone, and those of
+/// v1 are out of support since 2026-08-01 (api/restore-hazards.md 1); what they refuse costs nothing.
+fn comes_back(object: &Object) -> bool {
+    object.undelete.first().is_some_and(|form| form.call.version == Version::V2)
 }
 
 fn tokens(call: Option<Call>) -> u64 {
