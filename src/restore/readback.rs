@@ -81,6 +81,9 @@ pub(super) fn report(
             Some(finding) => (finding, Vec::new()),
             None => judged(&record, goal, rows, &expected, (journal, &definitions))?,
         };
+        if finding.verdict == Verdict::Failed && finding.words.is_empty() {
+            finding.words = words(&outcomes);
+        }
         for twin in twins.get(&record).into_iter().flatten() {
             finding.verdict = Verdict::Failed;
             finding.words.push(format!("{twin} shows the same and was not made by an answered request: it is a twin"));
@@ -197,8 +200,6 @@ fn remade<'p>(plan: &'p Plan, reasons: &[Reason]) -> BTreeSet<&'p RecordId> {
 
 /// A record of which a step was refused, skipped or found moved.
 fn trouble(record: &RecordId, outcomes: &[&Outcome]) -> Option<Finding> {
-    let words: Vec<String> =
-        outcomes.iter().map(|outcome| outcome.words.clone()).filter(|words| !words.is_empty()).collect();
     let verdict = if outcomes.iter().any(|outcome| outcome.was == Was::Conflict) {
         Verdict::Conflict
     } else if outcomes.iter().any(|outcome| matches!(outcome.was, Was::Refused | Was::Skipped)) {
@@ -208,7 +209,12 @@ fn trouble(record: &RecordId, outcomes: &[&Outcome]) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words })
+    Some(Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words: words(outcomes) })
+}
+
+/// What was said on the way.
+fn words(outcomes: &[&Outcome]) -> Vec<String> {
+    outcomes.iter().map(|outcome| outcome.words.clone()).filter(|words| !words.is_empty()).collect()
 }
 
 /// What became of a record that was written, and the fields of it that are equal.

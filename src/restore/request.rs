@@ -169,6 +169,38 @@ pub(super) fn plain_times(body: &Map<String, Value>) -> Option<Map<String, Value
     changed.then_some(plain)
 }
 
+/// A body that a service may take which refused the one before, and the fields that it gives up.
+pub(super) struct Form {
+    pub(super) body: Map<String, Value>,
+    pub(super) unemptied: Vec<String>,
+}
+
+/// The forms of a change after the first: times in the plain form; then, as far as it empties fields, "" where the row
+/// has a text, and at last without what cannot be emptied, so that the rest is written.
+///
+/// UNCONFIRMED: whether null empties a field whose description does not allow it; read in the descriptions, 2026-11-27.
+pub(super) fn other_forms(request: &Request) -> Vec<Form> {
+    let body = plain_times(&request.body).unwrap_or_else(|| request.body.clone());
+    let before = |name: &str| request.before.as_ref().and_then(|row| row.get(name));
+    let nulls = || body.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone());
+    let (texts, others): (Vec<String>, Vec<String>) =
+        nulls().partition(|name| before(name).is_some_and(Value::is_string));
+    let with = |blank: &[String], unemptied: Vec<String>| {
+        let mut body = body.clone();
+        body.retain(|name, _| !unemptied.contains(name));
+        for name in blank {
+            body.insert(name.clone(), Value::String(String::new()));
+        }
+        Form { body, unemptied }
+    };
+    let mut forms = vec![with(&[], Vec::new()), with(&texts, Vec::new())];
+    forms.push(with(&texts, others));
+    forms.push(with(&[], nulls().collect()));
+    forms.dedup_by(|next, before| next.body == before.body);
+    forms.retain(|form| form.body != request.body && !form.body.is_empty());
+    forms
+}
+
 /// The entry of an object by the name in a plan.
 pub(super) fn entry(name: &str) -> Option<&'static Object> {
     catalogue::find(&ObjectName::new(name))

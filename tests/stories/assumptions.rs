@@ -98,20 +98,31 @@ fn what_the_service_does_not_let_go_of_is_told_and_never_called_equal() {
         let make =
             |title: &str| world.call("POST", "/api/v2/deals", Some(&json!({"title": title})))["data"]["id"].clone();
         let deals = [make("a link only"), make("a link and a title")];
+        let call = json!({"subject": "a text", "type": "call"});
+        let activity = world.call("POST", "/api/v2/activities", Some(&call))["data"]["id"].clone();
         let goal = world.snapshot();
         let accidents = [json!({"person_id": person}), json!({"person_id": person, "title": "oops"})];
         for (deal, accident) in deals.iter().zip(&accidents) {
             world.call("PATCH", &format!("/api/v2/deals/{deal}"), Some(accident));
         }
+        let accident = json!({"subject": "oops", "note": "oops"});
+        world.call("PATCH", &format!("/api/v2/activities/{activity}"), Some(&accident));
         let report = replayed(&world, &planned(&world, &goal, &Policy::default())).report.expect("a report");
-        let equal = if answer == "null-clears=yes" { 2 } else { 0 };
-        assert_eq!((report.total.equal + report.total.by_nature, report.total.failed), (equal, 2 - equal));
+        let equal = if answer == "null-clears=yes" { 3 } else { 1 };
+        assert_eq!((report.total.equal + report.total.by_nature, report.total.failed), (equal, 3 - equal));
         let judge = world.judge();
+        // What null does not empty, "" does where a text stands.
+        let mut rows = judge["Activities"].as_array().expect("activities").iter();
+        let row = rows.find(|row| row["id"] == activity).expect("an activity");
+        assert_eq!(row["subject"], json!("a text"), "{answer}");
+        assert!(row["note"].as_str().unwrap_or_default().is_empty(), "{answer}: {row}");
         for (deal, title) in deals.iter().zip(["a link only", "a link and a title"]) {
             let mut rows = judge["Deals"].as_array().expect("deals").iter();
             let row = rows.find(|row| row["id"] == *deal).expect("a deal");
             let finding = report.findings.iter().find(|one| one.record == format!("deals/{deal}"));
-            let came_back = row["person_id"] == Value::Null && row["title"] == json!(title);
+            // What can be written is, beside what cannot be emptied.
+            assert_eq!(row["title"], json!(title), "{answer}");
+            let came_back = row["person_id"] == Value::Null;
             assert_eq!(came_back, answer == "null-clears=yes", "{row}");
             if came_back {
                 assert!(finding.is_none_or(|one| one.verdict != Verdict::Failed), "{answer}: {finding:?}");

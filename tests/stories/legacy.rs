@@ -141,3 +141,18 @@ fn subscriptions_come_back_with_their_payments_and_added_messages_are_dismissed(
     let again = planned_from(&world, &goal, &policy, &Wanted { full: true, ..Wanted::default() });
     assert!(again.is_empty(), "{again:?}");
 }
+
+#[test]
+fn a_subscription_comes_back_with_its_deleted_deal_whatever_kind_it_is() {
+    let world = with(true, "no-subscription=404");
+    let goal = world.snapshot();
+    let judge = world.judge();
+    let before = said(&judge);
+    for row in living(&judge, "Subscriptions") {
+        world.call("DELETE", &format!("/api/v2/deals/{}", row["deal_id"]), None);
+    }
+    let full = Wanted { full: true, ..Wanted::default() };
+    let replayed = replayed(&world, &planned_from(&world, &goal, &Policy::default(), &full));
+    assert!(total(&replayed).is_clean(), "{:?}", replayed.report);
+    assert_eq!(said(&world.judge()), before);
+}

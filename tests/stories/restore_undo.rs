@@ -154,3 +154,48 @@ fn what_was_never_begun_cannot_be_taken_back() {
     assert_eq!(row(&world, "Deals", ids(&world, "Deals")[0])["title"], json!("oops"));
     ran(&world, &["restore", goal.id.short(), "--yes", "--expect", &count], 0);
 }
+
+#[test]
+fn what_a_restore_was_planned_with_may_be_pruned_and_the_next_restore_goes_on() {
+    let world = World::of(120);
+    drop(world.archive());
+    let person = ids(&world, "Persons")[0];
+    world.call("PATCH", &format!("/api/v2/persons/{person}"), Some(&json!({"name": "Nobody's Namesake"})));
+    let goal = world.snapshot();
+    world.call("DELETE", &format!("/api/v2/persons/{person}"), None);
+    ran(&world, &["restore", goal.id.short(), "--yes"], 0);
+    let first = newest(&world);
+    let planned_with: Vec<String> =
+        snapshots(&world).into_iter().filter(|id| !id.starts_with(goal.id.short())).collect();
+    world.snapshot();
+    assert!(!planned_with.is_empty(), "the account was captured before it was written to");
+    for id in &planned_with {
+        ran(&world, &["forget", id], 0);
+    }
+    ran(&world, &["prune", "--grace", "0"], 0);
+    ran(&world, &["prune", "--grace", "0"], 0);
+
+    // The person has another number now, and is the same: it comes back once more, and is nobody's twin.
+    let named = row(&world, "Persons", person)["name"].clone();
+    let alive = |world: &World| -> Vec<u64> {
+        let judge = world.judge();
+        let rows = judge["Persons"].as_array().expect("rows").iter();
+        let same = rows.filter(|row| row["is_deleted"] != json!(true) && row["name"] == named);
+        same.filter_map(|row| row["id"].as_u64()).collect()
+    };
+    let [heir] = alive(&world)[..] else { panic!("one person of this name: {:?}", alive(&world)) };
+    world.call("PATCH", &format!("/api/v2/persons/{heir}"), Some(&json!({"name": "Oops"})));
+    ran(&world, &["restore", goal.id.short(), "--yes"], 0);
+    assert_eq!(alive(&world), [heir]);
+
+    let refused = ran(&world, &["undo", first["restore"].as_str().expect("a name"), "--yes"], 1);
+    assert!(refused.stderr.contains("cannot be taken back"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("was forgotten"), "{}", refused.stderr);
+}
+
+/// The snapshots of the archive.
+fn snapshots(world: &World) -> Vec<String> {
+    let listed = ran(world, &["snapshots", "--json"], 0).json();
+    let all = listed.as_array().expect("snapshots");
+    all.iter().map(|one| one["snapshot"].as_str().expect("an id").to_owned()).collect()
+}

@@ -159,7 +159,9 @@ impl<'r> Run<'r> {
             return Ok(None);
         };
         let differs = unlike(&row, &request.body);
-        if differs.is_empty() || request.object.update.is_none() {
+        // A subscription comes back with its deal as it was. Which call changes it, and what it was told of payments, no row
+        // says: the report tells whether it is as the goal had it.
+        if differs.is_empty() || request.object.update.is_none() || request.object.otherwise.is_some() {
             return Ok(Some(request.done(Was::Adopted, live, row)));
         }
         // It came back with its parent, but not as the goal had it.

@@ -5,12 +5,14 @@ use tempfile::NamedTempFile;
 
 use crate::account::{Attached, Error};
 use crate::catalogue::Removed;
-use crate::record::Key;
+use crate::record::{Key, RecordId};
 use crate::restore::doubt;
 use crate::restore::journal::Was;
 use crate::restore::plan::{Action, Reason, Step, Upload};
 use crate::restore::replay::{Row, Run, Sent, Stop, stop};
-use crate::restore::request::{DELETED, Request, Verb, identity, is_archived, is_deleted, plain_times, unlike};
+use crate::restore::request::{
+    DELETED, Request, Verb, identity, is_archived, is_deleted, other_forms, plain_times, unlike,
+};
 
 impl Run<'_> {
     pub(super) async fn send(&self, request: &Request) -> Sent {
@@ -36,15 +38,7 @@ impl Run<'_> {
                 },
             },
             Verb::Revive { under, mend } => return self.revive(request, under.as_ref(), mend).await,
-            Verb::Update { live } => {
-                let answer = self.site.writer.update(object, &live.key, &request.body).await;
-                match (answer, plain_times(&request.body)) {
-                    (Err(Error::Refused { status: 400, .. }), Some(plain)) => {
-                        self.site.writer.update(object, &live.key, &plain).await
-                    }
-                    (answer, _) => answer,
-                }
-            }
+            Verb::Update { live } => return self.update(request, live).await,
             Verb::AddOptions { live } => return self.options(request, live).await,
             Verb::Expel { .. } => return Sent::Ended(request.ended(Was::Equal, "")),
             Verb::Delete { live } => {
@@ -54,6 +48,28 @@ impl Run<'_> {
                 }
             }
         };
+        self.answered(request, answer).await
+    }
+
+    /// Sends a change, in the next form when one is refused.
+    async fn update(&self, request: &Request, live: &RecordId) -> Sent {
+        let (writer, object) = (self.site.writer, request.object);
+        let mut answer = writer.update(object, &live.key, &request.body).await;
+        for form in other_forms(request) {
+            let Err(Error::Refused { status: 400, message, .. }) = &answer else { break };
+            let words = match form.unemptied.is_empty() {
+                true => String::new(),
+                false => format!("cannot empty {}: {message}", form.unemptied.join(", ")),
+            };
+            answer = writer.update(object, &live.key, &form.body).await;
+            if answer.is_ok() {
+                let mut sent = self.answered(request, answer).await;
+                if let Sent::Ended(outcome) = &mut sent {
+                    outcome.words = words;
+                }
+                return sent;
+            }
+        }
         self.answered(request, answer).await
     }
 
