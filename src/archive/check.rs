@@ -57,6 +57,8 @@ impl Archive {
             hurt: HashSet::new(),
         };
         check.choose()?;
+        // A copy on this machine proves nothing of what lies in a store.
+        self.inner.store.read_anew(reading != Reading::Structure)?;
         check.headers()?;
         check.marks()?;
         check.notes()?;

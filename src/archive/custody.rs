@@ -6,16 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::disk::LocalDisk;
 use super::error::Error;
 use super::header::Header;
 use super::holders::{self, HOLDERS, Holder, Opener, file_of, holders, is_for_passphrase};
 use super::keys::Role;
 use super::labels::{self, KeyKind, LABELS, Label};
+use super::shelf::Shelf;
 use super::store::Store;
 use super::{Archive, Inner, Unlock};
 
@@ -74,11 +73,11 @@ impl KeyFacts {
     }
 }
 
-/// The keys of the archive in a folder, without opening it, the oldest first.
+/// The keys of an archive, without opening it, the oldest first.
 ///
 /// What labels say is not proven here; holder files of another rotation are left out where their label says so.
-pub fn keys_in(root: &Path) -> Result<Vec<KeyFacts>, Error> {
-    let store = Store::new(root, Arc::new(LocalDisk));
+pub fn keys_in(place: impl Into<Shelf>) -> Result<Vec<KeyFacts>, Error> {
+    let store = place.into().store;
     let header = Header::read(&store)?;
     if header.recipients.is_none() {
         return Err(Error::NotEncrypted);
@@ -172,8 +171,8 @@ impl Archive {
     }
 
     /// Tries keys on the holder files: each has to open this archive, with the secrets that its header names.
-    pub fn check_keys(root: &Path, given: &[&dyn Unlock]) -> Result<KeyCheck, Error> {
-        let store = Store::new(root, Arc::new(LocalDisk));
+    pub fn check_keys(place: impl Into<Shelf>, given: &[&dyn Unlock]) -> Result<KeyCheck, Error> {
+        let store = place.into().store;
         let header = Header::read(&store)?;
         if header.recipients.is_none() {
             return Err(Error::NotEncrypted);

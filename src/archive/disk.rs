@@ -8,6 +8,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::time::SystemTime;
+
+use super::error::Error;
+use super::working::FarTurn;
 
 /// A file being written.
 pub(super) trait Output: Write + Send {
@@ -47,6 +51,31 @@ pub(super) trait Disk: Send + Sync {
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// When a file came where it lies, as far as anybody knows.
+    fn modified(&self, path: &Path) -> Option<SystemTime> {
+        fs::symlink_metadata(path).and_then(|facts| facts.modified()).ok()
+    }
+    /// Takes the right to write among machines that share the disk without sharing its locks; `about` says who takes it.
+    fn turn(&self, _about: &[u8]) -> Result<Option<FarTurn>, Error> {
+        Ok(None)
+    }
+    /// Lets copies go of what lies elsewhere, so that what is read next is what lies there; of segments and contents only
+    /// if these are meant, too.
+    fn read_anew(&self, _contents: bool) -> io::Result<()> {
+        Ok(())
+    }
+    /// Looks again at what lies elsewhere: other machines may have written.
+    fn look_again(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    /// What people call the place, where it is not the path.
+    fn label(&self) -> Option<String> {
+        None
+    }
+    /// Files that are on this machine only, and do not belong there.
+    fn unsent(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The machine's own file system.

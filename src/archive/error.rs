@@ -6,6 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::home::Unreached;
+use super::working::TurnLost;
 use crate::catalogue::ObjectName;
 
 /// Why an archive did not do what it was asked.
@@ -89,6 +91,9 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// The store that the archive lives in did not do what it was asked.
+    #[error(transparent)]
+    Home(#[from] Unreached),
     /// A file does not hold what its name, its seal or a manifest says.
     #[error("damaged file {path}: {fact}")]
     Damaged {
@@ -177,6 +182,12 @@ impl Error {
     pub(super) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_owned();
         move |source| match source.kind() {
+            io::ErrorKind::Other if source.get_ref().is_some_and(|inner| inner.is::<Unreached>()) => {
+                Error::of_home(source)
+            }
+            io::ErrorKind::Other if source.get_ref().is_some_and(|inner| inner.is::<TurnLost>()) => {
+                Error::Busy(source.to_string())
+            }
             io::ErrorKind::NotFound if doing == "read" => Error::Missing(path),
             // age reports what it could not authenticate with these kinds.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
@@ -184,6 +195,12 @@ impl Error {
             }
             _ => Error::File { doing, path, source },
         }
+    }
+
+    /// What the store said; the path that was meant says nothing to a person then.
+    fn of_home(source: io::Error) -> Error {
+        let inner = source.downcast::<Unreached>();
+        inner.map_or_else(|source| Error::File { doing: "reach", path: PathBuf::new(), source }, Error::Home)
     }
 
     /// A file that holds something else than it should.

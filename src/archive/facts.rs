@@ -3,17 +3,13 @@
 //! These facts are nobody else's business, so they are not part of the archive: they
 //! lie in the index beside it, and a machine that lost them merely does not know.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::disk::LocalDisk;
 use super::error::Error;
 use super::header::Header;
 use super::index::{INDEX, Index};
-use super::store::Store;
+use super::shelf::Shelf;
 use super::{Archive, Inner};
 
 impl Archive {
@@ -23,8 +19,8 @@ impl Archive {
     }
 
     /// The same for who has no key and needs none.
-    pub fn note_at(root: &Path, name: &str, fact: &impl Serialize) -> Result<(), Error> {
-        let store = Store::new(root, Arc::new(LocalDisk));
+    pub fn note_at(place: impl Into<Shelf>, name: &str, fact: &impl Serialize) -> Result<(), Error> {
+        let store = place.into().store;
         let header = Header::read(&store)?;
         Index::open(&store.path(INDEX), &header.archive)?.note_fact(name, &written(fact))
     }

@@ -72,7 +72,7 @@ impl Header {
     /// Reads the header, or its copy where the header itself cannot be read.
     pub(super) fn read(store: &Store) -> Result<Header, Error> {
         match Header::parse(store, HEADER) {
-            Err(Error::Missing(_)) if !store.exists(HEADER_COPY) => Err(Error::NotAnArchive(store.root().to_owned())),
+            Err(Error::Missing(_)) if !store.exists(HEADER_COPY) => Err(Error::NotAnArchive(store.label())),
             // A folder whose header is gone is still an archive as long as the copy says so.
             Err(error @ (Error::Damaged { .. } | Error::Missing(_) | Error::File { .. })) => {
                 Header::parse(store, HEADER_COPY).map_err(|_| error)
@@ -117,6 +117,31 @@ impl Header {
         let mut text = serde_json::to_vec_pretty(self).expect("a header always serialises");
         text.push(b'\n');
         text
+    }
+}
+
+/// What a header says to somebody who only copies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeaderFacts {
+    /// The archive's id.
+    pub archive: String,
+    /// Whether its files are sealed.
+    pub encrypted: bool,
+    /// How often its keys were replaced.
+    pub rotation: u64,
+}
+
+impl From<Header> for HeaderFacts {
+    fn from(header: Header) -> HeaderFacts {
+        let Header { archive, recipients, rotation, .. } = header;
+        HeaderFacts { archive, encrypted: recipients.is_some(), rotation }
+    }
+}
+
+impl HeaderFacts {
+    /// Reads the bytes of an `archive.json`.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<HeaderFacts, Error> {
+        Header::from_bytes(bytes, path).map(HeaderFacts::from)
     }
 }
 

@@ -171,8 +171,7 @@ impl Archive {
 
 /// How long a log's file is.
 fn length(inner: &Inner, file: &str) -> Result<u64, Error> {
-    let path = inner.store.path(file);
-    Ok(std::fs::metadata(&path).map_err(Error::file("read", &path))?.len())
+    inner.store.length(file)
 }
 
 impl Inner {

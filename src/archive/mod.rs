@@ -29,6 +29,7 @@ mod facts;
 mod forget;
 mod header;
 mod holders;
+mod home;
 mod import;
 mod index;
 mod keys;
@@ -62,6 +63,8 @@ mod signed;
 mod snapshot;
 mod store;
 mod subset;
+mod witness;
+mod working;
 mod writer;
 
 #[cfg(test)]
@@ -82,7 +85,9 @@ pub use self::check::{Checked, Kind, Problem, Reading, Remedy};
 pub use self::contents::{BlobRef, Contents, Coverage, Ending, SnapshotId, Source, Tally};
 pub use self::custody::{KeyCheck, KeyFacts, OpenedKey, keys_in};
 pub use self::error::Error;
+pub use self::header::HeaderFacts;
 pub use self::holders::Holder;
+pub use self::home::{Home, HomeContents, Unreached};
 pub use self::import::import;
 pub use self::keys::Role;
 pub use self::labels::KeyKind;
@@ -99,12 +104,11 @@ pub use self::repair::Repaired;
 pub use self::retention::{Decision, Policy, Span};
 pub use self::rotate::{Heir, Succession};
 pub use self::run::Turn;
-pub use self::shelf::{Arrival, FileName, HeaderFacts, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
+pub use self::shelf::{Arrival, FileName, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
 pub use self::subset::{Share, Subset};
 pub use self::writer::SnapshotWriter;
 
-use self::disk::{Disk, LocalDisk};
 use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};
 use self::index::{INDEX, Index};
 use self::keys::Secrets;
@@ -169,15 +173,12 @@ struct Inner {
 }
 
 impl Archive {
-    /// Makes an archive in a folder that is empty or not there.
-    pub fn create(root: &Path, protection: Protection, clock: Clock) -> Result<Archive, Error> {
-        Archive::create_on(Arc::new(LocalDisk), root, protection, clock)
-    }
-
-    fn create_on(disk: Arc<dyn Disk>, root: &Path, protection: Protection, clock: Clock) -> Result<Archive, Error> {
-        let refused = |fact: &str| Error::CannotCreate { folder: root.to_owned(), fact: fact.to_owned() };
-        std::fs::create_dir_all(root).map_err(Error::file("create", root))?;
-        let store = Store::new(root, disk);
+    /// Makes an archive in a folder or store that is empty or not there.
+    pub fn create(place: impl Into<Shelf>, protection: Protection, clock: Clock) -> Result<Archive, Error> {
+        let place: Shelf = place.into();
+        let refused = |fact: &str| Error::CannotCreate { folder: place.label(), fact: fact.to_owned() };
+        place.prepare()?;
+        let store = place.store.clone();
         let found = store.list("")?;
         if found.iter().any(|name| name == HEADER) {
             return Err(refused("it is an archive already"));
@@ -223,12 +224,8 @@ impl Archive {
     }
 
     /// Opens an archive.
-    pub fn open(root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
-        Archive::open_on(Arc::new(LocalDisk), root, unlock, clock)
-    }
-
-    fn open_on(disk: Arc<dyn Disk>, root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
-        let store = Store::new(root, disk);
+    pub fn open(place: impl Into<Shelf>, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
+        let store = place.into().store;
         let header = Header::read(&store)?;
         let secrets = holders::unlock(&store, &header, unlock)?;
         Archive::assemble(store, header, secrets, clock)
@@ -276,6 +273,11 @@ impl Archive {
     /// The folder.
     pub fn root(&self) -> &Path {
         self.inner.store.root()
+    }
+
+    /// Its files, wherever they lie.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::over(self.inner.store.clone())
     }
 
     /// Whether its files are sealed.

@@ -1,11 +1,10 @@
 //! Makes the index again from segments and manifests.
 
-use std::path::Path;
-
 use super::error::Error;
 use super::index::{INDEX, Index};
 use super::manifest::SNAPSHOTS;
 use super::segment::SEGMENTS;
+use super::shelf::Shelf;
 use super::{Archive, Role, SnapshotId, Unlock};
 use crate::clock::Clock;
 
@@ -27,8 +26,8 @@ impl Archive {
     ///
     /// Which snapshots were seen here before is carried over as long as the old file can be read,
     /// so that one removed meanwhile is still missed.
-    pub fn reindex(root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Reindexed, Error> {
-        let archive = Archive::open(root, unlock, clock)?;
+    pub fn reindex(place: impl Into<Shelf>, unlock: &dyn Unlock, clock: Clock) -> Result<Reindexed, Error> {
+        let archive = Archive::open(place, unlock, clock)?;
         let inner = &archive.inner;
         if !inner.reads_data() || !inner.reads_manifests() {
             return Err(inner.secrets.needs("make the index again", Role::Restore));

@@ -20,6 +20,7 @@ use super::holders::{self, HOLDERS, Holder, Opener, file_of};
 use super::keys::{Retired, Role};
 use super::labels::LABELS;
 use super::manifest::SNAPSHOTS;
+use super::shelf::Shelf;
 use super::{Archive, Inner, SnapshotId, Unlock};
 
 /// A key that goes on after a rotation.
@@ -86,8 +87,7 @@ impl Archive {
         inner.store.replace(HEADER, &header.to_bytes())?;
         inner.store.replace(HEADER_COPY, &header.to_bytes())?;
         inner.clear_other_holders(&fresh)?;
-        let keys = super::custody::keys_in(inner.store.root())?;
-        Ok(keys)
+        super::custody::keys_in(Shelf::over(inner.store.clone()))
     }
 }
 

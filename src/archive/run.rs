@@ -6,6 +6,7 @@
 //! its file is dead after ten minutes of silence; nobody has to unlock anything.
 
 use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -17,18 +18,21 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::header::{HEADER, HEADER_COPY, Header};
 use super::store::Store;
+use super::working::FarTurn;
 use super::{Archive, Inner};
 
 /// Where run files lie.
 pub(super) const RUNS: &str = "runs";
-const HEARTBEAT: Duration = Duration::from_secs(60);
-const DEAD_AFTER: Duration = Duration::from_secs(600);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(60);
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(600);
 
 #[derive(Serialize, Deserialize)]
 struct About {
     host: String,
     process: u32,
     since: DateTime<Utc>,
+    /// No two writers say the same.
+    turn: Option<String>,
 }
 
 /// The right to write, until dropped.
@@ -37,6 +41,8 @@ pub(super) struct Run {
     path: PathBuf,
     stop: Option<Sender<()>>,
     heart: Option<JoinHandle<()>>,
+    /// The same right where other machines write, too.
+    far: Option<FarTurn>,
 }
 
 /// The right to write to an archive and to the account it keeps: nobody captures, restores or adds files beside its
@@ -91,14 +97,16 @@ impl Run {
         let refused = || Error::file("write", &path);
         let file = File::create_new(&path).map_err(refused())?;
         // Own file first, then a look at the others: of two that begin together at least one sees the other.
-        let mut run = Run { path: path.clone(), stop: None, heart: None };
+        let mut run = Run { path: path.clone(), stop: None, heart: None, far: None };
         file.try_lock().map_err(|error| Error::Busy(error.to_string()))?;
-        let about = About { host: host(), process: std::process::id(), since: now };
-        serde_json::to_writer(&file, &about).map_err(|error| refused()(error.into()))?;
+        let about = About { host: host(), process: std::process::id(), since: now, turn: Some(name.clone()) };
+        let about = serde_json::to_vec(&about).map_err(|error| refused()(error.into()))?;
+        (&file).write_all(&about).map_err(refused())?;
         let store_time = file.metadata().and_then(|facts| facts.modified()).map_err(refused())?;
         for other in store.list(RUNS)?.into_iter().filter(|other| *other != name) {
             yield_or_bury(&store.path(&format!("{RUNS}/{other}")), store_time)?;
         }
+        run.far = store.far_turn(&about)?;
         let (stop, stopped) = channel();
         run.heart = Some(std::thread::spawn(move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
@@ -113,6 +121,8 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
+        // Others first: whoever takes it here needs it there, too.
+        self.far = None;
         self.stop = None;
         if let Some(heart) = self.heart.take() {
             let _ = heart.join();
@@ -125,7 +135,9 @@ impl Drop for Run {
 /// Refuses if the run file belongs to a living writer, else removes it.
 fn yield_or_bury(path: &std::path::Path, store_time: SystemTime) -> Result<(), Error> {
     let Ok(file) = File::open(path) else { return Ok(()) };
-    let about: Option<About> = serde_json::from_reader(&file).ok();
+    let mut text = Vec::new();
+    (&file).read_to_end(&mut text).map_err(Error::file("read", path))?;
+    let about: Option<About> = serde_json::from_slice(&text).ok();
     let silent =
         file.metadata().and_then(|facts| facts.modified()).ok().and_then(|beat| store_time.duration_since(beat).ok());
     let silent_for_long = silent.is_some_and(|silent| silent > DEAD_AFTER);
@@ -135,15 +147,20 @@ fn yield_or_bury(path: &std::path::Path, store_time: SystemTime) -> Result<(), E
         let _ = std::fs::remove_file(path);
         return Ok(());
     }
-    Err(Error::Busy(match about {
-        Some(about) => format!(
+    Err(Error::Busy(told_of(&text)))
+}
+
+/// Who is writing, by what a writer says of itself.
+pub(super) fn told_of(about: &[u8]) -> String {
+    match serde_json::from_slice::<About>(about) {
+        Ok(about) => format!(
             "process {} on {} has been writing since {}",
             about.process,
             about.host,
             about.since.format("%Y-%m-%d %H:%M:%S")
         ),
-        None => "another process is writing".to_owned(),
-    }))
+        Err(_) => "another process is writing".to_owned(),
+    }
 }
 
 fn host() -> String {

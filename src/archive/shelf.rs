@@ -19,7 +19,7 @@ use super::disk::LocalDisk;
 use super::drills::DRILLS;
 use super::error::Error;
 use super::excerpt::EXCERPTS;
-use super::header::{HEADER, HEADER_COPY, Header};
+use super::header::{HEADER, HEADER_COPY, Header, HeaderFacts};
 use super::holders::HOLDERS;
 use super::index::INDEX;
 use super::labels::LABELS;
@@ -50,6 +50,8 @@ pub enum Part {
     /// A decision about snapshots, a note on where they came from, or on lines packed anew: a copy that lacks one would
     /// show again what was forgotten, miss what was never there, and look for records where they no longer lie.
     Mark,
+    /// A list of what a prune is about to remove; not copied, but part of an archive that lives in a store.
+    Doomed,
     /// A manifest.
     Snapshot,
     /// The copy of the header.
@@ -61,8 +63,8 @@ pub enum Part {
 /// The name of a file below the root of an archive; nothing else can be one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileName {
-    part: Part,
-    path: String,
+    pub(super) part: Part,
+    pub(super) path: String,
 }
 
 impl FileName {
@@ -107,7 +109,9 @@ impl FileName {
     /// The hex BLAKE3 of the file's bytes, if that is its name.
     pub fn hash(&self) -> Option<&str> {
         match self.part {
-            Part::Segment | Part::Blob | Part::Holder | Part::Mark | Part::Snapshot => self.path.rsplit('/').next(),
+            Part::Segment | Part::Blob | Part::Holder | Part::Mark | Part::Doomed | Part::Snapshot => {
+                self.path.rsplit('/').next()
+            }
             Part::Log | Part::HeaderCopy | Part::Header => None,
         }
     }
@@ -119,7 +123,7 @@ impl fmt::Display for FileName {
     }
 }
 
-fn is_hash(name: &str) -> bool {
+pub(super) fn is_hash(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
@@ -151,41 +155,27 @@ pub fn in_order_of_copying(files: &mut [StoredFile]) {
     });
 }
 
-/// What a header says to somebody who only copies.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HeaderFacts {
-    /// The archive's id.
-    pub archive: String,
-    /// Whether its files are sealed.
-    pub encrypted: bool,
-    /// How often its keys were replaced.
-    pub rotation: u64,
-}
-
-impl From<Header> for HeaderFacts {
-    fn from(header: Header) -> HeaderFacts {
-        let Header { archive, recipients, rotation, .. } = header;
-        HeaderFacts { archive, encrypted: recipients.is_some(), rotation }
-    }
-}
-
-impl HeaderFacts {
-    /// Reads the bytes of an `archive.json`.
-    pub fn parse(bytes: &[u8], path: &Path) -> Result<HeaderFacts, Error> {
-        Header::from_bytes(bytes, path).map(HeaderFacts::from)
-    }
-}
-
 /// The folder of an archive, or one that becomes it.
 #[derive(Clone)]
 pub struct Shelf {
-    store: Store,
+    pub(super) store: Store,
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Shelf {
+    fn from(root: &P) -> Shelf {
+        Shelf::at(root.as_ref())
+    }
 }
 
 impl Shelf {
     /// The files of a folder, whatever is in it.
     pub fn at(root: &Path) -> Shelf {
         Shelf { store: Store::new(root, Arc::new(LocalDisk)) }
+    }
+
+    /// The files that an open archive has.
+    pub(super) fn over(store: Store) -> Shelf {
+        Shelf { store }
     }
 
     /// The same on a disk that fails where it is told to.
@@ -250,13 +240,13 @@ impl Shelf {
     /// One file, if it is there.
     pub fn file(&self, name: &FileName) -> Result<Option<StoredFile>, Error> {
         let path = self.path(name);
-        match std::fs::symlink_metadata(&path) {
-            Ok(facts) if facts.is_file() => {
-                Ok(Some(StoredFile { name: name.clone(), bytes: facts.len(), since: facts.modified().ok() }))
-            }
-            Ok(_) => Err(Error::damaged(&path, "is no file")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file("read", &path)(error)),
+        if std::fs::symlink_metadata(&path).is_ok_and(|facts| !facts.is_file()) {
+            return Err(Error::damaged(&path, "is no file"));
+        }
+        match self.store.length(name.as_str()) {
+            Ok(bytes) => Ok(Some(StoredFile { name: name.clone(), bytes, since: self.store.modified(name.as_str()) })),
+            Err(Error::Missing(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -9,13 +9,15 @@
 //! that names them is written.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::disk::{Disk, Input, Output};
 use super::error::Error;
+use super::witness::Witnessed;
+use super::working::FarTurn;
 
 /// Where files are written before they have their names.
 pub(super) const DRAFTS: &str = "tmp";
@@ -51,6 +53,11 @@ impl Store {
         &self.root
     }
 
+    /// What people call it.
+    pub(super) fn label(&self) -> PathBuf {
+        self.disk.label().map_or_else(|| self.root.clone(), PathBuf::from)
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -58,6 +65,31 @@ impl Store {
     /// Where a file of `segments` or `blobs` lies: spread over 256 folders.
     pub(super) fn spread(folder: &str, name: &str) -> String {
         format!("{folder}/{}/{name}", name.get(..2).unwrap_or("--"))
+    }
+
+    /// Takes the right to write among machines that share what lies here, if several do.
+    pub(super) fn far_turn(&self, about: &[u8]) -> Result<Option<FarTurn>, Error> {
+        self.disk.turn(about)
+    }
+
+    /// Looks again at what lies elsewhere.
+    pub(super) fn look_again(&self) -> Result<(), Error> {
+        self.disk.look_again()
+    }
+
+    /// Makes sure that what is read next is what lies there, not a copy of it on this machine.
+    pub(super) fn read_anew(&self, contents: bool) -> Result<(), Error> {
+        self.disk.read_anew(contents).map_err(Error::file("read", &self.root))
+    }
+
+    /// Files that should lie elsewhere, and are on this machine only.
+    pub(super) fn unsent(&self) -> Vec<String> {
+        self.disk.unsent()
+    }
+
+    /// When a file came there, as far as anybody knows.
+    pub(super) fn modified(&self, name: &str) -> Option<SystemTime> {
+        self.disk.modified(&self.path(name))
     }
 
     pub(super) fn open(&self, name: &str) -> Result<Box<dyn Input>, Error> {
@@ -396,59 +428,12 @@ impl Draft {
         }
         let input = self.store.disk.open(&self.path).map_err(Error::file("write", target))?;
         let read = Witnessed::new(input);
-        let decoded = decode(Box::new(Witnessed(Arc::clone(&read.0))));
+        let decoded = decode(Box::new(read.again()));
         // Bytes that changed are the reason why they do not decode, so they are told first.
         if read.hash().map_err(Error::file("write", target))? != hash {
             return Err(Error::damaged(target, "what was written does not read back the same"));
         }
         decoded
-    }
-}
-
-/// A file from its begin to its end, hashed while somebody decodes it.
-struct Witnessed(Arc<Mutex<Witness>>);
-
-struct Witness {
-    input: Box<dyn Input>,
-    hasher: blake3::Hasher,
-}
-
-impl Witnessed {
-    fn new(input: Box<dyn Input>) -> Witnessed {
-        Witnessed(Arc::new(Mutex::new(Witness { input, hasher: blake3::Hasher::new() })))
-    }
-
-    /// Reads what nobody asked for, and returns the hex BLAKE3 of all.
-    fn hash(&self) -> io::Result<String> {
-        let mut witness = self.witness();
-        let mut rest = vec![0; 64 * 1024];
-        while witness.read(&mut rest)? > 0 {}
-        Ok(witness.hasher.finalize().to_hex().to_string())
-    }
-
-    fn witness(&self) -> MutexGuard<'_, Witness> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Read for Witness {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
-    }
-}
-
-impl Read for Witnessed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.witness().read(buffer)
-    }
-}
-
-impl Seek for Witnessed {
-    /// Bytes that were skipped or read twice would make another hash.
-    fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

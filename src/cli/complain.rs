@@ -149,6 +149,9 @@ impl From<archive::Error> for Failure {
             Error::Alarmed { .. } => Failure::from_error(Exit::Alarm, &error).hint(
                 "\"pdbak brake\" shows what changed and how to undo it; \"pdbak brake --acknowledge\" lets retention go on",
             ),
+            Error::Home(_) => Failure::from_error(Exit::Failed, &error).hint(
+                "check the network and the credentials of the archive's store, then run the same command again: what was read so far is kept on this machine, and is sent then",
+            ),
             Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),
             Error::Index(_) if error.is_disk_full() => Failure::from_error(Exit::Failed, &error)

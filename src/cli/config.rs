@@ -24,8 +24,8 @@ use crate::schedule;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct Flags {
-    /// The folder of the archive
-    #[arg(long, short = 'a', global = true, value_name = "DIR", env = "PDBAK_ARCHIVE", hide_env_values = true)]
+    /// The folder of the archive, or its address in an object store: s3://BUCKET/PREFIX, gs://…, az://…
+    #[arg(long, short = 'a', global = true, value_name = "PLACE", env = "PDBAK_ARCHIVE", hide_env_values = true)]
     pub(crate) archive: Option<PathBuf>,
     /// The configuration file [default: ./pdbak.toml, then pdbak/pdbak.toml in your configuration folder]
     #[arg(long, global = true, value_name = "FILE", env = "PDBAK_CONFIG", hide_env_values = true)]
@@ -61,6 +61,8 @@ pub(crate) struct Profile {
     #[serde(skip)]
     pub(crate) name: Option<String>,
     pub(crate) archive: Option<PathBuf>,
+    /// How to get into the store that the archive lives in.
+    pub(crate) store: Option<Store>,
     pub(crate) base_url: Option<String>,
     pub(crate) api_token_file: Option<PathBuf>,
     pub(crate) api_token_command: Option<String>,
@@ -103,6 +105,17 @@ pub(crate) struct Metrics {
     pub(crate) file: Option<PathBuf>,
     /// Where `schedule run` serves them.
     pub(crate) listen: Option<SocketAddr>,
+}
+
+/// How to get into the store that an archive lives in: `[profiles.NAME.store]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) credentials_file: Option<PathBuf>,
+    pub(crate) credentials_command: Option<String>,
 }
 
 /// Where copies of the archive go: `[offsite.NAME]`.
@@ -175,8 +188,10 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     let files = [&mut profile.api_token_file, &mut profile.passphrase_file, &mut profile.client_secret_file];
     let of_targets = profile.offsite.values_mut().map(|target| &mut target.credentials_file);
     let of_notify = profile.notify.iter_mut().flat_map(Notify::files);
-    let own = [&mut profile.archive, &mut profile.login_file, &mut profile.key_file, &mut profile.metrics.file];
-    let files = files.into_iter().chain(own).chain(of_targets).flatten();
+    let own = [&mut profile.login_file, &mut profile.key_file, &mut profile.metrics.file];
+    let of_store = profile.store.iter_mut().map(|store| &mut store.credentials_file);
+    let archive = profile.archive.iter_mut().filter(|archive| !is_address(archive));
+    let files = files.into_iter().chain(own).chain(of_targets).chain(of_store).flatten().chain(archive);
     for path in files.chain(of_notify) {
         *path = folder.join(&*path);
     }
@@ -187,8 +202,9 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
 fn runs_commands(profile: &Profile) -> bool {
     let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
     let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
+    let of_store = profile.store.iter().map(|store| &store.credentials_command);
     let of_notify = profile.notify.iter().flat_map(Notify::commands);
-    commands.into_iter().chain(of_targets).flatten().chain(of_notify).next().is_some()
+    commands.into_iter().chain(of_targets).chain(of_store).flatten().chain(of_notify).next().is_some()
 }
 
 /// The configuration file, and whether a person chose it (by name, or by keeping it in the own configuration folder).
@@ -207,6 +223,19 @@ fn find(flags: &Flags) -> Option<(PathBuf, bool)> {
 /// pdbak's folder among the user's configuration.
 pub(crate) fn own_folder() -> Option<PathBuf> {
     Some(home_folder()?.join("pdbak"))
+}
+
+/// Whether an archive is named by an address, not by a path.
+pub(crate) fn is_address(archive: &Path) -> bool {
+    archive.to_str().is_some_and(|text| text.contains("://"))
+}
+
+/// pdbak's folder among what a user's programs can make again.
+#[cfg(feature = "object-store")]
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let caches = set("XDG_CACHE_HOME").or_else(|| set("LOCALAPPDATA")).or_else(|| Some(set("HOME")?.join(".cache")));
+    Some(caches?.join("pdbak"))
 }
 
 /// Where a user's configuration lies.
@@ -264,7 +293,7 @@ pub(crate) fn allowance(text: &str) -> Result<Allowance, String> {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{Flags, Limit, ObjectName, allowance, profile};
+    use super::{Flags, Limit, ObjectName, Profile, allowance, profile};
     use crate::account::Allowance;
     use crate::brake::Measure;
 
@@ -290,6 +319,25 @@ mod tests {
     fn paths_in_the_file_are_meant_from_its_folder() {
         let (folder, flags) = with_file("[profiles.one]\narchive = \"acme\"\n", None);
         assert_eq!(profile(&flags).unwrap().archive, Some(folder.path().join("acme")));
+    }
+
+    #[test]
+    fn an_address_in_the_file_is_no_path_and_its_credentials_may_be_a_command() {
+        let text = "[profiles.one]\narchive = \"s3://acme/crm\"\n[profiles.one.store]\nregion = \"here\"\ncredentials_file = \"key\"\n";
+        let (folder, flags) = with_file(text, None);
+        let found = profile(&flags).unwrap();
+        assert_eq!(found.archive, Some(PathBuf::from("s3://acme/crm")));
+        let store = found.store.clone().unwrap();
+        assert_eq!((store.region.as_deref(), store.credentials_file), (Some("here"), Some(folder.path().join("key"))));
+        let runs = Profile {
+            store: Some(super::Store { credentials_command: Some("x".into()), ..store_of(&found) }),
+            ..found
+        };
+        assert!(super::runs_commands(&runs), "nobody's folder may run it");
+    }
+
+    fn store_of(profile: &Profile) -> super::Store {
+        super::Store { credentials_file: None, ..profile.store.clone().unwrap_or_default() }
     }
 
     #[test]

@@ -36,6 +36,31 @@ budget = "50%"
 
 A `pdbak.toml` that merely lies in the current folder may not name commands to run.
 
+An archive can live in an object store:
+
+```
+[profiles.cloud]
+archive = "s3://acme-crm/daily"
+
+[profiles.cloud.store]
+region = "eu-central-1"
+credentials_file = "/etc/pdbak/store"
+```
+
+- `archive`: a folder, `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`; `PDBAK_ARCHIVE` and `--archive` likewise
+- `endpoint`, `region`, `account`: the server of an S3-compatible store, its region, the storage account of Azure; also `PDBAK_ARCHIVE_ENDPOINT`,
+  `PDBAK_ARCHIVE_REGION`, `PDBAK_ARCHIVE_ACCOUNT`
+- `credentials_file`, `credentials_command`: as for a target of copies below; also `PDBAK_ARCHIVE_CREDENTIALS`, `PDBAK_ARCHIVE_CREDENTIALS_FILE`,
+  `PDBAK_ARCHIVE_CREDENTIALS_COMMAND`; without any of them what the store's own tools read
+
+pdbak works in a folder below `pdbak/archives` in your cache folder (`XDG_CACHE_HOME`, or `~/.cache`), which only you can look into: the index,
+files that were fetched (at most 4 GiB of segments and contents) and what is not sent yet. It can go at any time, but for the last.
+A snapshot is finished when its manifest is in the store. What was read before the line was cut is kept there and sent by the next run.
+A segment is fetched whole when something in it is read. A folder that was emptied fetches every segment once before the next snapshot.
+The journal of a restore is in the working folder before each request and in the store a few seconds later: go on with an interrupted restore
+on the machine where it began. What `pdbak repair` replaces is kept in the working folder. `pdbak offsite pull` and `pdbak bundle import` bring
+an archive into a folder only; `pdbak offsite push` brings it from there to a store, where it can live from then on.
+
 Targets of copies, for `pdbak offsite`, stand beside the profiles:
 
 ```

@@ -8,6 +8,7 @@ mod command;
 mod complain;
 mod config;
 mod exit;
+mod home;
 mod loopback;
 mod manual;
 mod notify;
@@ -243,7 +244,11 @@ pub fn run() -> ExitCode {
             };
         }
     };
-    let ended = Session::new(cli.flags).and_then(|session| cli.command.run(&session));
+    let ended = Session::new(cli.flags).and_then(|session| {
+        let ended = cli.command.run(&session);
+        session.tell_unsent();
+        ended
+    });
     ended.unwrap_or_else(|failure| complain(&failure)).into()
 }
 

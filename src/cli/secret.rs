@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::archive::{Error, Unlock};
 use crate::cli::complain::Failure;
-use crate::cli::config::{Flags, OffsiteTarget, Profile};
+use crate::cli::config::{Flags, OffsiteTarget, Profile, Store};
 
 /// A secret's text, wiped when it is no longer needed.
 pub(crate) type Secret = Zeroizing<String>;
@@ -98,6 +98,18 @@ impl Source {
             flag: None,
             file: target.credentials_file.clone(),
             command: target.credentials_command.clone(),
+            whole: true,
+        }
+    }
+
+    /// What opens the store that the archive lives in.
+    pub(crate) fn store_credentials(store: &Store) -> Source {
+        Source {
+            what: "credentials of the archive's store",
+            variable: "PDBAK_ARCHIVE_CREDENTIALS".into(),
+            flag: None,
+            file: store.credentials_file.clone(),
+            command: store.credentials_command.clone(),
             whole: true,
         }
     }

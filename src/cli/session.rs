@@ -7,17 +7,19 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use chrono::TimeDelta;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
 use crate::account::{Account, Allowance, Credential, Endpoint, Token};
-use crate::archive::Archive;
+use crate::archive::{Archive, Shelf};
 use crate::brake::{Limit, Limits};
 use crate::cli::complain::Failure;
 use crate::cli::config::{self, Flags, Metrics, OffsiteTarget, Profile};
 use crate::cli::exit::Exit;
+use crate::cli::home::Dwelling;
 use crate::cli::notify::Notify;
 use crate::cli::safe::{Login, Safe};
 use crate::cli::secret::{Keyring, Source};
@@ -38,13 +40,15 @@ pub(crate) struct Session {
     clock: Clock,
     /// The account is that of another profile than the archive's.
     elsewhere: bool,
+    /// The files of the archive, once somebody asked for them.
+    shelf: OnceLock<Shelf>,
 }
 
 impl Session {
     /// Reads the configuration.
     pub(crate) fn new(flags: Flags) -> Result<Session, Failure> {
         let profile = config::profile(&flags)?;
-        Ok(Session { flags, profile, clock: clock(), elsewhere: false })
+        Ok(Session { flags, profile, clock: clock(), elsewhere: false, shelf: OnceLock::new() })
     }
 
     /// The same settings with the account of another profile: what names the first account does not count there.
@@ -64,13 +68,42 @@ impl Session {
         self.flags.json
     }
 
-    /// The folder of the archive.
-    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
-        let folder = self.flags.archive.clone().or_else(|| self.profile.archive.clone());
-        folder.ok_or_else(|| {
+    /// The archive as it was named: a folder, or an address in a store.
+    pub(crate) fn named(&self) -> Result<PathBuf, Failure> {
+        let named = self.flags.archive.clone().or_else(|| self.profile.archive.clone());
+        named.ok_or_else(|| {
             Failure::usage("no archive was named")
                 .hint("set PDBAK_ARCHIVE or give --archive DIR; \"pdbak init --archive DIR\" makes a new one")
         })
+    }
+
+    /// Where the archive lives.
+    pub(crate) fn dwelling(&self) -> Result<Dwelling, Failure> {
+        Dwelling::of(&self.named()?, &self.profile)
+    }
+
+    /// The files of the archive, wherever they lie.
+    pub(crate) fn shelf(&self) -> Result<Shelf, Failure> {
+        if let Some(shelf) = self.shelf.get() {
+            return Ok(shelf.clone());
+        }
+        let shelf = self.dwelling()?.shelf()?;
+        Ok(self.shelf.get_or_init(|| shelf).clone())
+    }
+
+    /// The folder of the archive, or the one in which this machine works for an archive in a store.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        match self.dwelling()? {
+            Dwelling::Folder(folder) => Ok(folder),
+            Dwelling::Store(_) => Ok(self.shelf()?.root().to_owned()),
+        }
+    }
+
+    /// Says what this run could not send to the store that the archive lives in.
+    pub(crate) fn tell_unsent(&self) {
+        for file in self.shelf.get().iter().flat_map(|shelf| shelf.unsent()) {
+            self.say(&format!("warning: {file} is on this machine only; the next run that writes sends it"));
+        }
     }
 
     /// Whether the configuration file names the archive, and nobody named another.
@@ -98,7 +131,13 @@ impl Session {
 
     /// Opens the archive with what opens more than once.
     pub(crate) fn archive_with(&self, keyring: &Keyring) -> Result<Archive, Failure> {
-        Archive::open(&self.folder()?, keyring, self.clock).map_err(|error| keyring.explain(error))
+        let known = self.shelf.get().is_some();
+        let shelf = self.shelf()?;
+        if known {
+            // Other machines may have written since.
+            shelf.look_again()?;
+        }
+        Archive::open(shelf, keyring, self.clock).map_err(|error| keyring.explain(error))
     }
 
     /// What the login's user allowed, if it is one by OAuth.
@@ -202,7 +241,7 @@ impl Session {
 
     /// What the archive is called: its profile, or its folder.
     pub(crate) fn title(&self) -> Result<String, Failure> {
-        let folder = self.folder()?;
+        let folder = self.named()?;
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(self.profile.name.clone().or(name).unwrap_or_else(|| folder.display().to_string()))
     }

@@ -22,8 +22,8 @@ use object_store::{
     RetryConfig, WriteMultipart,
 };
 
-use crate::archive::{FileName, StoredFile};
-use crate::offsite::place::{CLAIM, Listing, Proof};
+use crate::archive::{FileName, Part, StoredFile};
+use crate::offsite::place::{CLAIM, Listing, Proof, RUNS};
 use crate::offsite::sign::{LockedUntil, Signing};
 use crate::offsite::{Address, Error, Kind, Target};
 
@@ -78,13 +78,16 @@ impl Bucket {
                 "" => whole,
                 prefix => whole.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or(whole),
             };
-            match FileName::parse(name) {
-                Some(name) => listing.files.push(StoredFile {
-                    name,
-                    bytes: object.size,
-                    since: Some(object.last_modified.into()),
-                }),
-                None => listing.other(name),
+            let since = object.last_modified.into();
+            match FileName::at_home(name) {
+                Some(name) => {
+                    let of = if name.part() == Part::Doomed { &mut listing.of_home } else { &mut listing.files };
+                    of.push(StoredFile { name, bytes: object.size, since: Some(since) });
+                }
+                None => match name.strip_prefix(RUNS) {
+                    Some(machine) => listing.runs.push((machine.to_owned(), since)),
+                    None => listing.other(name),
+                },
             }
         }
         Ok(listing)
@@ -101,6 +104,25 @@ impl Bucket {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.error("read", Some(name), error)),
         }
+    }
+
+    /// Puts a note there, in the place of one that has its name.
+    pub(super) async fn note(&self, name: &str, text: Vec<u8>) -> Result<(), Error> {
+        let put = self.store.put(&self.path(name), PutPayload::from(text)).await;
+        put.map(drop).map_err(|error| self.error("write", Some(name), error))
+    }
+
+    /// Removes a file or a note; one that is not there is no error.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), Error> {
+        match self.store.delete(&self.path(name)).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.error("remove", Some(name), error)),
+        }
+    }
+
+    /// What people call it.
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 
     /// A file in pieces; `None` if it is not there.
@@ -236,7 +258,9 @@ fn s3(target: &Target, bucket: &str, locked_until: &LockedUntil) -> Result<Arc<d
         .with_bucket_name(bucket)
         .with_client_options(client(target.in_the_clear()?))
         .with_retry(retry())
-        .with_checksum_algorithm(Checksum::SHA256);
+        .with_checksum_algorithm(Checksum::SHA256)
+        // Not every store that speaks S3 knows how to remove many at once.
+        .with_disable_bulk_delete(true);
     if let Some(endpoint) = &target.endpoint {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false);
     }

@@ -147,7 +147,7 @@ fn rank(part: Part) -> u8 {
         Part::Holder => 2,
         Part::Segment | Part::Blob => 3,
         Part::Log => 4,
-        Part::Mark => 5,
+        Part::Mark | Part::Doomed => 5,
         Part::Snapshot => 6,
     }
 }

@@ -122,7 +122,7 @@ pub async fn list(target: &Target) -> Result<Held, Error> {
             Part::Blob => "blobs",
             Part::Holder => "keys",
             Part::Log => "logs",
-            Part::Mark => "marks",
+            Part::Mark | Part::Doomed => "marks",
             Part::Snapshot => "snapshots",
             Part::HeaderCopy | Part::Header => "header",
         };

@@ -18,6 +18,8 @@ mod bucket;
 mod bundle;
 mod compare;
 mod error;
+#[cfg(feature = "object-store")]
+mod home;
 mod mend;
 mod pace;
 mod place;
@@ -34,6 +36,8 @@ pub use self::address::{Address, Kind, Lock, Target};
 pub use self::bundle::{Bundled, Unbundled, bundle, unbundle};
 pub use self::compare::{Compared, Held, check, list};
 pub use self::error::Error;
+#[cfg(feature = "object-store")]
+pub use self::home::StoreHome;
 pub use self::mend::{Mend, Mended, Origin, Wanted, mend, offers};
 pub use self::pull::{Pulled, pull};
 pub use self::push::{Pushed, push};

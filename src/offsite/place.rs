@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -20,6 +21,8 @@ use crate::offsite::{Address, Error, Target};
 
 /// Where drafts and claims lie.
 const DRAFTS: &str = "tmp/";
+/// Where an archive that lives there has the notes of its writers.
+pub(super) const RUNS: &str = "runs/";
 /// What a claim begins with; the archive's id follows.
 pub(super) const CLAIM: &str = "tmp/claim-";
 /// A piece of a file on its way.
@@ -40,6 +43,12 @@ pub(super) enum Proof {
 pub(super) struct Listing {
     /// Files of an archive.
     pub(super) files: Vec<StoredFile>,
+    /// What an archive that lives there has besides, and no copy.
+    #[cfg_attr(not(feature = "object-store"), expect(dead_code, reason = "only stores are lived in"))]
+    pub(super) of_home: Vec<StoredFile>,
+    /// Machines that have a writer there, and when it was last heard of.
+    #[cfg_attr(not(feature = "object-store"), expect(dead_code, reason = "only stores are lived in"))]
+    pub(super) runs: Vec<(String, SystemTime)>,
     /// Archives whose copies were begun here.
     pub(super) claims: Vec<String>,
     /// Something that no archive has.
@@ -51,7 +60,7 @@ impl Listing {
     pub(super) fn other(&mut self, name: &str) {
         match name.strip_prefix(CLAIM) {
             Some(archive) => self.claims.push(archive.to_owned()),
-            None if name.starts_with(DRAFTS) || name.starts_with("runs/") => {}
+            None if name.starts_with(DRAFTS) || name.starts_with(RUNS) => {}
             None => self.stranger = Some(name.to_owned()),
         }
     }
@@ -85,7 +94,7 @@ impl Place {
     pub(super) async fn list(&self) -> Result<Listing, Error> {
         match self {
             Place::Folder(shelf) => {
-                let mut listing = Listing { files: shelf.files()?, claims: Vec::new(), stranger: shelf.stranger()? };
+                let mut listing = Listing { files: shelf.files()?, stranger: shelf.stranger()?, ..Listing::default() };
                 shelf.drafts()?.iter().for_each(|name| listing.other(&format!("{DRAFTS}{name}")));
                 Ok(listing)
             }
@@ -257,7 +266,13 @@ fn whole(name: &FileName, found: &str) -> Result<(), Trouble> {
 }
 
 #[cfg(feature = "object-store")]
-async fn upload(bucket: &Bucket, from: &Shelf, file: &StoredFile, create: bool, pace: &Pace) -> Result<Proof, Trouble> {
+pub(super) async fn upload(
+    bucket: &Bucket,
+    from: &Shelf,
+    file: &StoredFile,
+    create: bool,
+    pace: &Pace,
+) -> Result<Proof, Trouble> {
     let name = &file.name;
     pace.allow(file.bytes).await;
     if file.bytes > ONE_REQUEST {

@@ -105,7 +105,7 @@ async fn claim(
         Some(header) if header.rotation > own.rotation => return Err(Error::NewerKeys(label)),
         Some(header) => rotation = Some(header.rotation),
         None => {
-            let Listing { files, claims, stranger } = place.list().await?;
+            let Listing { files, claims, stranger, .. } = place.list().await?;
             if let Some(found) = claims.iter().find(|claim| *claim != archive) {
                 return Err(other(found.clone()));
             }

@@ -20,6 +20,7 @@ mod elsewhere;
 mod first_look;
 mod forecast;
 mod history;
+mod home;
 mod keys;
 mod legacy;
 mod login;

@@ -111,8 +111,10 @@ async fn answer(
             Some((method, left))
                 if *method == head.method && !head.uri.path().ends_with('/') && head.uri.query().is_none() =>
             {
-                *left -= 1;
-                *left == 0
+                // One is held; what comes after it is answered.
+                let held = *left == 1;
+                *left = left.saturating_sub(1);
+                held
             }
             _ => false,
         }
@@ -135,6 +137,10 @@ async fn answer(
     }
     if key.is_empty() {
         return Ok(list(&state));
+    }
+    if head.method == Method::DELETE {
+        state.objects.remove(&key);
+        return Ok(say(204, Bytes::new()));
     }
     let Some(bytes) = state.objects.get(&key).cloned() else { return Ok(fault(404, "NoSuchKey")) };
     let mut found =

@@ -3,6 +3,7 @@
 mod basics;
 mod damage;
 mod faults;
+mod home;
 mod keys;
 mod opening;
 mod power;
@@ -17,9 +18,22 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::disk::{Disk, LocalDisk};
 use super::*;
 use crate::catalogue::ObjectName;
 use crate::record::{Key, Record, RecordId};
+
+impl Archive {
+    /// Makes an archive on a disk that is not the machine's own.
+    fn create_on(disk: Arc<dyn Disk>, root: &Path, protection: Protection, clock: Clock) -> Result<Archive, Error> {
+        Archive::create(Shelf::on(disk, root), protection, clock)
+    }
+
+    /// Opens one there.
+    fn open_on(disk: Arc<dyn Disk>, root: &Path, unlock: &dyn Unlock, clock: Clock) -> Result<Archive, Error> {
+        Archive::open(Shelf::on(disk, root), unlock, clock)
+    }
+}
 
 /// A folder, and how its archive is opened.
 pub(super) struct World {

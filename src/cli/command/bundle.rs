@@ -10,6 +10,7 @@ use crate::archive::Shelf;
 use crate::cli::command::show::SNAPSHOT_HELP;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::home::Dwelling;
 use crate::cli::session::Session;
 use crate::cli::show::{View, count, size};
 use crate::offsite::{self, Bundled, Unbundled};
@@ -90,10 +91,9 @@ impl View for Taken {
 
 impl Bundle {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let (folder, traffic) = (session.folder()?, session.traffic());
-        let shelf = Shelf::at(&folder);
         match self.what {
             What::Create { file, snapshot, all } => {
+                let (shelf, traffic) = (session.shelf()?, session.traffic());
                 let only = if all {
                     None
                 } else {
@@ -107,6 +107,11 @@ impl Bundle {
                 Ok(if whole { Exit::Done } else { Exit::Gaps })
             }
             What::Import { file } => {
+                let Dwelling::Folder(folder) = session.dwelling()? else {
+                    return Err(Failure::usage("a bundle is taken into a folder, and this archive lives in a store")
+                        .hint("give --archive DIR; \"pdbak offsite push s3://…\" from there brings it to a store, where it can live"));
+                };
+                let (shelf, traffic) = (Shelf::at(&folder), session.traffic());
                 let unbundled = offsite::unbundle(&file, &shelf, session.clock().now(), &traffic)?;
                 drop(traffic);
                 session.show(&Taken { folder, unbundled })?;

@@ -2,22 +2,31 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+#[cfg(feature = "object-store")]
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::archive::{Archive, Protection};
+#[cfg(feature = "object-store")]
+use crate::archive::{Home, Shelf};
 use crate::cli::command::key::ONE_LEFT;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::home::{self, Dwelling};
 use crate::cli::session::Session;
 use crate::cli::show::View;
+#[cfg(feature = "object-store")]
+use crate::offsite::StoreHome;
+use crate::offsite::Target;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   pdbak init --archive acme                               asks for a passphrase
   pdbak init --archive acme --recovery-key acme.key       also writes a key to keep elsewhere
-  PDBAK_PASSPHRASE_FILE=pass pdbak init --archive acme    for scripts";
+  PDBAK_PASSPHRASE_FILE=pass pdbak init --archive acme    for scripts
+  pdbak init --archive s3://acme-crm/daily                lives in an object store; credentials from the environment";
 
 /// Arguments of `pdbak init`.
 #[derive(Args, Debug)]
@@ -53,7 +62,7 @@ impl View for Made {
 
 impl Init {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let folder = session.folder()?;
+        let (named, dwelling) = (session.named()?, session.dwelling()?);
         let protection = match self.no_encryption {
             true => Protection::Clear,
             false => Protection::Encrypted {
@@ -61,17 +70,21 @@ impl Init {
                 recovery: self.recovery_key.clone(),
             },
         };
-        let archive = Archive::create(&folder, protection, session.clock()).map_err(|error| {
-            Failure::from(error).while_doing(format_args!("make an archive in {}", folder.display()))
-        })?;
+        let doing = |failure: Failure| failure.while_doing(format_args!("make an archive in {}", named.display()));
+        let archive = match &dwelling {
+            Dwelling::Folder(folder) => {
+                Archive::create(folder, protection, session.clock()).map_err(|error| doing(error.into()))?
+            }
+            Dwelling::Store(target) => in_store(session, target, protection).map_err(doing)?,
+        };
         session.show(&Made {
-            archive: folder.clone(),
+            archive: named.clone(),
             id: archive.id().to_owned(),
             encrypted: archive.is_encrypted(),
             recovery_key: self.recovery_key.clone(),
         })?;
         session.say(&self.advice(archive.is_encrypted()));
-        session.say(&format!("next: pdbak snapshot --archive {}", folder.display()));
+        session.say(&format!("next: pdbak snapshot --archive {}", named.display()));
         Ok(Exit::Done)
     }
 
@@ -88,4 +101,27 @@ impl Init {
             (None, true) => format!("Write the passphrase down. {ONE_LEFT}"),
         }
     }
+}
+
+/// Makes an archive in an object store.
+#[cfg(feature = "object-store")]
+fn in_store(session: &Session, target: &Target, protection: Protection) -> Result<Archive, Failure> {
+    let home = Arc::new(StoreHome::open(target)?);
+    let folder = home::working_folder(target)?;
+    std::fs::create_dir_all(&folder)?;
+    // What is made is in the store; the next command gives it a folder under its own id.
+    let folder = tempfile::Builder::new().prefix("new-").tempdir_in(&folder)?;
+    let shelf = Shelf::to_home(Arc::clone(&home) as Arc<dyn Home>, folder.path())?;
+    let archive = Archive::create(shelf, protection, session.clock())?;
+    if !home.claim(archive.id())? {
+        session.say(
+            "warning: the store ignores \"If-None-Match\": it lets whoever has the credentials replace what is there, also by mistake",
+        );
+    }
+    Ok(archive)
+}
+
+#[cfg(not(feature = "object-store"))]
+fn in_store(_session: &Session, _target: &Target, _protection: Protection) -> Result<Archive, Failure> {
+    Err(home::unbuilt())
 }

@@ -132,7 +132,7 @@ impl Key {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         match self.what {
             What::List => {
-                let keys = keys_in(&session.folder()?)?;
+                let keys = keys_in(session.shelf()?)?;
                 session.show(&KeyList(keys.iter().map(KeyView::from).collect()))?;
                 if restorers(&keys) == 1 {
                     session.say(ONE_LEFT);
@@ -287,7 +287,7 @@ impl Check {
         let given: Vec<&dyn Unlock> = given.chain(files.iter().map(|file| file as &dyn Unlock)).collect();
         let names = own.then(|| keyring.called()).into_iter();
         let names: Vec<String> = names.chain(self.files.iter().map(|file| file.display().to_string())).collect();
-        let check = Archive::check_keys(&session.folder()?, &given).map_err(|error| keyring.explain(error))?;
+        let check = Archive::check_keys(session.shelf()?, &given).map_err(|error| keyring.explain(error))?;
         let checked = KeysChecked::of(&names, check);
         session.show(&checked)?;
         match (checked.is_sound(), checked.all_open()) {

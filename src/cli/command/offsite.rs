@@ -8,6 +8,7 @@ use crate::archive::{Share, Shelf};
 use crate::cli::command::target;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::home::Dwelling;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::copies::{Fetched, Looked, Sent, There};
 use crate::cli::status::facts;
@@ -109,7 +110,7 @@ impl Offsite {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         match self.what {
             What::Push(push) => {
-                let from = Shelf::at(&session.folder()?);
+                let from = session.shelf()?;
                 each(session, target::all(session, &push.target)?, |chosen| push.run(session, &from, chosen))
             }
             What::Pull(pull) => pull.run(session),
@@ -177,7 +178,7 @@ async fn send(
 ) -> Result<Pushed, Failure> {
     let (traffic, begun) = (session.traffic(), session.clock().now());
     let pushed = offsite::push(from, &chosen.target, haul, verify, &traffic).await?;
-    facts::Push { begun, whole: pushed.is_whole() }.note(session, from.root(), &chosen.name);
+    facts::Push { begun, whole: pushed.is_whole() }.note(session, from, &chosen.name);
     Ok(pushed)
 }
 
@@ -185,12 +186,17 @@ async fn send(
 pub(crate) async fn send_to(session: &Session, name: &str) -> Result<Pushed, Failure> {
     let chosen = target::one(session, Some(name))?;
     let haul = Haul { upload: chosen.upload, download: chosen.download, ..Haul::default() };
-    send(session, &Shelf::at(&session.folder()?), &chosen, (haul, false)).await
+    send(session, &session.shelf()?, &chosen, (haul, false)).await
 }
 
 impl Pull {
     fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let (folder, chosen) = (session.folder()?, target::one(session, self.target.as_deref())?);
+        let Dwelling::Folder(folder) = session.dwelling()? else {
+            return Err(Failure::usage("a copy is fetched into a folder, and this archive lives in a store").hint(
+                "give --archive DIR; \"pdbak offsite push s3://…\" from there brings it to a store, where it can live",
+            ));
+        };
+        let chosen = target::one(session, self.target.as_deref())?;
         let (traffic, haul) = (session.traffic(), self.way.to(&chosen));
         let to = Shelf::at(&folder);
         let now = session.clock().now();
@@ -205,8 +211,8 @@ impl Pull {
 impl Check {
     fn run(&self, session: &Session, chosen: &target::Chosen) -> Result<Exit, Failure> {
         // A copy can be checked where there is no archive: its names are hashes.
-        let here = match session.folder() {
-            Ok(folder) => Some(Shelf::at(&folder)).filter(|shelf| !matches!(shelf.header(), Ok(None))),
+        let here = match session.named() {
+            Ok(_) => Some(session.shelf()?).filter(|shelf| !matches!(shelf.header(), Ok(None))),
             Err(_) => None,
         };
         let read = self.read_data.then(Share::all).or(self.read_data_subset);

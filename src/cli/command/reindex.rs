@@ -45,7 +45,7 @@ impl View for Made {
 impl Reindex {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let keyring = session.keyring();
-        let made = Archive::reindex(&session.folder()?, &keyring, session.clock());
+        let made = Archive::reindex(session.shelf()?, &keyring, session.clock());
         let Reindexed { snapshots, segments, versions, unreadable } = made.map_err(|error| keyring.explain(error))?;
         let whole = unreadable.is_empty();
         session.show(&Made { snapshots, segments, versions, unreadable })?;

@@ -58,7 +58,7 @@ struct Source {
 
 impl Repair {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let shelf = Shelf::at(&session.folder()?);
+        let shelf = session.shelf()?;
         let sources = self.sources(session)?;
         let mut report = Report { dry_run: self.dry_run, ..Report::default() };
         let archive = match session.archive() {

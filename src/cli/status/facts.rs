@@ -2,12 +2,10 @@
 //!
 //! A fact that cannot be noted is told and costs the command nothing: it did its work.
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Archive, Error};
+use crate::archive::{Archive, Error, Shelf};
 use crate::cli::session::Session;
 use crate::cli::show::drills;
 
@@ -57,8 +55,8 @@ pub(crate) struct Pause {
 
 impl Push {
     /// Notes it; no key is needed.
-    pub(crate) fn note(self, session: &Session, archive: &Path, target: &str) {
-        tell(session, Archive::note_at(archive, &format!("{PUSH}{target}"), &self));
+    pub(crate) fn note(self, session: &Session, archive: &Shelf, target: &str) {
+        tell(session, Archive::note_at(archive.clone(), &format!("{PUSH}{target}"), &self));
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::archive::{Alarm, Archive, Error, Manifest, Shelf, Span, keys_in};
+use crate::archive::{Alarm, Archive, Error, Manifest, Span, keys_in};
 use crate::cli::command::key::restorers;
 use crate::cli::complain::Failure;
 use crate::cli::session::Session;
@@ -232,10 +232,11 @@ fn newest_drill(results: Vec<serde_json::Value>) -> Option<facts::Drill> {
 }
 
 fn folder(archive: &Archive, snapshots: Option<u64>) -> Result<Folder, Failure> {
-    let files = Shelf::at(archive.root()).files()?;
-    let keys = if archive.is_encrypted() { keys_in(archive.root())? } else { Vec::new() };
+    let shelf = archive.shelf();
+    let files = shelf.files()?;
+    let keys = if archive.is_encrypted() { keys_in(shelf.clone())? } else { Vec::new() };
     Ok(Folder {
-        path: archive.root().to_owned(),
+        path: shelf.label(),
         encrypted: archive.is_encrypted(),
         files: files.len() as u64,
         bytes: files.iter().map(|file| file.bytes).sum(),

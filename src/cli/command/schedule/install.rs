@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cli::complain::Failure;
 use crate::cli::config::home_folder;
+use crate::cli::config::is_address;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::show::View;
@@ -137,7 +138,8 @@ fn call(session: &Session) -> Result<Call, Failure> {
         profile: profile.map(str::to_owned),
         archive: match session.has_archive_of_its_own() {
             true => None,
-            false => Some(whole(&session.folder()?)?),
+            false if is_address(&session.named()?) => Some(session.named()?),
+            false => Some(whole(&session.named()?)?),
         },
     })
 }

@@ -75,6 +75,6 @@ pub(crate) fn read(session: &Session) -> Result<below::Schedule, Failure> {
             .hint("\"pdbak man\" describes [schedule]; \"pdbak schedule show\" tells what was understood")
     })?;
     // Archives of one schedule do not all begin in the same minute.
-    schedule.when = schedule.when.seeded(&session.folder()?.to_string_lossy());
+    schedule.when = schedule.when.seeded(&session.named()?.to_string_lossy());
     Ok(schedule)
 }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 
-use crate::archive::{Error, Shelf};
+use crate::archive::Error;
 use crate::cli::command::schedule::endpoint::Endpoint;
 use crate::cli::command::schedule::steps::{Did, Steps};
 use crate::cli::command::schedule::stop::Stop;
@@ -84,7 +84,7 @@ impl<'a> Service<'a> {
     /// Takes the right to run the schedule, and reads what is known.
     fn open(session: &'a Session, schedule: &'a Schedule) -> Result<Service<'a>, Failure> {
         let folder = session.folder()?;
-        if Shelf::at(&folder).header()?.is_none() {
+        if session.shelf()?.header()?.is_none() {
             return Err(Error::NotAnArchive(folder).into());
         }
         let lock = Lock::take(&folder).map_err(|error| Failure::from(error).while_doing("take the schedule's lock"))?;

@@ -1,0 +1,419 @@
+//! Stories about archives that live in a store: cut off at every request, read and written by several machines.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use chrono::TimeDelta;
+
+use super::retention::expect_sound;
+use super::*;
+use crate::archive::run::DEAD_AFTER;
+
+/// Files of a store with the time when they came.
+type Objects = BTreeMap<String, (Vec<u8>, SystemTime)>;
+
+/// A store in memory, and its clock.
+#[derive(Default)]
+struct Bucket {
+    objects: Mutex<Objects>,
+    /// How far its clock has gone since it began.
+    later: Mutex<Duration>,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It never arrives.
+    Cut,
+    /// It is done, and nobody hears of it.
+    AnswerLost,
+}
+
+/// The line to a store, which from some request on is not there any more.
+struct Line {
+    bucket: Arc<Bucket>,
+    fault: Fault,
+    at: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Bucket {
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().unwrap()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        let now = SystemTime::UNIX_EPOCH + *self.later.lock().unwrap();
+        self.objects().insert(name.to_owned(), (bytes.to_owned(), now));
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        self.objects().keys().filter(|name| name.starts_with(folder)).cloned().collect()
+    }
+
+    /// The only name below a folder.
+    fn only(&self, folder: &str) -> String {
+        let names = self.names(folder);
+        assert_eq!(names.len(), 1, "{names:?}");
+        names[0].clone()
+    }
+}
+
+impl Line {
+    /// From now on nothing comes through.
+    fn cut(&self) {
+        self.at.store(0, Ordering::SeqCst);
+    }
+
+    fn request<T>(&self, what: &str, mut work: impl FnMut(&Bucket) -> T) -> Result<T, Unreached> {
+        let (number, at) = (self.done.fetch_add(1, Ordering::SeqCst) + 1, self.at.load(Ordering::SeqCst));
+        let cut = || Unreached { doing: "reach", what: what.to_owned(), fact: "the line is cut".to_owned() };
+        if number > at || (number == at && self.fault == Fault::Cut) {
+            return Err(cut());
+        }
+        let answer = work(&self.bucket);
+        if number == at { Err(cut()) } else { Ok(answer) }
+    }
+}
+
+impl Home for Line {
+    fn label(&self) -> String {
+        "memory://acme".to_owned()
+    }
+
+    fn contents(&self) -> Result<HomeContents, Unreached> {
+        self.request("list", |bucket| {
+            let mut contents = HomeContents::default();
+            for (name, (bytes, since)) in bucket.objects().iter() {
+                match (FileName::at_home(name), name.strip_prefix("runs/")) {
+                    (Some(name), _) => {
+                        contents.files.push(StoredFile { name, bytes: bytes.len() as u64, since: Some(*since) })
+                    }
+                    (None, Some(machine)) => contents.runs.push((machine.to_owned(), *since)),
+                    (None, None) => contents.stranger = Some(name.clone()),
+                }
+            }
+            contents
+        })
+    }
+
+    fn fetch(&self, name: &FileName, to: &Path) -> Result<Option<String>, Unreached> {
+        self.request(name.as_str(), |bucket| {
+            let (bytes, _) = bucket.objects().get(name.as_str()).cloned()?;
+            std::fs::write(to, &bytes).unwrap();
+            Some(blake3::hash(&bytes).to_hex().to_string())
+        })
+    }
+
+    fn send(&self, from: &Shelf, file: &StoredFile, create: bool) -> Result<(), Unreached> {
+        let bytes = std::fs::read(from.path(&file.name)).unwrap();
+        let there = self.request(file.name.as_str(), |bucket| {
+            let there = bucket.objects().get(file.name.as_str()).map(|(bytes, _)| bytes.clone()).filter(|_| create);
+            if there.is_none() {
+                bucket.put(file.name.as_str(), &bytes);
+            }
+            there
+        })?;
+        let other = |_| Unreached { doing: "write", what: file.name.to_string(), fact: "another is there".to_owned() };
+        there.filter(|there| *there != bytes).map_or(Ok(()), |there| Err(other(there)))
+    }
+
+    fn remove(&self, name: &FileName) -> Result<(), Unreached> {
+        self.request(name.as_str(), |bucket| drop(bucket.objects().remove(name.as_str())))
+    }
+
+    fn run(&self, machine: &str) -> Result<Option<Vec<u8>>, Unreached> {
+        let name = format!("runs/{machine}");
+        self.request(&name, |bucket| bucket.objects().get(&name).map(|(bytes, _)| bytes.clone()))
+    }
+
+    fn put_run(&self, machine: &str, about: &[u8]) -> Result<(), Unreached> {
+        let name = format!("runs/{machine}");
+        self.request(&name, |bucket| bucket.put(&name, about))
+    }
+
+    fn remove_run(&self, machine: &str) -> Result<(), Unreached> {
+        let name = format!("runs/{machine}");
+        self.request(&name, |bucket| drop(bucket.objects().remove(&name)))
+    }
+}
+
+/// A store, and machines with a folder each.
+struct Town {
+    bucket: Arc<Bucket>,
+    machines: tempfile::TempDir,
+}
+
+impl Town {
+    /// A store with an archive in it.
+    fn new() -> Town {
+        let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
+        let shelf = Shelf::to_home(town.line(Fault::Cut, u64::MAX), &town.machines.path().join("maker")).unwrap();
+        drop(Archive::create(shelf, Protection::Clear, Clock::Fixed(noon())).unwrap());
+        town
+    }
+
+    fn line(&self, fault: Fault, at: u64) -> Arc<Line> {
+        Arc::new(Line { bucket: Arc::clone(&self.bucket), fault, at: AtomicU64::new(at), done: AtomicU64::new(0) })
+    }
+
+    /// Opens the archive on a machine.
+    fn on(&self, machine: &str) -> Archive {
+        self.over(machine, self.line(Fault::Cut, u64::MAX)).unwrap()
+    }
+
+    fn over(&self, machine: &str, line: Arc<Line>) -> Result<Archive, Error> {
+        let shelf = Shelf::of_home(line, &self.machines.path().join(machine))?;
+        Archive::open(shelf, &Passphrase("none needed"), Clock::Fixed(noon()))
+    }
+
+    /// The folder in which a machine works.
+    fn folder(&self, machine: &str) -> PathBuf {
+        let mut folders = std::fs::read_dir(self.machines.path().join(machine)).unwrap();
+        folders.next().unwrap().unwrap().path()
+    }
+}
+
+fn some() -> Vec<Record> {
+    (1..=40).map(|number| deal(number, &format!("deal {number}"))).collect()
+}
+
+fn more() -> Vec<Record> {
+    (1..=45).map(|number| deal(number, &format!("deal {}", number / 2))).collect()
+}
+
+fn problems(archive: &Archive) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut tell = |problem: Problem| problems.push(format!("{:?}: {}", problem.file, problem.text));
+    archive.check(true, &mut tell).unwrap();
+    problems
+}
+
+#[test]
+fn a_machine_with_an_empty_folder_reads_what_another_wrote_and_goes_on_with_it() {
+    let town = Town::new();
+    let first = snapshot_of(&town.on("one"), &some());
+    let other = town.on("two");
+    assert_eq!(records_of(&other, &first.id), some());
+    let second = snapshot_of(&other, &more());
+    assert_eq!(second.contents[0].new, 5, "what is there already is not stored again");
+    drop(other);
+    for machine in ["one", "two", "three"] {
+        let archive = town.on(machine);
+        expect_sound(&archive);
+        assert_eq!((records_of(&archive, &first.id), records_of(&archive, &second.id)), (some(), more()), "{machine}");
+    }
+    assert!(town.bucket.names("runs/").is_empty() && town.bucket.names("index").is_empty());
+}
+
+#[test]
+fn a_folder_that_was_emptied_costs_a_way_there_and_nothing_else() {
+    let town = Town::new();
+    let first = snapshot_of(&town.on("one"), &some());
+    std::fs::remove_dir_all(town.folder("one")).unwrap();
+    let archive = town.on("one");
+    assert_eq!(records_of(&archive, &first.id), some());
+    snapshot_of(&archive, &more());
+    Archive::reindex(archive.shelf(), &Passphrase("none needed"), Clock::Fixed(noon())).unwrap();
+    expect_sound(&archive);
+}
+
+/// A capture that ends as a process does whose store does not answer any more.
+fn capture(archive: &Archive) -> Result<Manifest, Error> {
+    let mut writer = archive.begin(source())?;
+    writer.take(&more()[..20])?;
+    writer.blob(&mut &b"contents of a file"[..])?;
+    writer.checkpoint(&Value::Null)?;
+    writer.take(&more()[20..])?;
+    writer.close(&deals(), whole())?;
+    writer.finish(tally())
+}
+
+/// Plays something with the line cut at every request in turn, until one play needs fewer; looks at what is left from the
+/// same machine and from another.
+fn at_every_request(
+    fault: Fault,
+    begin: impl Fn(&Town),
+    play: impl Fn(&Archive) -> Result<(), Error>,
+    look: impl Fn(&Archive, bool, &str),
+) -> u64 {
+    for at in 1.. {
+        let town = Town::new();
+        begin(&town);
+        let line = town.line(fault, at);
+        let outcome = town.over("one", Arc::clone(&line)).and_then(|archive| play(&archive));
+        let whole = outcome.is_ok();
+        for machine in ["two", "one"] {
+            // Whoever died is not waited for: its note grows old.
+            *town.bucket.later.lock().unwrap() += DEAD_AFTER * 2;
+            let told = format!("after request {at}, on machine {machine}");
+            let archive = town.on(machine);
+            assert_eq!(problems(&archive), Vec::<String>::new(), "{told}");
+            look(&archive, whole, &told);
+            play(&archive).unwrap_or_else(|error| panic!("{told}: {error}"));
+            assert_eq!(problems(&archive), Vec::<String>::new(), "{told}");
+        }
+        if line.done.load(Ordering::SeqCst) < at {
+            assert!(whole);
+            return at;
+        }
+    }
+    unreachable!("the loop ends when no request is left to fail")
+}
+
+#[test]
+fn a_capture_cut_off_at_any_request_loses_no_finished_snapshot_and_the_next_goes_on() {
+    for fault in [Fault::Cut, Fault::AnswerLost] {
+        let begin = |town: &Town| drop(snapshot_of(&town.on("one"), &some()));
+        let requests = at_every_request(
+            fault,
+            begin,
+            |archive| capture(archive).map(drop),
+            |archive, whole, told| {
+                let snapshots = archive.snapshots().unwrap();
+                assert_eq!(records_of(archive, &snapshots[0].id), some(), "{told}");
+                for later in &snapshots[1..] {
+                    assert_eq!(records_of(archive, &later.id), more(), "{told}");
+                }
+                assert!(!whole || snapshots.len() > 1, "{told}: reported as done and not there");
+            },
+        );
+        assert!(requests > 10, "{requests} requests");
+    }
+}
+
+#[test]
+fn forgetting_and_pruning_cut_off_at_any_request_leave_what_is_kept_whole() {
+    for fault in [Fault::Cut, Fault::AnswerLost] {
+        let begin = |town: &Town| {
+            let archive = town.on("one");
+            [some(), more(), some()].iter().for_each(|records| drop(snapshot_of(&archive, records)));
+        };
+        let play = |archive: &Archive| {
+            archive.forget(&Policy { last: 1, ..Policy::default() })?;
+            archive.prune(TimeDelta::zero(), Worth::Dead(1), false).map(drop)
+        };
+        let requests = at_every_request(fault, begin, play, |archive, _, told| {
+            let left = archive.snapshots().unwrap();
+            assert!(left.len() == 1 || left.len() == 3, "{told}: {}", left.len());
+            assert_eq!(records_of(archive, &left[left.len() - 1].id), some(), "{told}");
+        });
+        assert!(requests > 20, "{requests} requests");
+    }
+}
+
+#[test]
+fn what_was_stored_before_the_cut_is_kept_here_and_sent_by_the_next_run() {
+    let town = Town::new();
+    drop(snapshot_of(&town.on("one"), &some()));
+    let line = town.line(Fault::Cut, u64::MAX);
+    let archive = town.over("one", Arc::clone(&line)).unwrap();
+    let mut writer = archive.begin(source()).unwrap();
+    writer.take(&more()).unwrap();
+    line.cut();
+    let error = writer.checkpoint(&Value::Null).unwrap_err();
+    drop(writer);
+    assert!(matches!(&error, Error::Home(_)) && error.to_string().contains("the line is cut"), "{error}");
+    assert_eq!(archive.snapshots().unwrap().len(), 1, "a manifest that is not in the store is no snapshot");
+    drop(archive);
+    let archive = town.on("one");
+    let finished = capture(&archive).unwrap();
+    assert_eq!(records_of(&town.on("two"), &finished.id), more());
+}
+
+#[test]
+fn a_damaged_file_in_the_store_is_found_although_a_whole_one_was_fetched_before() {
+    let town = Town::new();
+    let archive = town.on("one");
+    let taken = snapshot_of(&archive, &some());
+    assert_eq!(records_of(&archive, &taken.id), some());
+    let segment = town.bucket.only("segments/");
+    town.bucket.objects().get_mut(&segment).unwrap().0[100] ^= 1;
+    let found = problems(&town.on("one"));
+    assert!(found.len() == 1 && found[0].contains(&segment) && found[0].contains("hash to"), "{found:?}");
+    let found = problems(&town.on("two"));
+    assert!(found.iter().any(|problem| problem.contains(&segment)), "{found:?}");
+    let other = town.on("three");
+    let read =
+        other.snapshot(&taken.id).unwrap().records(&deals()).and_then(|records| records.collect::<Result<Vec<_>, _>>());
+    assert!(matches!(read, Err(Error::Damaged { .. })), "what is not what its name says is not read");
+}
+
+#[test]
+fn a_file_that_is_gone_from_the_store_is_missed_although_a_copy_was_fetched_before() {
+    for folder in ["segments/", "snapshots/"] {
+        let town = Town::new();
+        drop(snapshot_of(&town.on("one"), &some()));
+        let gone = town.bucket.only(folder);
+        town.bucket.objects().remove(&gone);
+        let found = problems(&town.on("one"));
+        assert!(found.iter().any(|problem| problem.contains(&gone)), "{folder}: {found:?}");
+    }
+}
+
+#[test]
+fn one_machine_writes_at_a_time_and_one_that_died_is_not_waited_for_for_ever() {
+    let town = Town::new();
+    let (one, two) = (town.on("one"), town.on("two"));
+    let turn = one.turn().unwrap();
+    let busy = two.turn().unwrap_err();
+    assert!(matches!(&busy, Error::Busy(told) if told.contains("has been writing since")), "{busy}");
+    assert_eq!(two.snapshots().unwrap().len(), 0, "whoever reads does not wait");
+    drop(turn);
+    drop(two.turn().unwrap());
+    // A machine that died leaves its note.
+    let note = br#"{"host":"gone","process":1,"since":"2026-11-02T12:00:00Z","turn":"x"}"#;
+    town.bucket.put("runs/0f0f", note);
+    assert!(matches!(two.turn(), Err(Error::Busy(_))));
+    *town.bucket.later.lock().unwrap() += DEAD_AFTER * 2;
+    drop(two.turn().unwrap());
+    assert!(town.bucket.names("runs/").is_empty());
+}
+
+#[test]
+fn a_store_that_holds_something_else_becomes_no_archive() {
+    let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
+    town.bucket.put("holiday.jpg", b"x");
+    let line = || town.line(Fault::Cut, u64::MAX);
+    let opened = Shelf::of_home(line(), town.machines.path());
+    assert!(matches!(opened.map(drop), Err(Error::NotAnArchive(place)) if place == Path::new("memory://acme")));
+    let shelf = Shelf::to_home(line(), &town.machines.path().join("maker")).unwrap();
+    let made = Archive::create(shelf, Protection::Clear, Clock::System).map(drop).unwrap_err().to_string();
+    assert_eq!(made, "cannot create an archive in memory://acme: it is not empty");
+}
+
+#[test]
+fn a_journal_grows_in_the_store_and_is_gone_on_with_elsewhere() {
+    let town = Town::new();
+    let one = town.on("one");
+    let mut log = one.create_log("20261102-7f3c").unwrap();
+    (1..=3).for_each(|entry| log.append(&entry).unwrap());
+    drop(log);
+    let two = town.on("two");
+    let mut log = two.open_log("20261102-7f3c").unwrap();
+    log.append(&4).unwrap();
+    drop(log);
+    let one = town.on("one");
+    assert_eq!(one.logs().unwrap(), ["20261102-7f3c"]);
+    assert_eq!(one.read_log("20261102-7f3c").unwrap().entries, [1, 2, 3, 4].map(Value::from));
+    assert!(one.shelf().unsent().is_empty());
+}
+
+#[test]
+fn a_journal_that_cannot_be_sent_is_kept_here_told_and_sent_by_the_next_writer() {
+    let town = Town::new();
+    let line = town.line(Fault::Cut, u64::MAX);
+    let archive = town.over("one", Arc::clone(&line)).unwrap();
+    line.cut();
+    let mut log = archive.create_log("20261102-7f3c").unwrap();
+    (1..=3).for_each(|entry| log.append(&entry).unwrap());
+    drop(log);
+    assert_eq!(archive.shelf().unsent(), ["restores/20261102-7f3c"]);
+    drop(archive);
+    assert!(town.bucket.names("restores/").is_empty());
+    let archive = town.on("one");
+    assert_eq!(archive.read_log("20261102-7f3c").unwrap().entries.len(), 3);
+    drop(archive.turn().unwrap());
+    assert_eq!(town.on("two").read_log("20261102-7f3c").unwrap().entries.len(), 3);
+}

@@ -1,0 +1,173 @@
+//! Files of the store that were fetched: proven when they come, and gone whenever room is wanted.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use super::{Desk, locked};
+use crate::archive::blob::BLOBS;
+use crate::archive::disk::{Disk, Input, LocalDisk};
+use crate::archive::segment::SEGMENTS;
+use crate::archive::shelf::{FileName, Part};
+use crate::archive::store::QUARANTINE;
+
+/// Where copies of files lie that the store has.
+pub(super) const FETCHED: &str = "fetched";
+/// So many requests are under way where many files are wanted at once.
+pub(super) const AT_ONCE: usize = 8;
+/// More than so many bytes of segments and contents are not kept.
+const KEPT_BYTES: u64 = 4 << 30;
+/// After so many bytes came somebody looks how many there are.
+const LOOK_AFTER: u64 = KEPT_BYTES / 16;
+
+impl Desk {
+    /// Where a copy of a file lies.
+    pub(super) fn fetched(&self, name: &str) -> PathBuf {
+        self.root.join(FETCHED).join(name)
+    }
+
+    /// Fetches a file and opens it; what is not what its name says is damaged, and is not kept.
+    pub(super) fn fetch(&self, name: &FileName) -> io::Result<Box<dyn Input>> {
+        let (draft, target) = (self.draft()?, self.fetched(name.as_str()));
+        let came = self.home.fetch(name, &draft);
+        let kept = came.map_err(io::Error::from).and_then(|hash| self.proven(name, hash)).and_then(|()| {
+            fs::create_dir_all(target.parent().expect("a file lies in a folder"))?;
+            // Opened before it has its name: from then on it may go.
+            let opened = LocalDisk.open(&draft)?;
+            let bytes = fs::metadata(&draft)?.len();
+            fs::rename(&draft, &target)?;
+            Ok((opened, bytes))
+        });
+        match kept {
+            Ok((opened, bytes)) => {
+                self.make_room(bytes);
+                Ok(opened)
+            }
+            Err(error) => {
+                let _not_there = fs::remove_file(&draft);
+                Err(error)
+            }
+        }
+    }
+
+    fn proven(&self, name: &FileName, hash: Option<String>) -> io::Result<()> {
+        let Some(hash) = hash else {
+            locked(&self.there).remove(name.as_str());
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        match name.hash() {
+            Some(expected) if expected != hash => {
+                let fact = format!("its bytes in {} hash to {}", self.home.label(), &hash[..16]);
+                Err(io::Error::new(io::ErrorKind::InvalidData, fact))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fetches everything small that is not here, many at a time: one by one each would cost a way there and back.
+    ///
+    /// A damaged or missing one is met again by whoever reads it.
+    pub(super) fn fetch_small(&self) -> io::Result<()> {
+        let small = |name: &FileName| !matches!(name.part(), Part::Segment | Part::Blob | Part::Log);
+        let names: Vec<FileName> = locked(&self.there).values().map(|file| file.name.clone()).collect();
+        let wanted: Vec<FileName> =
+            names.into_iter().filter(|name| small(name) && !self.fetched(name.as_str()).exists()).collect();
+        at_once(&wanted, |name| match self.fetch(name) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => Ok(()),
+            fetched => fetched.map(drop),
+        })
+    }
+
+    /// Brings what is here of a log to the length that it has in the store.
+    pub(super) fn bring_log(&self, name: &FileName) -> io::Result<()> {
+        let (here, there) = (self.length_here(name), self.length_there(name).unwrap_or(0));
+        if self.is_unsent(name) || here.unwrap_or(0) >= there {
+            return Ok(());
+        }
+        let (draft, target) = (self.draft()?, self.here.path(name));
+        self.home.fetch(name, &draft)?.ok_or(io::ErrorKind::NotFound)?;
+        if here.is_some() && !begins_with(&draft, &target)? {
+            // What was written here never arrived, and somebody else went on.
+            fs::create_dir_all(self.root.join(QUARANTINE))?;
+            let kept = format!("{}-{}", name.as_str().replace('/', "-"), uuid::Uuid::new_v4());
+            fs::rename(&target, self.root.join(QUARANTINE).join(kept))?;
+        }
+        fs::create_dir_all(target.parent().expect("a file lies in a folder"))?;
+        fs::rename(&draft, &target)
+    }
+
+    /// Lets copies go, so that what is read next is what the store has.
+    pub(super) fn forget_fetched(&self, contents: bool) -> io::Result<()> {
+        for entry in LocalDisk.list(&self.root.join(FETCHED))? {
+            let path = self.fetched(&entry);
+            match path.is_dir() {
+                true if contents || ![SEGMENTS, BLOBS].contains(&entry.as_str()) => fs::remove_dir_all(&path)?,
+                true => {}
+                false => fs::remove_file(&path)?,
+            }
+        }
+        self.fetch_small()
+    }
+
+    /// Lets the copies go that came first, where there are too many of them.
+    pub(super) fn make_room(&self, came: u64) {
+        if self.came.fetch_add(came, Ordering::Relaxed) + came < LOOK_AFTER {
+            return;
+        }
+        self.came.store(0, Ordering::Relaxed);
+        let mut copies = Vec::new();
+        for folder in [SEGMENTS, BLOBS] {
+            copies_in(&self.fetched(folder), &mut copies);
+        }
+        copies.sort();
+        let mut bytes: u64 = copies.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, length, path) in copies {
+            if bytes <= KEPT_BYTES {
+                return;
+            }
+            // One that is being read on another system than this stays until it is not.
+            let _stays = fs::remove_file(path);
+            bytes -= length;
+        }
+    }
+}
+
+/// Files below a folder: since when, how long, and where.
+fn copies_in(folder: &Path, found: &mut Vec<(SystemTime, u64, PathBuf)>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(facts) = entry.metadata() else { continue };
+        match facts.is_dir() {
+            true => copies_in(&entry.path(), found),
+            false => found.push((facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), facts.len(), entry.path())),
+        }
+    }
+}
+
+/// Whether one file begins with all bytes of another.
+fn begins_with(long: &Path, short: &Path) -> io::Result<bool> {
+    let (mut beginning, mut whole) = (blake3::Hasher::new(), blake3::Hasher::new());
+    whole.update_reader(fs::File::open(short)?)?;
+    beginning.update_reader(fs::File::open(long)?.take(fs::metadata(short)?.len()))?;
+    Ok(beginning.finalize() == whole.finalize())
+}
+
+/// Does something for many files, several at a time; the first error ends it.
+pub(super) fn at_once(names: &[FileName], work: impl Fn(&FileName) -> io::Result<()> + Sync) -> io::Result<()> {
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(names.len()) {
+            scope.spawn(|| {
+                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = work(name) {
+                        next.store(names.len(), Ordering::Relaxed);
+                        locked(&failed).get_or_insert(error);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().ok().flatten().map_or(Ok(()), Err)
+}
