@@ -175,12 +175,15 @@ impl Bucket {
         let mode = if create { PutMode::Create } else { PutMode::Overwrite };
         let sent = blake3::hash(&bytes).to_hex();
         let md5 = hex::encode(Md5::digest(&bytes));
+        let sent_bytes = bytes.clone();
         let put =
             self.store.put_opts(&self.path(name.as_str()), PutPayload::from_bytes(bytes), PutOptions::from(mode)).await;
         match put {
             Ok(answer) if answer.e_tag.as_deref().map(|tag| tag.trim_matches('"')) == Some(md5.as_str()) => {
                 Ok(Proof::Checksum)
             }
+            // Then it is as replaceable as anything there, which is told where the place is claimed.
+            Err(error) if create && is_unknown_condition(&error) => Box::pin(self.put(name, sent_bytes, false)).await,
             // Somebody else sent it meanwhile, or the answer to an earlier try was lost.
             Ok(_) | Err(StoreError::AlreadyExists { .. }) => self.read_back(name, &sent).await,
             Err(error) => Err(self.error("write", Some(name.as_str()), error)),

@@ -65,7 +65,8 @@ impl Call {
 
 /// What the system's manager keeps away from the service besides.
 const SYSTEM: &str = "ProtectSystem=full\nPrivateTmp=yes\nPrivateDevices=yes\nProtectKernelTunables=yes\nProtectKernelModules=yes\n\
-                      ProtectKernelLogs=yes\nProtectControlGroups=yes\nProtectClock=yes\nProtectHostname=yes\nRestrictNamespaces=yes\n";
+                      ProtectKernelLogs=yes\nProtectControlGroups=yes\nProtectClock=yes\nProtectHostname=yes\nRestrictNamespaces=yes\n\
+                      CacheDirectory=pdbak\nCacheDirectoryMode=0700\nEnvironment=XDG_CACHE_HOME=%C\n";
 
 /// The timer unit of the service.
 pub fn timer(when: &When, title: &str) -> String {

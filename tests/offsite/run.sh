@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copies against real S3-compatible servers on this machine: run.sh PDBAK
+# Copies, and archives that live there, against real S3-compatible servers on this machine: run.sh PDBAK
 # moto (PyPI) knows versions, object locks and, where it is told to, signatures; s3s-fs (crates.io) is tried where it is installed.
 set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: $0 PDBAK" >&2; exit 2; }
@@ -88,7 +88,37 @@ story() {
     echo "$name: $bytes bytes there and back; create-only: $(value create_only <<<"$first"), proven by checksum: $(value by_checksum <<<"$first"), read back: $(value read_back <<<"$first")"
 }
 
+# An archive that lives there: made, written by two machines of which one is killed again and again, pruned, checked.
+# Arguments: what it is called, bucket, port.
+lives() {
+    local home_of=$1
+    (
+        export PDBAK_ARCHIVE=s3://$2/lives PDBAK_ARCHIVE_ENDPOINT=http://127.0.0.1:$3 PDBAK_ARCHIVE_REGION=us-east-1
+        export PDBAK_ARCHIVE_CREDENTIALS=AKIAEXAMPLE:secretsecret PDBAK_PASSPHRASE=horse
+        as() { local machine=$1; shift; mkdir -p "$scratch/$home_of-$machine"; HOME=$scratch/$home_of-$machine "$pdbak" "$@"; }
+        as one init --quiet >/dev/null
+        as one import export --quiet >/dev/null
+        "$venv/bin/python" -c 'import json
+lines = [json.loads(line) for line in open("export/deals.ndjson")]
+with open("other/deals.ndjson", "w") as out:
+    for deal in lines: out.write(json.dumps(deal | {"title": deal["title"].upper() if deal["id"] % 2 else deal["title"]}) + "\n")'
+        for moment in 0.1 0.3 0.5 0.7 1 1.5 2; do
+            { HOME=$scratch/$home_of-one timeout -s KILL "$moment" "$pdbak" import other --quiet || true; } >/dev/null 2>&1
+        done
+        as one import other --quiet >/dev/null
+        as two check --read-data --quiet >/dev/null
+        is "$(as two ls latest deals --json | wc -l)" 60000 "$home_of: deals on another machine"
+        as two forget --keep-last 1 --quiet >/dev/null
+        as two prune --grace 0 --quiet >/dev/null
+        as three check --read-data --quiet >/dev/null
+        is "$(as three snapshots --json | "$venv/bin/python" -c 'import json,sys; print(len(json.load(sys.stdin)))')" 1 "$home_of: snapshots"
+        echo "$home_of: lived in by three machines, seven kills"
+    )
+}
+mkdir -p other
+
 story moto
+lives moto plain "$moto"
 is "$("$pdbak" offsite push moto --json | value create_only)" true "moto keeps names from being replaced"
 "$venv/bin/python" - "http://127.0.0.1:$moto" <<'DAMAGE'
 import boto3, sys
@@ -169,6 +199,7 @@ if command -v s3s-fs >/dev/null; then
     answers "$port"
     printf '[offsite.s3s]\nurl = "s3://acme/crm"\nendpoint = "http://127.0.0.1:%s"\nregion = "us-east-1"\n' "$port" >pdbak.toml
     story s3s
+    lives s3s acme "$port"
     PDBAK_OFFSITE_S3S=AKIAEXAMPLE:wrongwrong "$pdbak" offsite push s3s 2>&1 | grep -q 'refuses the credentials' ||
         fail "a wrong secret was not told as such"
 else

@@ -372,6 +372,50 @@ fn one_machine_writes_at_a_time_and_one_that_died_is_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_writer_that_was_silent_for_too_long_says_nothing_that_another_may_have_gone_beyond() {
+    let town = Town::new();
+    let first = snapshot_of(&town.on("one"), &some());
+    let (one, two) = (town.on("one"), town.on("two"));
+    let mut writer = one.begin(source()).unwrap();
+    writer.take(&more()).unwrap();
+    writer.close(&deals(), whole()).unwrap();
+    let mut log = one.create_log("20261102-7f3c").unwrap();
+    *town.bucket.later.lock().unwrap() += DEAD_AFTER * 2;
+    let second = snapshot_of(&two, &more()[..10]);
+    assert!(matches!(log.append(&1), Err(Error::Busy(_))), "a restore does not go on beside another");
+    let late = writer.finish(tally()).unwrap_err();
+    assert!(matches!(&late, Error::Busy(told) if told.contains("another one went on")), "{late}");
+    let archive = town.on("three");
+    let ids: Vec<SnapshotId> = archive.snapshots().unwrap().into_iter().map(|manifest| manifest.id).collect();
+    assert_eq!(ids, [first.id, second.id]);
+    expect_sound(&archive);
+}
+
+#[test]
+fn a_creation_cut_off_at_any_request_leaves_no_archive_or_a_whole_one() {
+    for fault in [Fault::Cut, Fault::AnswerLost] {
+        for at in 1.. {
+            let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
+            let create = |line: Arc<Line>, folder: &str| {
+                let shelf = Shelf::to_home(line, &town.machines.path().join(folder))?;
+                Archive::create(shelf, Protection::Clear, Clock::Fixed(noon())).map(drop)
+            };
+            let line = town.line(fault, at);
+            let whole = create(Arc::clone(&line), "maker").is_ok();
+            let again = create(town.line(Fault::Cut, u64::MAX), "other");
+            let there = matches!(&again, Err(Error::CannotCreate { fact, .. }) if fact.contains("an archive already"));
+            assert!(there || (again.is_ok() && !whole), "after request {at}: {again:?}");
+            snapshot_of(&town.on("one"), &some());
+            expect_sound(&town.on("two"));
+            if line.done.load(Ordering::SeqCst) < at {
+                assert!(whole && at > 4);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_store_that_holds_something_else_becomes_no_archive() {
     let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
     town.bucket.put("holiday.jpg", b"x");

@@ -16,8 +16,8 @@ use crate::archive::store::QUARANTINE;
 
 /// Where copies of files lie that the store has.
 pub(super) const FETCHED: &str = "fetched";
-/// So many requests are under way where many files are wanted at once.
-pub(super) const AT_ONCE: usize = 8;
+/// So many requests are under way where many files are wanted or sent at once. One that is sent may be in memory whole.
+const AT_ONCE: usize = 4;
 /// More than so many bytes of segments and contents are not kept.
 const KEPT_BYTES: u64 = 4 << 30;
 /// After so many bytes came somebody looks how many there are.
@@ -34,11 +34,9 @@ impl Desk {
         let (draft, target) = (self.draft()?, self.fetched(name.as_str()));
         let came = self.home.fetch(name, &draft);
         let kept = came.map_err(io::Error::from).and_then(|hash| self.proven(name, hash)).and_then(|()| {
-            fs::create_dir_all(target.parent().expect("a file lies in a folder"))?;
             // Opened before it has its name: from then on it may go.
-            let opened = LocalDisk.open(&draft)?;
-            let bytes = fs::metadata(&draft)?.len();
-            fs::rename(&draft, &target)?;
+            let (opened, bytes) = (LocalDisk.open(&draft)?, fs::metadata(&draft)?.len());
+            self.keep_copy(&draft, &target);
             Ok((opened, bytes))
         });
         match kept {
@@ -50,6 +48,14 @@ impl Desk {
                 let _not_there = fs::remove_file(&draft);
                 Err(error)
             }
+        }
+    }
+
+    /// Makes a file a copy of what the store has; one that cannot be kept, or not read by others, is fetched again.
+    pub(super) fn keep_copy(&self, file: &Path, copy: &Path) {
+        let folder = copy.parent().expect("a file lies in a folder");
+        if fs::create_dir_all(folder).and_then(|()| fs::rename(file, copy)).is_err() {
+            let _is_gone = fs::remove_file(file);
         }
     }
 
@@ -101,12 +107,14 @@ impl Desk {
 
     /// Lets copies go, so that what is read next is what the store has.
     pub(super) fn forget_fetched(&self, contents: bool) -> io::Result<()> {
-        for entry in LocalDisk.list(&self.root.join(FETCHED))? {
-            let path = self.fetched(&entry);
-            match path.is_dir() {
-                true if contents || ![SEGMENTS, BLOBS].contains(&entry.as_str()) => fs::remove_dir_all(&path)?,
-                true => {}
-                false => fs::remove_file(&path)?,
+        let (mut copies, large) = (Vec::new(), [SEGMENTS, BLOBS].map(|folder| self.fetched(folder)));
+        copies_in(&self.root.join(FETCHED), &mut copies);
+        // Folders stay: somebody may be about to put a copy there.
+        let meant = copies.iter().map(|(_, _, path)| path);
+        for path in meant.filter(|path| contents || !large.iter().any(|folder| path.starts_with(folder))) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
             }
         }
         self.fetch_small()

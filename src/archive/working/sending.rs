@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::fetched::at_once;
+use super::turn::is_lost;
 use super::{Desk, locked};
 use crate::archive::disk::Output;
 use crate::archive::shelf::{FileName, Part, StoredFile};
@@ -64,9 +65,7 @@ impl Desk {
             }
             return Ok(());
         }
-        let copy = self.fetched(name.as_str());
-        fs::create_dir_all(copy.parent().expect("a file lies in a folder"))?;
-        fs::rename(&path, &copy)?;
+        self.keep_copy(&path, &self.fetched(name.as_str()));
         locked(&self.unsent).remove(name.as_str());
         self.make_room(bytes);
         Ok(())
@@ -78,18 +77,26 @@ pub(super) struct LogOutput {
     file: Box<dyn Output>,
     desk: Arc<Desk>,
     name: FileName,
-    sent: Option<Instant>,
+    /// Not before this.
+    again: Option<Instant>,
 }
 
 impl LogOutput {
     pub(super) fn new(file: Box<dyn Output>, desk: Arc<Desk>, name: FileName) -> LogOutput {
-        LogOutput { file, desk, name, sent: None }
+        LogOutput { file, desk, name, again: None }
     }
 
-    /// What cannot be sent now stays unsent, and is told at the end; the entry is on this machine's disk.
-    fn send(&mut self) {
-        self.sent = Some(Instant::now());
-        let _unsent_still = self.desk.send(&self.name);
+    /// What cannot be sent now stays unsent, and is told at the end; the entry is on this machine's disk. Only who has
+    /// lost the right to write must not go on.
+    fn send(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        let sent = self.desk.still_ours().and_then(|()| self.desk.send(&self.name));
+        // Whoever waits in vain for a store that is away waits a tenth of the time at most.
+        self.again = Some(Instant::now() + LOG_EVERY.max(begun.elapsed() * 10));
+        match sent {
+            Err(error) if is_lost(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -107,17 +114,14 @@ impl Output for LogOutput {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync()?;
         locked(&self.desk.unsent).insert(self.name.to_string());
-        if self.sent.is_none_or(|sent| sent.elapsed() >= LOG_EVERY) {
-            self.send();
-        }
-        Ok(())
+        if self.again.is_none_or(|again| Instant::now() >= again) { self.send() } else { Ok(()) }
     }
 }
 
 impl Drop for LogOutput {
     fn drop(&mut self) {
         if self.desk.is_unsent(&self.name) {
-            self.send();
+            let _told_at_the_end = self.send();
         }
     }
 }
