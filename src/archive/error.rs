@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::home::Unreached;
-use super::working::TurnLost;
+use super::working::{BegunElsewhere, TurnLost};
 use crate::catalogue::ObjectName;
 
 /// Why an archive did not do what it was asked.
@@ -91,6 +91,11 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// A restore is gone on with where it began: only there is it known which requests were made last.
+    #[error(
+        "restore {0} was begun on another machine, which may have made requests that the store does not know of yet"
+    )]
+    BegunElsewhere(String),
     /// The store that the archive lives in did not do what it was asked.
     #[error(transparent)]
     Home(#[from] Unreached),
@@ -184,6 +189,9 @@ impl Error {
         move |source| match source.kind() {
             io::ErrorKind::Other if source.get_ref().is_some_and(|inner| inner.is::<Unreached>()) => {
                 Error::of_home(source)
+            }
+            io::ErrorKind::Other if source.get_ref().is_some_and(|inner| inner.is::<BegunElsewhere>()) => {
+                Error::BegunElsewhere(source.to_string())
             }
             io::ErrorKind::Other if source.get_ref().is_some_and(|inner| inner.is::<TurnLost>()) => {
                 Error::Busy(source.to_string())

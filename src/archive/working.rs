@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use self::fetched::FETCHED;
+pub(super) use self::sending::BegunElsewhere;
 use self::sending::LogOutput;
 use self::turn::Beat;
 pub(super) use self::turn::{FarTurn, TurnLost};
@@ -52,6 +53,8 @@ struct Desk {
     stranger: Mutex<Option<String>>,
     /// The right to write, as long as this process has it.
     beat: Mutex<Option<Arc<Beat>>>,
+    /// Copies below [`FETCHED`] that this process has proven.
+    proven: Mutex<BTreeSet<String>>,
     /// Bytes below [`FETCHED`] that came since anybody looked.
     came: AtomicU64,
 }
@@ -67,6 +70,7 @@ impl Working {
             unsent: Mutex::default(),
             stranger: Mutex::default(),
             beat: Mutex::default(),
+            proven: Mutex::default(),
             came: AtomicU64::new(0),
         };
         desk.look()?;
@@ -144,9 +148,9 @@ impl Desk {
         if !self.is_there(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        match LocalDisk.open(&self.fetched(name.as_str())) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.fetch(name),
-            opened => opened,
+        match self.open_copy(name)? {
+            Some(copy) => Ok(copy),
+            None => self.fetch(name),
         }
     }
 
@@ -222,12 +226,17 @@ impl Disk for Working {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Output>> {
         match self.0.name(path) {
             Some(name) if self.0.is_there(&name) => Err(io::ErrorKind::AlreadyExists.into()),
-            _ => LocalDisk.create(path),
+            Some(name) => {
+                self.0.note_begun(&name)?;
+                LocalDisk.create(path)
+            }
+            None => LocalDisk.create(path),
         }
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn Output>> {
         let Some(name) = self.0.name(path) else { return LocalDisk.append(path) };
+        self.0.begun_here(&name)?;
         self.0.bring_log(&name)?;
         Ok(Box::new(LogOutput::new(LocalDisk.append(path)?, Arc::clone(&self.0), name)))
     }

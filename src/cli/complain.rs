@@ -149,6 +149,9 @@ impl From<archive::Error> for Failure {
             Error::Alarmed { .. } => Failure::from_error(Exit::Alarm, &error).hint(
                 "\"pdbak brake\" shows what changed and how to undo it; \"pdbak brake --acknowledge\" lets retention go on",
             ),
+            Error::BegunElsewhere(_) => Failure::from_error(Exit::Failed, &error).hint(
+                "run \"pdbak restore --resume\" on that machine; if it is gone for good, make a new plan with \"pdbak restore\" and look for what it would make twice",
+            ),
             Error::Home(_) => Failure::from_error(Exit::Failed, &error).hint(
                 "check the network and the credentials of the archive's store, then run the same command again: what was read so far is kept on this machine, and is sent then",
             ),

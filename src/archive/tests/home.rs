@@ -341,6 +341,28 @@ fn a_damaged_file_in_the_store_is_found_although_a_whole_one_was_fetched_before(
 }
 
 #[test]
+fn a_copy_that_decays_on_this_machine_is_fetched_again_and_what_was_torn_before_it_was_sent_is_not_sent() {
+    let town = Town::new();
+    let taken = snapshot_of(&town.on("one"), &some());
+    let segment = town.bucket.only("segments/");
+    for file in [town.bucket.only("snapshots/"), segment.clone()] {
+        let copy = town.folder("one").join("fetched").join(file);
+        let mut bytes = std::fs::read(&copy).unwrap();
+        bytes[50] ^= 1;
+        std::fs::remove_file(&copy).unwrap();
+        std::fs::write(&copy, bytes).unwrap();
+    }
+    let archive = town.on("one");
+    assert_eq!(records_of(&archive, &taken.id), some());
+    let torn = format!("segments/00/00{}", &segment[segment.len() - 62..]);
+    std::fs::create_dir_all(town.folder("one").join("segments/00")).unwrap();
+    std::fs::write(town.folder("one").join(&torn), b"torn").unwrap();
+    drop(archive.turn().unwrap());
+    assert!(!town.bucket.objects().contains_key(&torn));
+    expect_sound(&archive);
+}
+
+#[test]
 fn a_file_that_is_gone_from_the_store_is_missed_although_a_copy_was_fetched_before() {
     for folder in ["segments/", "snapshots/"] {
         let town = Town::new();
@@ -428,19 +450,23 @@ fn a_store_that_holds_something_else_becomes_no_archive() {
 }
 
 #[test]
-fn a_journal_grows_in_the_store_and_is_gone_on_with_elsewhere() {
+fn a_journal_grows_in_the_store_is_read_elsewhere_and_gone_on_with_where_it_began() {
     let town = Town::new();
     let one = town.on("one");
     let mut log = one.create_log("20261102-7f3c").unwrap();
     (1..=3).for_each(|entry| log.append(&entry).unwrap());
     drop(log);
     let two = town.on("two");
-    let mut log = two.open_log("20261102-7f3c").unwrap();
+    assert_eq!(two.logs().unwrap(), ["20261102-7f3c"]);
+    // What machine one did last might not be in the store yet: nobody else does it again.
+    let refused = two.open_log("20261102-7f3c").map(drop);
+    assert!(matches!(&refused, Err(Error::BegunElsewhere(log)) if log == "20261102-7f3c"), "{refused:?}");
+    let one = town.on("one");
+    let mut log = one.open_log("20261102-7f3c").unwrap();
     log.append(&4).unwrap();
     drop(log);
-    let one = town.on("one");
-    assert_eq!(one.logs().unwrap(), ["20261102-7f3c"]);
-    assert_eq!(one.read_log("20261102-7f3c").unwrap().entries, [1, 2, 3, 4].map(Value::from));
+    let two = town.on("two");
+    assert_eq!(two.read_log("20261102-7f3c").unwrap().entries, [1, 2, 3, 4].map(Value::from));
     assert!(one.shelf().unsent().is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! Files of the store that were fetched: proven when they come, and gone whenever room is wanted.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,6 +37,7 @@ impl Desk {
             // Opened before it has its name: from then on it may go.
             let (opened, bytes) = (LocalDisk.open(&draft)?, fs::metadata(&draft)?.len());
             self.keep_copy(&draft, &target);
+            locked(&self.proven).insert(name.to_string());
             Ok((opened, bytes))
         });
         match kept {
@@ -49,6 +50,26 @@ impl Desk {
                 Err(error)
             }
         }
+    }
+
+    /// Opens a copy that is here; `None` if there is none, or only one that has decayed on this machine.
+    pub(super) fn open_copy(&self, name: &FileName) -> io::Result<Option<Box<dyn Input>>> {
+        let path = self.fetched(name.as_str());
+        let mut copy = match fs::File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            copy => copy?,
+        };
+        let Some(expected) = name.hash().filter(|_| !locked(&self.proven).contains(name.as_str())) else {
+            return Ok(Some(Box::new(copy)));
+        };
+        let mut hasher = blake3::Hasher::new();
+        if hasher.update_reader(&mut copy).is_err() || hasher.finalize().to_hex().as_str() != expected {
+            fs::remove_file(&path)?;
+            return Ok(None);
+        }
+        locked(&self.proven).insert(name.to_string());
+        copy.rewind()?;
+        Ok(Some(Box::new(copy)))
     }
 
     /// Makes a file a copy of what the store has; one that cannot be kept, or not read by others, is fetched again.
@@ -89,14 +110,18 @@ impl Desk {
 
     /// Brings what is here of a log to the length that it has in the store.
     pub(super) fn bring_log(&self, name: &FileName) -> io::Result<()> {
-        let (here, there) = (self.length_here(name), self.length_there(name).unwrap_or(0));
-        if self.is_unsent(name) || here.unwrap_or(0) >= there {
+        let (here, there) = (self.length_here(name), self.length_there(name));
+        if self.is_unsent(name) || there.is_none() || here == there {
             return Ok(());
         }
         let (draft, target) = (self.draft()?, self.here.path(name));
         self.home.fetch(name, &draft)?.ok_or(io::ErrorKind::NotFound)?;
+        if here > there && begins_with(&target, &draft)? {
+            // What follows here has not been sent yet.
+            return fs::remove_file(&draft);
+        }
         if here.is_some() && !begins_with(&draft, &target)? {
-            // What was written here never arrived, and somebody else went on.
+            // What was written here never arrived, and what is there is something else.
             fs::create_dir_all(self.root.join(QUARANTINE))?;
             let kept = format!("{}-{}", name.as_str().replace('/', "-"), uuid::Uuid::new_v4());
             fs::rename(&target, self.root.join(QUARANTINE).join(kept))?;

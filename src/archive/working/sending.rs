@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -69,6 +70,42 @@ impl Desk {
         locked(&self.unsent).remove(name.as_str());
         self.make_room(bytes);
         Ok(())
+    }
+}
+
+/// Where it is noted which logs were begun on this machine.
+const BEGUN: &str = "begun";
+
+/// A log was begun on another machine. What that one did last stands in its folder before it stands in the store, and
+/// whoever goes on without knowing of it might do it twice.
+#[derive(Debug)]
+pub(in crate::archive) struct BegunElsewhere(String);
+
+impl std::fmt::Display for BegunElsewhere {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
+impl std::error::Error for BegunElsewhere {}
+
+impl Desk {
+    /// Notes that a log is begun here.
+    pub(super) fn note_begun(&self, log: &FileName) -> io::Result<()> {
+        let note = self.begun(log);
+        fs::create_dir_all(note.parent().expect("a note lies in a folder"))?;
+        fs::write(&note, "")?;
+        fs::File::open(&note)?.sync_all()
+    }
+
+    /// Refuses a log that was begun on another machine.
+    pub(super) fn begun_here(&self, log: &FileName) -> io::Result<()> {
+        let name = log.as_str().rsplit('/').next().unwrap_or_default();
+        if self.begun(log).exists() { Ok(()) } else { Err(io::Error::other(BegunElsewhere(name.to_owned()))) }
+    }
+
+    fn begun(&self, log: &FileName) -> PathBuf {
+        self.root.join(BEGUN).join(log.as_str())
     }
 }
 

@@ -18,7 +18,7 @@ use super::{Desk, locked};
 use crate::archive::error::Error;
 use crate::archive::home::{Home, HomeContents};
 use crate::archive::run::{DEAD_AFTER, HEARTBEAT, told_of};
-use crate::archive::shelf::Part;
+use crate::archive::shelf::{FileName, Part};
 
 /// The file that says which machine this is.
 const MACHINE: &str = "machine";
@@ -99,6 +99,11 @@ impl Desk {
         Ok(word)
     }
 
+    /// Whether a file that is not sent is what its name says.
+    fn is_whole(&self, name: &FileName) -> bool {
+        self.here.hash(name).is_ok_and(|hash| Some(hash.as_str()) == name.hash())
+    }
+
     /// What an earlier writer on this machine left behind: what it stored is sent, what it was about to say is not said.
     fn take_up(&self) -> io::Result<()> {
         let mut left = Vec::new();
@@ -106,9 +111,16 @@ impl Desk {
         for name in left {
             let (here, there) = (self.length_here(&name).unwrap_or(0), self.length_there(&name));
             match name.part() {
-                Part::Log if here > there.unwrap_or(0) => drop(locked(&self.unsent).insert(name.to_string())),
-                Part::Log => {}
-                Part::Segment | Part::Blob if there.is_none() => drop(locked(&self.unsent).insert(name.to_string())),
+                Part::Log => {
+                    self.bring_log(&name)?;
+                    if here > there.unwrap_or(0) && self.length_here(&name) == Some(here) {
+                        locked(&self.unsent).insert(name.to_string());
+                    }
+                }
+                // One that a power cut has torn is no segment.
+                Part::Segment | Part::Blob if there.is_none() && self.is_whole(&name) => {
+                    locked(&self.unsent).insert(name.to_string());
+                }
                 // A manifest, a decision, a header: what it rests on may have gone since, and its maker was told that it failed.
                 _ => fs::remove_file(self.here.path(&name))?,
             }
