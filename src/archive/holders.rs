@@ -36,45 +36,50 @@ pub enum Holder {
     Recipient(String),
 }
 
-/// Writes a holder file; its name is the hash of what is stored. Nothing is sealed for nobody.
-pub(super) fn write(
-    store: &Store,
-    header: &Header,
-    secrets: &Secrets,
-    role: Role,
-    holder: Option<&Holder>,
-) -> Result<String, Error> {
-    let wrapped = secrets.wrap(role, header)?;
-    let sealed = match holder {
-        None => wrapped.to_vec(),
-        Some(Holder::Passphrase(passphrase)) => {
+/// Writes the holder file of an archive in which nothing is sealed.
+pub(super) fn write_clear(store: &Store, header: &Header, secrets: &Secrets) -> Result<String, Error> {
+    place(store, &secrets.wrap(Role::Restore, header)?)
+}
+
+/// The bytes of a holder file.
+fn sealed(wrapped: &[u8], holder: &Holder) -> Result<Vec<u8>, Error> {
+    match holder {
+        Holder::Passphrase(passphrase) => {
             let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.as_str()));
             recipient.set_work_factor(WORK_FACTOR);
-            wrap_for(&recipient, &wrapped)?
+            wrap_for(&recipient, wrapped)
         }
-        Some(Holder::Recipient(recipient)) => {
+        Holder::Recipient(recipient) => {
             let recipient = x25519::Recipient::from_str(recipient)
                 .map_err(|fact| Error::Unlock(format!("no age recipient: {fact}")))?;
-            wrap_for(&recipient, &wrapped)?
+            wrap_for(&recipient, wrapped)
         }
-    };
+    }
+}
+
+/// Puts a holder file in place; its name is the hash of what is stored.
+fn place(store: &Store, bytes: &[u8]) -> Result<String, Error> {
     let mut draft = store.draft()?;
-    draft.write_all(&sealed).map_err(Error::file("write", &store.path(HOLDERS)))?;
+    draft.write_all(bytes).map_err(Error::file("write", &store.path(HOLDERS)))?;
     Ok(draft.place(HOLDERS, |_| Ok(()))?.name)
 }
 
 /// Writes a holder file and the label that says whose it is.
+///
+/// The label first: one without its holder says nothing, but a holder without its label is a key of nobody knows whom,
+/// which no rotation could hand anything on to.
 pub(super) fn hand_on(
     store: &Store,
     (header, secrets): (&Header, &Secrets),
     (role, holder): (Role, &Holder),
     (name, added): (Option<String>, DateTime<Utc>),
 ) -> Result<String, Error> {
-    let id = write(store, header, secrets, role, Some(holder))?;
+    let bytes = sealed(&secrets.wrap(role, header)?, holder)?;
+    let id = blake3::hash(&bytes).to_hex().to_string();
     if let Some(key) = secrets.label_keys().next() {
         labels::write(store, &key, &labels::line(header, (&id, holder), role, name, added))?;
     }
-    Ok(id)
+    place(store, &bytes)
 }
 
 fn wrap_for(recipient: &dyn age::Recipient, clear: &[u8]) -> Result<Vec<u8>, Error> {

@@ -208,7 +208,7 @@ impl Archive {
             holders::hand_on(&store, (&header, &secrets), (Role::Restore, holder), (None, header.created))
         };
         let holder = match protection {
-            Protection::Clear => holders::write(&store, &header, &secrets, Role::Restore, None)?,
+            Protection::Clear => holders::write_clear(&store, &header, &secrets)?,
             Protection::Encrypted { passphrase, recovery } => {
                 let holder = hand_on(&Holder::Passphrase(passphrase))?;
                 if let Some(path) = recovery {

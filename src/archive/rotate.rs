@@ -4,7 +4,7 @@
 //! each other, so sealing them anew would mean a new archive. What was exposed remains
 //! exposed; what is written after a rotation is not.
 //!
-//! Order of what reaches the disk: holder files with the new secrets, their labels, the
+//! Order of what reaches the disk: for each key its new label and its new holder file, the
 //! header, its copy; then the old holder files go. Before the header is replaced the archive
 //! opens with the old keys, afterwards with the new ones, and whoever holds a key of either
 //! holds the same passphrase or identity. An interrupted rotation is cleared up by the next.
