@@ -29,57 +29,45 @@ use super::log::LOGS;
 use super::losses::LossLine;
 use super::manifest::{Line, SNAPSHOTS};
 use super::map::Map;
+use super::marks::MARKS;
 use super::merkle::Merkle;
+use super::moves::MOVES;
+use super::prune::DOOMED;
 use super::segment::SEGMENTS;
 use super::shelf::belongs;
 use super::store::{QUARANTINE, hash_of};
 use super::{Archive, Inner, SnapshotId};
 use crate::catalogue::ObjectName;
 
+/// How often an archive is looked at that is pruned meanwhile.
+const LOOKS: u32 = 5;
+
 impl Archive {
-    /// Checks the structure, and reads as much as is asked for. Problems are told as they are found; the report counts
-    /// what was looked at.
+    /// Checks the structure, and reads as much as is asked for. The report counts what was looked at; problems are told
+    /// at the end, because what a prune moved or removed meanwhile is no damage and is looked at again.
     pub fn check(&self, reading: impl Into<Reading>, problem: &mut dyn FnMut(Problem)) -> Result<Checked, Error> {
         self.inner.header.checkable()?;
         let reading = reading.into();
-        let mut check = Check {
-            inner: &self.inner,
-            reading,
-            chosen: None,
-            tell: problem,
-            done: Checked::default(),
-            snapshots: Vec::new(),
-            needs: HashMap::new(),
-            forgotten: HashMap::new(),
-            alone: HashSet::new(),
-            losses: self.inner.losses()?,
-            memos: Vec::new(),
-            hurt: HashSet::new(),
-        };
-        check.choose()?;
-        // A copy on this machine proves nothing of what lies in a store.
-        self.inner.store.read_anew(reading != Reading::Structure)?;
-        check.headers()?;
-        check.marks()?;
-        check.notes()?;
-        check.moves()?;
-        check.manifests()?;
-        check.maps()?;
-        let index_is_right = check.segments()?;
-        check.blobs()?;
-        check.logs()?;
-        check.strangers()?;
-        check.missed_files()?;
-        if reading != Reading::Structure && self.inner.reads_data() && self.inner.reads_manifests() {
-            if !index_is_right {
-                let text = "does not agree with the segments; it has been thrown away and is made again";
-                check.found(Problem::of(INDEX, Remedy::None, text));
-                self.inner.discard_index()?;
+        for _ in 0..LOOKS {
+            let before = self.inner.arrangement()?;
+            let mut problems = Vec::new();
+            let mut tell = |problem| problems.push(problem);
+            let mut check = Check::begin(&self.inner, reading, &mut tell)?;
+            let looked = check.look();
+            let (sound, done) = (check.done.problems == 0, check.done);
+            if looked.is_err() || !sound {
+                self.inner.store.look_again()?;
+                if self.inner.arrangement()? != before {
+                    self.inner.forget_numbers();
+                    continue;
+                }
             }
-            check.roots()?;
+            looked?;
+            check.remember()?;
+            problems.into_iter().for_each(problem);
+            return Ok(done);
         }
-        check.remember()?;
-        Ok(check.done)
+        Err(Error::Busy("snapshots were forgotten or pruned again and again while they were checked".to_owned()))
     }
 }
 
@@ -110,6 +98,59 @@ struct Check<'c> {
     memos: Vec<Memo>,
     /// Files with problems, below the root.
     hurt: HashSet<String>,
+}
+
+impl<'c> Check<'c> {
+    fn begin(inner: &'c Inner, reading: Reading, tell: &'c mut dyn FnMut(Problem)) -> Result<Check<'c>, Error> {
+        Ok(Check {
+            inner,
+            reading,
+            chosen: None,
+            tell,
+            done: Checked::default(),
+            snapshots: Vec::new(),
+            needs: HashMap::new(),
+            forgotten: HashMap::new(),
+            alone: HashSet::new(),
+            losses: inner.losses()?,
+            memos: Vec::new(),
+            hurt: HashSet::new(),
+        })
+    }
+
+    /// Everything once; what was learnt is not remembered yet.
+    fn look(&mut self) -> Result<(), Error> {
+        self.choose()?;
+        // A copy on this machine proves nothing of what lies in a store.
+        self.inner.store.read_anew(self.reading != Reading::Structure)?;
+        self.headers()?;
+        self.marks()?;
+        self.notes()?;
+        self.moves()?;
+        self.manifests()?;
+        self.maps()?;
+        let index_is_right = self.segments()?;
+        self.blobs()?;
+        self.logs()?;
+        self.strangers()?;
+        self.missed_files()?;
+        if self.reading == Reading::Structure || !self.inner.reads_data() || !self.inner.reads_manifests() {
+            return Ok(());
+        }
+        if !index_is_right {
+            let text = "does not agree with the segments; it has been thrown away and is made again";
+            self.found(Problem::of(INDEX, Remedy::None, text));
+            self.inner.discard_index()?;
+        }
+        self.roots()
+    }
+}
+
+impl Inner {
+    /// What a prune or a decision about snapshots changes: where a look at the archive that spans a change of it goes wrong.
+    fn arrangement(&self) -> Result<Vec<Vec<String>>, Error> {
+        [SNAPSHOTS, MARKS, MOVES, DOOMED].iter().map(|folder| self.store.list(folder)).collect()
+    }
 }
 
 impl Check<'_> {

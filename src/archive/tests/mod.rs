@@ -1,6 +1,7 @@
 //! Stories about archives on a real folder, and on a disk that fails where it is told to.
 
 mod basics;
+mod beside;
 mod damage;
 mod faults;
 mod home;
