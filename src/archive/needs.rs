@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::blob::BLOBS;
 use super::losses::LOSSES;
 use super::manifest::{MapLine, SNAPSHOTS};
+use super::marks::MARKS;
 use super::moves::MOVES;
 use super::positions::CHAIN_SANITY;
 use super::segment::SEGMENTS;
@@ -19,13 +20,19 @@ const HASH_LETTERS: usize = 64;
 impl Archive {
     /// The manifest of a snapshot, those its map stands on, the segments and blobs of all of them, and where lines moved.
     ///
-    /// The others are whole as well, so that whoever has these files has whole snapshots only.
+    /// The others are whole as well, so that whoever has these files has whole snapshots only. Those that were forgotten
+    /// are not: what they alone needed may be gone, and the marks that say so come along.
     pub fn files_of(&self, id: &SnapshotId) -> Result<Vec<FileName>, Error> {
         let moves = self.inner.store.list(MOVES)?;
         let mut files: BTreeSet<String> = moves.into_iter().map(|name| format!("{MOVES}/{name}")).collect();
         let on_disk: HashSet<String> = self.inner.store.list_spread(BLOBS)?.into_iter().map(|(_, name)| name).collect();
+        let forgotten = self.inner.readable_standings()?.forgotten;
         for id in self.standing_on(id)? {
             files.insert(format!("{SNAPSHOTS}/{}", id.0));
+            if forgotten.contains_key(&id) {
+                files.extend(self.inner.store.list(MARKS)?.into_iter().map(|name| format!("{MARKS}/{name}")));
+                continue;
+            }
             let map = self.inner.healing(|inner| inner.map(&id))?;
             let names: HashMap<u32, String> = self.inner.index().segments()?.into_iter().collect();
             files.extend(

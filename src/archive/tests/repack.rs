@@ -115,25 +115,51 @@ fn a_capture_that_goes_on_tomorrow_finds_its_lines_where_it_left_them() {
     assert_eq!(records_of(&archive, &finished.id), expected);
 }
 
+/// An archive with nothing but the files that one snapshot needs.
+fn taken_out(world: &World, archive: &Archive, id: &SnapshotId) -> Archive {
+    let elsewhere = world.root.with_file_name("elsewhere");
+    let (shelf, here) = (Shelf::at(&elsewhere), Shelf::at(&world.root));
+    shelf.prepare().unwrap();
+    let is_key = |file: &StoredFile| matches!(file.name.part(), Part::Holder | Part::Header | Part::HeaderCopy);
+    let keys = here.files().unwrap().into_iter().filter(is_key).map(|file| file.name);
+    let files = archive.files_of(id).unwrap();
+    shelf.note_excerpt(archive.id(), &files).unwrap();
+    for name in files.into_iter().chain(keys) {
+        let mut arrival = shelf.receive().unwrap();
+        std::io::copy(&mut here.open(&name).unwrap(), &mut arrival).unwrap();
+        arrival.shelve(&name).unwrap();
+    }
+    Archive::open(&elsewhere, &Passphrase("none needed"), world.clock).unwrap()
+}
+
+#[test]
+fn a_bundle_of_a_snapshot_that_stands_on_forgotten_ones_does_without_what_these_alone_needed() {
+    let (world, archive) = World::clear();
+    // Every version changes other records, so that maps grow long and stand on each other.
+    let version = |version: u64| -> Vec<Record> {
+        let title = |number: u64| if number % 19 <= version { number % 19 } else { 99 };
+        (1..=400).map(|number| deal(number, &format!("of {}", title(number)))).collect()
+    };
+    let all: Vec<Manifest> = (0..12).map(|number| snapshot_of(&archive, &version(number))).collect();
+    let newest = archive.inner.line(&all[11].id).unwrap();
+    assert!(matches!(newest.map, manifest::MapLine::Delta { .. }), "{:?}", newest.map);
+    keep(&archive, 1);
+    archive.prune(AT_ONCE, Worth::Nothing, false).unwrap();
+    let copy = taken_out(&world, &archive, &all[11].id);
+    assert_eq!(records_of(&copy, &all[11].id), version(11));
+    assert_eq!(copy.snapshots().unwrap().len(), 1, "what was forgotten is forgotten there, too");
+    expect_sound(&copy);
+}
+
 #[test]
 fn a_bundle_of_one_snapshot_has_what_its_lines_moved_to() {
     let (world, archive) = World::clear();
     let all = grown(&archive);
     keep(&archive, 2);
     archive.prune(AT_ONCE, Worth::Dead(1), false).unwrap();
-    let elsewhere = world.root.with_file_name("elsewhere");
-    let shelf = Shelf::at(&elsewhere);
-    shelf.prepare().unwrap();
-    let here = Shelf::at(&world.root);
-    let is_key = |file: &StoredFile| matches!(file.name.part(), Part::Holder | Part::Header | Part::HeaderCopy);
-    let keys = here.files().unwrap().into_iter().filter(is_key).map(|file| file.name);
-    for name in archive.files_of(&all[9].0.id).unwrap().into_iter().chain(keys) {
-        let mut arrival = shelf.receive().unwrap();
-        std::io::copy(&mut here.open(&name).unwrap(), &mut arrival).unwrap();
-        arrival.shelve(&name).unwrap();
-    }
-    let copy = Archive::open(&elsewhere, &Passphrase("none needed"), world.clock).unwrap();
+    let copy = taken_out(&world, &archive, &all[9].0.id);
     assert_eq!(records_of(&copy, &all[9].0.id), all[9].1);
+    let here = Shelf::at(&world.root);
     let lists = here.files().unwrap().into_iter().filter(|file| file.name.as_str().starts_with(moves::MOVES));
     assert_eq!(lists.count(), 1, "a copy of everything has the list, too");
 }
