@@ -4,6 +4,8 @@
 mod catalogue;
 /// Random histories, compared with the truth.
 mod histories;
+/// What strangers may hand to pdbak.
+mod hostile;
 /// Archives of earlier versions, kept for ever.
 mod museum;
 /// What a user would tell: whole runs against a sandbox, compared with its judge.

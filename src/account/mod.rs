@@ -187,15 +187,7 @@ impl Account {
             return ask.page(envelope);
         }
         let answer: Result<Envelope<Box<RawValue>>, Error> = self.fetch(&request, ask.asked()).await;
-        let row = match present(answer)? {
-            Some(row) if row.get().starts_with('[') => {
-                let rows = serde_json::from_str(row.get());
-                rows.map_err(|_| Error::Garbled("the answer is no list of records".to_owned()))?
-            }
-            Some(row) => vec![row],
-            None => Vec::new(),
-        };
-        Ok(Page { rows: row, next: None })
+        Page::of_one(present(answer)?)
     }
 
     /// One record by its id through `object.single`; `None` when the service says it is not there.

@@ -6,14 +6,16 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Error;
 use super::address::{joined, segments};
-use super::answer::{Additional, Asked, Envelope};
-use super::exchange::{Payload, Request};
+use super::answer::{self, Additional, Asked, Envelope};
+use super::budget::Limits;
+use super::exchange::{Answer, Payload, Request};
+use super::{Error, shape};
 use crate::catalogue::{Listing, Object, Paging};
 use crate::record::{Key, peek};
 
@@ -52,6 +54,19 @@ pub struct Page {
     pub rows: Vec<Box<RawValue>>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<Position>,
+}
+
+impl Page {
+    /// The page of what at most one record is answered to: the record, or a list that holds it.
+    pub(super) fn of_one(row: Option<Box<RawValue>>) -> Result<Page, Error> {
+        let rows = match row {
+            Some(row) if row.get().starts_with('[') => serde_json::from_str(row.get())
+                .map_err(|_| Error::Garbled("the answer is no list of records".to_owned()))?,
+            Some(row) => vec![row],
+            None => Vec::new(),
+        };
+        Ok(Page { rows, next: None })
+    }
 }
 
 /// A walk along a list, page by page, that comes to an end even if the list does not.
@@ -152,6 +167,16 @@ impl Ask<'_> {
         Ok(Request { method, version: object.version, segments, query, payload, price: object.price })
     }
 
+    /// Makes a page of the body of an answer that says it went well, as [`super::Account::page`] does; sends nothing.
+    pub fn read(&self, body: impl Into<Bytes>) -> Result<Page, Error> {
+        let answer = Answer { status: 200, limits: Limits::default(), html: false, body: body.into() };
+        match (shape::is_plain(self.object), self.is_of_one()) {
+            (false, _) => self.page(shape::listed(self.object, self.parents.first(), answer::open(&answer)?)?),
+            (true, false) => self.page(answer::open(&answer)?),
+            (true, true) => Page::of_one(super::present(answer::open(&answer))?),
+        }
+    }
+
     /// Makes a page of the answer.
     pub(super) fn page(&self, envelope: Envelope<Vec<Box<RawValue>>>) -> Result<Page, Error> {
         let Some(data) = envelope.data else { return Err(Error::Garbled("the answer has no data".to_owned())) };
@@ -171,7 +196,10 @@ impl Ask<'_> {
             Listing::Derived { .. } | Listing::Within { .. } => Paging::Whole,
         };
         let start = if let Position::Offset(start) = self.position { start } else { 0 };
-        let following = (rows > 0).then(|| Position::Offset(start + rows as u64));
+        let following = match start.checked_add(rows as u64) {
+            Some(next) => (rows > 0).then_some(Position::Offset(next)),
+            None => return Err(Error::Garbled("the list goes on where no list can be".to_owned())),
+        };
         match (paging, told) {
             (Paging::Cursor { limit }, None) if rows >= usize::from(limit) => {
                 Err(Error::Garbled("a full page does not say whether there is more".to_owned()))
@@ -308,6 +336,13 @@ mod tests {
         assert_eq!(back, "garbled answer: the list leads back to a page it has shown");
         walk.turn(None).expect("the end");
         assert_eq!(walk.position(), None);
+    }
+
+    #[test]
+    fn an_offset_that_no_list_has_is_garbled() {
+        let notes = ask("notes", Position::Offset(u64::MAX));
+        let rows = page(&notes, r#"{"data":[{"id":1}],"additional_data":{"pagination":{"next_start":null}}}"#);
+        assert!(matches!(rows, Err(Error::Garbled(_))));
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(super) struct Label {
 }
 
 impl Label {
-    fn parse(file: &str, bytes: &[u8]) -> Option<Label> {
+    pub(super) fn parse(file: &str, bytes: &[u8]) -> Option<Label> {
         let text = str::from_utf8(bytes).ok()?;
         let (text, proof) = text.split_once('\n')?;
         let ProofLine { proof } = serde_json::from_str(proof).ok()?;

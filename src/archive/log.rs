@@ -6,7 +6,9 @@
 //! read it, and `b3sum` to check it.
 
 use std::io::{BufReader, Read, Write};
+use std::path::Path;
 
+use age::x25519;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -55,7 +57,7 @@ struct Entry<T> {
 /// How far a log could be read.
 pub(super) struct Walked {
     /// Its whole entries.
-    entries: u64,
+    pub(super) entries: u64,
     /// How many bytes they fill.
     bytes: u64,
     /// Whether a crash has cut the one behind them.
@@ -189,36 +191,54 @@ impl Inner {
             return Err(self.secrets.needs("read logs", Role::Restore));
         }
         let mut input = BufReader::new(self.store.open(&file_of(folder, name))?);
-        let mut walked = Walked { entries: 0, bytes: 0, torn: false };
-        loop {
-            let (sealed, hash) = match cut(&mut input).map_err(Error::file("read", &path))? {
-                Cut::End => return Ok(walked),
-                Cut::Whole { sealed, hash } => (sealed, hash),
-                // A crash leaves a beginning of an entry; anything else at this place is damage.
-                Cut::Rest(rest) if torn(&rest, self.data_recipient.is_some()) => {
-                    return Ok(Walked { torn: true, ..walked });
-                }
-                Cut::Rest(_) => {
-                    return Err(Error::damaged(&path, format!("no length before entry {}", walked.entries)));
-                }
-            };
-            if blake3::hash(&sealed).to_hex().as_str() != hash {
-                let fact = format!("entry {} has another hash than the line before it says", walked.entries);
-                return Err(Error::damaged(&path, fact));
+        let of = Of { archive: &self.header.archive, log: &log, path: &path };
+        walk(&mut input, &of, &self.secrets.data, take)
+    }
+}
+
+/// Which log is read.
+pub(super) struct Of<'a> {
+    pub(super) archive: &'a str,
+    /// What its entries say that they belong to.
+    pub(super) log: &'a str,
+    /// For messages.
+    pub(super) path: &'a Path,
+}
+
+/// One entry after the other; without a key they are read as they are.
+pub(super) fn walk(
+    input: &mut impl Read,
+    of: &Of<'_>,
+    identities: &[x25519::Identity],
+    take: &mut dyn FnMut(Value),
+) -> Result<Walked, Error> {
+    let Of { archive, log, path } = *of;
+    let mut walked = Walked { entries: 0, bytes: 0, torn: false };
+    loop {
+        let (sealed, hash) = match cut(input).map_err(Error::file("read", path))? {
+            Cut::End => return Ok(walked),
+            Cut::Whole { sealed, hash } => (sealed, hash),
+            // A crash leaves a beginning of an entry; anything else at this place is damage.
+            Cut::Rest(rest) if torn(&rest, !identities.is_empty()) => return Ok(Walked { torn: true, ..walked }),
+            Cut::Rest(_) => {
+                return Err(Error::damaged(path, format!("no length before entry {}", walked.entries)));
             }
-            walked.bytes += (PREFIX + sealed.len()) as u64;
-            let text = seal::open(&self.secrets.data, sealed).map_err(Error::file("read", &path))?;
-            let entry: Entry<Value> =
-                serde_json::from_slice(&text).map_err(|error| Error::damaged(&path, error.to_string()))?;
-            drop(text);
-            if entry.archive != self.header.archive || entry.log != log || entry.number != walked.entries {
-                let fact =
-                    format!("entry {} of log \"{}\" in place of entry {}", entry.number, entry.log, walked.entries);
-                return Err(Error::damaged(&path, fact));
-            }
-            walked.entries += 1;
-            take(entry.entry);
+        };
+        if blake3::hash(&sealed).to_hex().as_str() != hash {
+            let fact = format!("entry {} has another hash than the line before it says", walked.entries);
+            return Err(Error::damaged(path, fact));
         }
+        walked.bytes += (PREFIX + sealed.len()) as u64;
+        let text = seal::open(identities, sealed).map_err(Error::file("read", path))?;
+        let entry: Entry<Value> =
+            serde_json::from_slice(&text).map_err(|error| Error::damaged(path, error.to_string()))?;
+        drop(text);
+        if entry.archive != archive || entry.log != log || entry.number != walked.entries {
+            let fact = format!("entry {} of log \"{}\" in place of entry {}", entry.number, entry.log, walked.entries);
+            return Err(Error::damaged(path, fact));
+        }
+        walked.entries += 1;
+        take(entry.entry);
     }
 }
 

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 
+/// More lines than fit into a segment, however well they compress: who says so lies, and would fill the memory.
+pub(super) const MOST_LINES: u32 = 1 << 28;
+
 /// Lines by segment; segments by the number they have in the index.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct Map(BTreeMap<u32, RoaringBitmap>);
@@ -117,7 +120,7 @@ pub(super) fn from_runs(runs: &[u32]) -> Option<RoaringBitmap> {
     let mut lines = RoaringBitmap::new();
     let mut next = 0u32;
     for (at, run) in runs.iter().enumerate() {
-        let end = next.checked_add(*run)?;
+        let end = next.checked_add(*run).filter(|end| *end <= MOST_LINES)?;
         if at % 2 == 0 {
             lines.insert_range(next..end);
         }
@@ -144,6 +147,8 @@ mod tests {
     #[test]
     fn runs_that_pass_the_last_line_are_refused() {
         assert_eq!(from_runs(&[u32::MAX, 1, 1]), None);
+        assert_eq!(from_runs(&[MOST_LINES]).map(|lines| lines.len()), Some(u64::from(MOST_LINES)));
+        assert_eq!(from_runs(&[MOST_LINES, 1]), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Inner;
 use super::error::Error;
 use super::header::FORMAT;
-use super::map::{from_runs, to_runs};
+use super::map::{MOST_LINES, from_runs, to_runs};
 use super::signed::{Kind, Signer};
 
 /// Where the lists of moved lines lie.
@@ -50,6 +50,20 @@ pub(super) struct Move {
 impl Move {
     pub(super) fn new(from: String, lines: &RoaringBitmap, to: String, first: u32) -> Move {
         Move { from, lines: to_runs(lines), to, first }
+    }
+
+    /// The segment they lay in and where they went; `None` where that is beyond the last line there can be.
+    fn gone(self) -> Option<(String, Gone)> {
+        let Move { from, lines, to, first } = self;
+        let lines = from_runs(&lines)?;
+        (u64::from(first) + lines.len() <= u64::from(MOST_LINES)).then_some((from, Gone { lines, to, first }))
+    }
+}
+
+impl MovedLine {
+    /// How many lines it moves; `None` where one of them lies beyond the last line there can be.
+    pub(super) fn lines(self) -> Option<u64> {
+        self.moves.into_iter().map(|one| Some(one.gone()?.1.lines.len())).sum()
     }
 }
 
@@ -124,9 +138,9 @@ impl Inner {
                 }
                 Err(error) => return Err(error),
             };
-            for Move { from, lines, to, first } in list {
-                let lines = from_runs(&lines).ok_or_else(|| Error::damaged(&path, "runs beyond the last line"))?;
-                moves.gone.entry(from).or_default().push(Gone { lines, to, first });
+            for one in list {
+                let (from, gone) = one.gone().ok_or_else(|| Error::damaged(&path, "runs beyond the last line"))?;
+                moves.gone.entry(from).or_default().push(gone);
             }
         }
         let moves = Arc::new(moves);

@@ -11,6 +11,8 @@ use super::{Inner, Role, SnapshotId};
 
 /// Maps standing on each other deeper than this are no maps this program wrote.
 pub(super) const CHAIN_SANITY: usize = 64;
+/// Nor do they say of more lines that these came, stayed or went.
+const LINES_SANITY: u64 = 1 << 32;
 
 impl Inner {
     /// A manifest's line: from its file, or from the index where this machine wrote it and may not read it.
@@ -65,9 +67,12 @@ impl Inner {
             line = self.line(&parent)?;
         };
         let moves = self.moves()?;
+        let mut left = LINES_SANITY;
         // Each part where it lies today: maps from before and after a move stand on each other.
-        let today = |segment: &str, runs: &[u32], tell: &mut dyn FnMut(&str, RoaringBitmap)| {
-            moves.today(segment, from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"))?, tell)
+        let mut today = |segment: &str, runs: &[u32], tell: &mut dyn FnMut(&str, RoaringBitmap)| {
+            let lines = from_runs(runs).ok_or_else(|| garbled("runs beyond the last line"))?;
+            left = left.checked_sub(lines.len()).ok_or_else(|| garbled("more lines than can be"))?;
+            moves.today(segment, lines, tell)
         };
         let mut map: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
         for part in full {

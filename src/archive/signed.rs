@@ -145,14 +145,8 @@ impl Inner {
             return Err(Error::damaged(&path, format!("its bytes hash to {}", &found[..16])));
         }
         let packed = seal::open(&self.secrets.manifest, stored).map_err(Error::file("read", &path))?;
-        let text = unpack(&packed, &path)?;
-        let mut lines = text.lines();
-        let (line, signature) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-        let garbled = |error: serde_json::Error| Error::damaged(&path, error.to_string());
-        let signature: SignatureLine = serde_json::from_str(signature).map_err(garbled)?;
-        let signature = hex::decode(&signature.signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-        let preface: Preface = serde_json::from_str(line).map_err(garbled)?;
-        let (signed, number) = (signed_text(kind, line), preface.sequence.or(preface.number));
+        let Parted { line, preface, signature } = part(&packed, &path)?;
+        let (signed, number) = (signed_text(kind, &line), preface.sequence.or(preface.number));
         let by = |signature: &Signature| self.trusted.iter().any(|key| key.signed(kind, &signed, signature, number));
         if !signature.is_some_and(|signature| by(&signature)) {
             return Err(Error::damaged(&path, "its signature is not this archive's"));
@@ -164,8 +158,34 @@ impl Inner {
         if archive != self.header.archive {
             return Err(Error::damaged(&path, format!("a {} of archive {archive}", kind.word)));
         }
-        serde_json::from_str(line).map_err(garbled)
+        parse(&line, &path)
     }
+}
+
+/// Reads the line in the unsealed bytes of a file; proves nothing.
+pub(super) fn read_unproven<T: DeserializeOwned>(packed: &[u8], path: &Path) -> Result<T, Error> {
+    parse(&part(packed, path)?.line, path)
+}
+
+/// What lies under the seal.
+struct Parted {
+    line: String,
+    preface: Preface,
+    /// None where it cannot be one.
+    signature: Option<Signature>,
+}
+
+fn part(packed: &[u8], path: &Path) -> Result<Parted, Error> {
+    let mut line = unpack(packed, path)?;
+    let end = line.find('\n').unwrap_or(line.len());
+    let signature: SignatureLine = parse(line[end..].trim(), path)?;
+    let signature = hex::decode(&signature.signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+    line.truncate(end);
+    Ok(Parted { preface: parse(&line, path)?, line, signature })
+}
+
+fn parse<T: DeserializeOwned>(line: &str, path: &Path) -> Result<T, Error> {
+    serde_json::from_str(line).map_err(|error| Error::damaged(path, error.to_string()))
 }
 
 fn unpack(packed: &[u8], path: &Path) -> Result<String, Error> {

@@ -18,6 +18,7 @@ use crate::catalogue::{self, ObjectName};
 use crate::cli::complain::Failure;
 use crate::cli::notify::Notify;
 use crate::cli::status::Tolerance;
+use crate::offsite::Address;
 use crate::schedule;
 
 /// Settings that every command takes.
@@ -155,6 +156,29 @@ struct ConfigFile {
     notify: Option<Notify>,
 }
 
+fn parse(text: &str) -> Result<ConfigFile, Failure> {
+    toml::from_str(text).map_err(|error| Failure::usage(error.to_string().trim_end()))
+}
+
+/// Reads the text of a configuration file with all that is in it, and uses nothing of it; the error is what a person
+/// would be told.
+pub fn check_config(text: &str) -> Result<(), String> {
+    let told = |failure: Failure| failure.text();
+    let file = parse(text).map_err(told)?;
+    let targets: Vec<String> = file.offsite.keys().cloned().collect();
+    for target in file.offsite.values() {
+        Address::parse(&target.url).map_err(|error| error.to_string())?;
+    }
+    let schedules = file.profiles.values().filter_map(|profile| profile.schedule.as_ref()).chain(&file.schedule);
+    for schedule in schedules {
+        schedule.read(&targets).map_err(|error| error.to_string())?;
+    }
+    for budget in file.profiles.values().filter_map(|profile| profile.budget.as_deref()) {
+        allowance(budget)?;
+    }
+    limits(file.brake).map(drop).map_err(told)
+}
+
 /// Reads the profile that applies; an empty one without a configuration file.
 pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     let Some((path, named)) = find(flags) else {
@@ -166,9 +190,7 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
     };
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Failure::usage(error).while_doing(format_args!("read {}", path.display())))?;
-    let mut file: ConfigFile = toml::from_str(&text).map_err(|error| {
-        Failure::usage(error.to_string().trim_end()).while_doing(format_args!("read {}", path.display()))
-    })?;
+    let mut file = parse(&text).map_err(|failure| failure.while_doing(format_args!("read {}", path.display())))?;
     let (tolerance, metrics) = (file.status, std::mem::take(&mut file.metrics));
     let (targets, schedule, notify) = (std::mem::take(&mut file.offsite), file.schedule.take(), file.notify.take());
     let limits = limits(std::mem::take(&mut file.brake))

@@ -34,6 +34,7 @@ use crate::cli::complain::Failure;
 use crate::cli::config::Flags;
 use crate::cli::session::Session;
 
+pub use crate::cli::config::check_config;
 pub use crate::cli::exit::{Exit, TABLE as EXIT_CODES};
 pub use crate::cli::manual::pages as manual_pages;
 
