@@ -212,48 +212,49 @@ impl<'a> Links<'a> {
         seen: &S,
         lineage: &'a Lineage,
     ) -> Result<Links<'a>, archive::Error> {
+        let mut links = Links {
+            lineage: Some(lineage),
+            deleted: cases.deleted().map(|record| record.id().clone()).collect(),
+            renamed: renamed(goal, seen, lineage)?,
+            ..Links::default()
+        };
+        links.ask(pointers, cases, (goal, seen))?;
+        Ok(links)
+    }
+
+    /// Looks up what these point to as well, as far as nobody has: of a record that is made again every link is written,
+    /// also one that nothing happened to and that points to nothing.
+    pub(super) fn ask<S: State>(
+        &mut self,
+        pointers: impl Iterator<Item = Pointer>,
+        cases: &Cases,
+        (goal, seen): (&S, &S),
+    ) -> Result<(), archive::Error> {
+        if self.strict {
+            return Ok(());
+        }
         let mut wanted: BTreeMap<ObjectName, BTreeSet<Key>> = BTreeMap::new();
-        let mut whole = HashMap::new();
         for pointer in pointers {
-            note_whole(&mut whole, pointer.objects, &pointer.key);
+            note_whole(&mut self.whole, pointer.objects, &pointer.key);
             for id in candidates(pointer.objects, &pointer.key) {
-                for now in std::iter::once(&id).chain(lineage.after(&id)).flat_map(places) {
-                    wanted.entry(now.object.clone()).or_default().insert(now.key.clone());
+                let heirs = self.lineage.into_iter().flat_map(|lineage| lineage.after(&id));
+                for now in std::iter::once(&id).chain(heirs).flat_map(places) {
+                    if self.asked.entry(now.object.clone()).or_default().insert(now.key.clone()) {
+                        wanted.entry(now.object.clone()).or_default().insert(now.key.clone());
+                    }
                 }
             }
         }
-        let mut live = BTreeMap::new();
-        let mut blind = HashSet::new();
-        let mut matched = HashMap::new();
         for (object, keys) in &wanted {
             let mut found = present(seen, object, keys)?;
             found.retain(|key| !cases.ghosts.contains(&RecordId::new(object.clone(), key.clone())));
             if seen.blind(object).is_some() {
-                blind.insert(object.clone());
+                self.blind.insert(object.clone());
             }
-            match_by_mark(goal, seen, object, keys.difference(&found), &mut matched)?;
-            live.insert(object.clone(), found);
+            match_by_mark(goal, seen, object, keys.difference(&found), &mut self.matched)?;
+            self.live.entry(object.clone()).or_default().extend(found);
         }
-        let deleted = cases.deleted().map(|record| record.id().clone()).collect();
-        let (making, named) = (HashSet::new(), HashMap::new());
-        let renamed = renamed(goal, seen, lineage)?;
-        let lineage = Some(lineage);
-        let words = HashSet::new();
-        let strict = false;
-        Ok(Links {
-            lineage,
-            making,
-            named,
-            renamed,
-            asked: wanted,
-            deleted,
-            live,
-            matched,
-            whole,
-            blind,
-            strict,
-            words,
-        })
+        Ok(())
     }
 
     /// A step makes this record.

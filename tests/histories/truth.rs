@@ -107,6 +107,7 @@ const BY_NATURE: &[&str] = &[
 const BY_NATURE_OF: &[(&str, &[&str])] = &[
     ("Deals", &["channel", "channel_id", "origin_id", "add_time"]),
     ("DealProducts", &["name", "add_time"]),
+    ("DealDiscounts", &["created_at", "created_by", "updated_at", "updated_by"]),
     ("Activities", &["person_id", "add_time", "conference_meeting_url"]),
     ("Files", &["user_id", "add_time", "file_type"]),
     ("NoteComments", &["user_id", "add_time"]),

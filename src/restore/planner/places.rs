@@ -249,3 +249,28 @@ fn custom_fields_that_point_to_people_and_organizations_follow_them() {
         }
     }
 }
+
+#[test]
+fn a_call_log_that_is_made_again_to_be_linked_does_not_name_an_activity_that_was_gone_before() {
+    let log = |organization: Value| {
+        json!({
+            "id": "CA1", "org_id": organization, "activity_id": 77, "outcome": "busy", "to_phone_number": "+1",
+            "start_time": "2026-01-11T22:13:57Z", "end_time": "2026-01-11T22:36:22Z"
+        })
+    };
+    let goal = super::tests::company().with("callLogs/CA1", log(json!(5)));
+    let seen = super::tests::company().without("organizations/5").with("callLogs/CA1", log(Value::Null));
+    let mut policy = Policy::default();
+    policy.scope.records.insert(RecordId::parse("organizations/5").expect("an id"));
+    let plan = super::tests::planned(&goal, &seen, &policy);
+    let made = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Create(create) if create.record.object.as_str() == "callLogs" => Some(create),
+        _ => None,
+    });
+    let made = made.expect("it is made again");
+    // The service refuses a call of an activity that is not there, and the old row would be deleted by then.
+    assert!(made.body.contains_key("org_id") && !made.body.contains_key("activity_id"), "{:?}", made.body);
+    let told =
+        plan.left_out.iter().any(|left| left.object == "callLogs" && left.field.as_deref() == Some("activity_id"));
+    assert!(told, "{:?}", plan.left_out);
+}

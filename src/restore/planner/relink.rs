@@ -36,7 +36,7 @@ impl<S: State> Planner<'_, S> {
             if let Case::Changed { goal, live } = case
                 && !self.chosen.records.contains(id)
             {
-                self.relink_one(goal, live);
+                self.relink_one(goal, live)?;
             }
         }
         let few: Option<Vec<String>> = (made.len() <= FEW).then(|| {
@@ -60,15 +60,15 @@ impl<S: State> Planner<'_, S> {
                     few.as_ref().is_none_or(|keys| keys.iter().any(|key| record.text().contains(key.as_str())));
                 // What differs from the goal was looked at as a case; what was added has nothing to do with it.
                 if likely && !self.cases.all.contains_key(record.id()) {
-                    self.relink_one(&record, &record);
+                    self.relink_one(&record, &record)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn relink_one(&mut self, goal: &Record, live: &Record) {
-        let Some(object) = object_of(goal.id()) else { return };
+    fn relink_one(&mut self, goal: &Record, live: &Record) -> Result<(), archive::Error> {
+        let Some(object) = object_of(goal.id()) else { return Ok(()) };
         let (then, now) = (goal.fields(), live.fields());
         let fields: BTreeSet<String> = pointers(object, goal.id(), &then, &self.then)
             .into_iter()
@@ -78,12 +78,15 @@ impl<S: State> Planner<'_, S> {
             .chain(self.names_lost(object, &then, &now))
             .collect();
         if fields.is_empty() {
-            return;
+            return Ok(());
         }
         let home = home(object);
         // Whom it names is all there is of it, or it can hang there only when it is uploaded once more.
         if home.update.is_none() || self.needs_upload(home, goal, live) {
-            return self.replace(home, goal, &then, live, &now);
+            let all = pointers(object, goal.id(), &then, &self.then);
+            self.links.ask(all.into_iter(), self.cases, (self.goal, self.seen))?;
+            self.replace(home, goal, &then, live, &now);
+            return Ok(());
         }
         let delta = self.delta(home, goal.id(), &then, &now);
         let mut body: Body = delta
@@ -94,7 +97,7 @@ impl<S: State> Planner<'_, S> {
         let written: BTreeSet<String> = body.keys().flat_map(|name| named(name, &body)).collect();
         self.say_unlinked(home, goal.id(), &fields, &written);
         if body.is_empty() {
-            return;
+            return Ok(());
         }
         self.part_from_variation(goal.id(), &now, &mut body);
         if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
@@ -115,6 +118,7 @@ impl<S: State> Planner<'_, S> {
         if archived {
             self.draft_close(home, goal.id(), Some(live), &now);
         }
+        Ok(())
     }
 
     /// Lists the lost links that no update writes.
