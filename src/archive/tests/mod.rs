@@ -11,6 +11,7 @@ mod power;
 mod repack;
 mod repair;
 mod retention;
+mod town;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

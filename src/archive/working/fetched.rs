@@ -82,7 +82,7 @@ impl Desk {
 
     fn proven(&self, name: &FileName, hash: Option<String>) -> io::Result<()> {
         let Some(hash) = hash else {
-            locked(&self.there).remove(name.as_str());
+            self.miss(name)?;
             return Err(io::ErrorKind::NotFound.into());
         };
         match name.hash() {
@@ -92,6 +92,16 @@ impl Desk {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A file that was there is gone. Whoever only reads looks again: another machine has pruned, and there may be more.
+    fn miss(&self, name: &FileName) -> io::Result<()> {
+        locked(&self.there).remove(name.as_str());
+        let writes = locked(&self.beat).is_some();
+        if !writes {
+            self.knows(self.home.contents()?);
+        }
+        Ok(())
     }
 
     /// Fetches everything small that is not here, many at a time: one by one each would cost a way there and back.
