@@ -149,6 +149,8 @@ impl<'c> Check<'c> {
 impl Inner {
     /// What a prune or a decision about snapshots changes: where a look at the archive that spans a change of it goes wrong.
     fn arrangement(&self) -> Result<Vec<Vec<String>>, Error> {
+        // Another machine may have pruned.
+        self.store.look_again()?;
         [SNAPSHOTS, MARKS, MOVES, DOOMED].iter().map(|folder| self.store.list(folder)).collect()
     }
 }
