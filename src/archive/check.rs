@@ -61,6 +61,7 @@ impl Archive {
                     self.inner.forget_numbers();
                     continue;
                 }
+                self.inner.still_opens()?;
             }
             looked?;
             check.remember()?;

@@ -86,6 +86,16 @@ impl Inner {
         }
         Ok(turn)
     }
+
+    /// Fails when a rotation replaced the keys since the archive was opened: what was written since takes the new ones.
+    pub(super) fn still_opens(&self) -> Result<(), Error> {
+        match Header::parse(&self.store, HEADER) {
+            Ok(now) if now.archive == self.header.archive && now.rotation > self.header.rotation => {
+                Err(Error::KeysReplaced)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Run {

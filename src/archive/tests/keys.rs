@@ -321,6 +321,18 @@ fn whoever_opened_before_a_rotation_seals_nothing_for_the_old_keys() {
 }
 
 #[test]
+fn a_check_that_began_before_a_rotation_does_not_take_what_was_sealed_since_for_damage() {
+    let (world, archive) = World::encrypted();
+    snapshot_of(&archive, &[deal(1, "before")]);
+    let checking = world.open();
+    rotate(archive, &[&Passphrase("open sesame")]).unwrap();
+    checking.check(true, &mut |problem| panic!("{problem:?}")).unwrap();
+    snapshot_of(&world.open(), &[deal(1, "after")]);
+    let checked = checking.check(true, &mut |problem| panic!("{problem:?}"));
+    assert!(matches!(checked, Err(Error::KeysReplaced)), "{checked:?}");
+}
+
+#[test]
 fn a_check_of_keys_tells_what_opens_and_what_is_damaged() {
     let (world, archive) = World::encrypted();
     let added = archive.add_key(Role::Put, &passphrase("night shift"), None).unwrap();
