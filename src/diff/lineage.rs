@@ -40,6 +40,11 @@ impl Lineage {
         chain(&self.ancestors, id)
     }
 
+    /// Every identity that a restore replaced.
+    pub fn replaced(&self) -> impl Iterator<Item = &RecordId> {
+        self.heirs.keys()
+    }
+
     /// Whether no restore gave any record a new number.
     pub fn is_empty(&self) -> bool {
         self.heirs.is_empty()

@@ -19,6 +19,7 @@ use crate::restore::fill::value_key;
 use crate::restore::state::State;
 
 /// One id found in a record.
+#[derive(Clone)]
 pub(super) struct Pointer {
     /// The top-level field or the custom field's code; empty for the parent a row is listed under.
     pub(super) field: String,
@@ -315,6 +316,20 @@ impl<'a> Links<'a> {
             false => candidates.iter().any(|id| self.deleted.contains(id)),
         };
         if missing { Link::Missing } else { Link::Live(key.clone()) }
+    }
+
+    /// Whether an earlier restore gave the record of this id a new number; whatever names the old one names nothing.
+    pub(super) fn has_moved(&self, objects: &[&'static str], key: &Key) -> bool {
+        self.is_old(objects, key) && matches!(self.find(objects, key), Link::Live(now) if now != *key)
+    }
+
+    /// Whether an earlier restore made a record of this id again; the id may be alive again all the same.
+    pub(super) fn is_old(&self, objects: &[&'static str], key: &Key) -> bool {
+        let lineage = self.lineage.into_iter();
+        lineage
+            .flat_map(|lineage| candidates(objects, key).into_iter().filter_map(|id| lineage.after(&id).next()))
+            .next()
+            .is_some()
     }
 
     /// The record that a step makes and that was known by this name.

@@ -13,7 +13,7 @@ use crate::catalogue::{self, Object, ObjectName, Reference, Target};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{Case, object_of};
 use crate::restore::fill::{Body, Fill};
-use crate::restore::links::{Link, linked, pointers};
+use crate::restore::links::{Link, Pointer, linked, pointers};
 use crate::restore::plan::{LeftOut, Reason};
 use crate::restore::planner::updates::named;
 use crate::restore::planner::{Planner, home, is_archive};
@@ -27,8 +27,12 @@ const FEW: usize = 64;
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that link surviving records again.
     pub(super) fn relink(&mut self) -> Result<(), archive::Error> {
-        let made: BTreeSet<RecordId> =
+        let mut made: BTreeSet<RecordId> =
             self.cases.deleted().map(Record::id).filter(|id| self.links.is_made(id)).cloned().collect();
+        // An earlier restore that did not come to its end, or was not to, has linked nothing to what it made.
+        if self.policy.scope.is_everything() {
+            made.extend(self.lineage.replaced().cloned());
+        }
         if made.is_empty() {
             return Ok(());
         }
@@ -70,9 +74,14 @@ impl<S: State> Planner<'_, S> {
     fn relink_one(&mut self, goal: &Record, live: &Record) -> Result<(), archive::Error> {
         let Some(object) = object_of(goal.id()) else { return Ok(()) };
         let (then, now) = (goal.fields(), live.fields());
-        let fields: BTreeSet<String> = pointers(object, goal.id(), &then, &self.then)
+        let all = pointers(object, goal.id(), &then, &self.then);
+        let whole = self.policy.scope.is_everything();
+        let old = |pointer: &&Pointer| whole && self.links.is_old(pointer.objects, &pointer.key);
+        let old: Vec<Pointer> = all.iter().filter(old).cloned().collect();
+        self.links.ask(old.into_iter(), self.cases, (self.goal, self.seen))?;
+        let fields: BTreeSet<String> = all
             .into_iter()
-            .filter(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)))
+            .filter(|pointer| self.is_anew(pointer.objects, &pointer.key))
             .map(|pointer| pointer.field)
             .filter(|field| !field.is_empty() && self.is_lost((object, live.id()), field, &now))
             .chain(self.names_lost(object, &then, &now))
@@ -84,8 +93,11 @@ impl<S: State> Planner<'_, S> {
         // Whom it names is all there is of it, or it can hang there only when it is uploaded once more.
         if home.update.is_none() || self.needs_upload(home, goal, live) {
             let all = pointers(object, goal.id(), &then, &self.then);
-            self.links.ask(all.into_iter(), self.cases, (self.goal, self.seen))?;
-            self.replace(home, goal, &then, live, &now);
+            self.links.ask(all.iter().cloned(), self.cases, (self.goal, self.seen))?;
+            match self.loses_more(home, &all, &fields) {
+                true => self.say_unlinked(home, goal.id(), &fields, &BTreeSet::new()),
+                false => self.replace(home, goal, &then, live, &now),
+            }
             return Ok(());
         }
         let delta = self.delta(home, goal.id(), &then, &now);
@@ -119,6 +131,14 @@ impl<S: State> Planner<'_, S> {
             self.draft_close(home, goal.id(), Some(live), &now);
         }
         Ok(())
+    }
+
+    /// Whether a record that is made again, only to be linked, would lose another link that it still shows: what that
+    /// pointed to is nowhere, the service may refuse to name it, or make another by itself.
+    fn loses_more(&self, home: &'static Object, all: &[Pointer], fields: &BTreeSet<String>) -> bool {
+        let written = |field: &str| home.create.is_some_and(|write| write.fields.contains(&field));
+        let mut kept = all.iter().filter(|pointer| written(&pointer.field) && !fields.contains(&pointer.field));
+        kept.any(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Missing))
     }
 
     /// Lists the lost links that no update writes.
@@ -183,7 +203,7 @@ impl<S: State> Planner<'_, S> {
         if value.is_object() {
             let own = pointers(object, live, now, &self.then);
             let mut own = own.into_iter().filter(|pointer| pointer.field == field);
-            return own.any(|pointer| matches!(self.links.find(pointer.objects, &pointer.key), Link::Made(_)));
+            return own.any(|pointer| self.is_anew(pointer.objects, &pointer.key));
         }
         let objects = object.references.iter().find(|reference| reference.top() == field).and_then(|reference| {
             match reference.to {
@@ -195,7 +215,13 @@ impl<S: State> Planner<'_, S> {
             object.custom.and_then(|custom| self.then.find(custom.fields, field)).map(|field| field.kind.as_str());
         let objects = objects.or_else(|| linked(kind?));
         let key = crate::restore::fill::value_key(value);
-        objects.zip(key).is_some_and(|(objects, key)| matches!(self.links.find(objects, &key), Link::Made(_)))
+        objects.zip(key).is_some_and(|(objects, key)| self.is_anew(objects, &key))
+    }
+
+    /// Whether a step makes the record again that has this id in the goal, or an earlier restore did.
+    fn is_anew(&self, objects: &[&'static str], key: &Key) -> bool {
+        let made = matches!(self.links.find(objects, key), Link::Made(_));
+        made || self.policy.scope.is_everything() && self.links.has_moved(objects, key)
     }
 }
 
