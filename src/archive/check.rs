@@ -14,6 +14,7 @@ mod problem;
 mod segments;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 pub use self::problem::{Checked, Kind, Problem, Reading, Remedy};
 
@@ -33,11 +34,15 @@ use super::marks::MARKS;
 use super::merkle::Merkle;
 use super::moves::MOVES;
 use super::prune::DOOMED;
+use super::run::Turn;
 use super::segment::SEGMENTS;
 use super::shelf::belongs;
 use super::store::{QUARANTINE, hash_of};
 use super::{Archive, Inner, SnapshotId};
 use crate::catalogue::ObjectName;
+
+/// How long another one's turn is waited for before the archive is looked at again.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// How often an archive is looked at that is pruned meanwhile.
 const LOOKS: u32 = 5;
@@ -48,12 +53,13 @@ impl Archive {
     pub fn check(&self, reading: impl Into<Reading>, problem: &mut dyn FnMut(Problem)) -> Result<Checked, Error> {
         self.inner.header.checkable()?;
         let reading = reading.into();
+        let mut turn = None;
         for _ in 0..LOOKS {
             let before = self.inner.arrangement()?;
             let mut problems = Vec::new();
             let mut tell = |problem| problems.push(problem);
             let mut check = Check::begin(&self.inner, reading, &mut tell)?;
-            let looked = check.look();
+            let looked = check.look(turn.is_some());
             let (sound, done) = (check.done.problems == 0, check.done);
             if looked.is_err() || !sound {
                 self.inner.store.look_again()?;
@@ -63,7 +69,13 @@ impl Archive {
                 }
                 self.inner.still_opens()?;
             }
-            looked?;
+            // Whoever prunes or captures changes the index and the segments one after the other: the index is judged while
+            // nobody does.
+            if !looked? && turn.is_none() {
+                turn = self.inner.turn_or_wait()?;
+                self.inner.forget_numbers();
+                continue;
+            }
             check.remember()?;
             problems.into_iter().for_each(problem);
             return Ok(done);
@@ -119,8 +131,9 @@ impl<'c> Check<'c> {
         })
     }
 
-    /// Everything once; what was learnt is not remembered yet.
-    fn look(&mut self) -> Result<(), Error> {
+    /// Everything once; what was learnt is not remembered yet. False when the index does not agree with the segments and
+    /// somebody may be changing either.
+    fn look(&mut self, nobody_writes: bool) -> Result<bool, Error> {
         self.choose()?;
         // A copy on this machine proves nothing of what lies in a store.
         self.inner.store.read_anew(self.reading != Reading::Structure)?;
@@ -136,18 +149,34 @@ impl<'c> Check<'c> {
         self.strangers()?;
         self.missed_files()?;
         if self.reading == Reading::Structure || !self.inner.reads_data() || !self.inner.reads_manifests() {
-            return Ok(());
+            return Ok(true);
+        }
+        if !index_is_right && !nobody_writes {
+            return Ok(false);
         }
         if !index_is_right {
             let text = "does not agree with the segments; it has been thrown away and is made again";
             self.found(Problem::of(INDEX, Remedy::None, text));
             self.inner.discard_index()?;
         }
-        self.roots()
+        self.roots()?;
+        Ok(true)
     }
 }
 
 impl Inner {
+    /// The turn, or none after a moment in which somebody else had it.
+    fn turn_or_wait(&self) -> Result<Option<Turn>, Error> {
+        match self.turn() {
+            Ok(turn) => Ok(Some(turn)),
+            Err(Error::Busy(_)) => {
+                std::thread::sleep(MOMENT);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What a prune or a decision about snapshots changes: where a look at the archive that spans a change of it goes wrong.
     fn arrangement(&self) -> Result<Vec<Vec<String>>, Error> {
         // Another machine may have pruned.
