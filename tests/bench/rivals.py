@@ -6,6 +6,7 @@ and compresses with zstd, reads the same folder, and has the page cache warm fro
 """
 import importlib.util
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -55,6 +56,17 @@ class Company:
         for kind, lines in self.lines.items():
             with open(folder / f"{kind}.ndjson", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(line + "\n" for line in lines)
+
+
+def make(path, records, pattern, versions, data, orders):
+    """Writes the next version whenever it is asked to. A process of its own: a child that is measured inherits its parent's peak."""
+    company = Company(load(path), records, pattern)
+    for version in range(1, versions + 1):
+        orders.recv()
+        if version > 1:
+            company.change(version, versions // 2 + 1)
+        company.write(data)
+        orders.send(version)
 
 
 class Engine:
@@ -180,17 +192,20 @@ def middle(all_costs):
 
 
 def main():
-    generator, program = load(sys.argv[1]), str(pathlib.Path(sys.argv[2]).resolve())
+    program = str(pathlib.Path(sys.argv[2]).resolve())
     records, versions, pattern, home = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], pathlib.Path(sys.argv[6]).resolve()
     if pattern not in ("spread", "tail", "mass"):
         sys.exit(f"error: no pattern is called {pattern}: spread, tail or mass")
     home.mkdir(parents=True, exist_ok=True)
-    company, data = Company(generator, records, pattern), home / "data"
+    data = home / "data"
+    ours, theirs = multiprocessing.Pipe()
+    maker = multiprocessing.Process(target=make, args=(sys.argv[1], records, pattern, versions, data, theirs), daemon=True)
+    maker.start()
+    theirs.close()
     engines = [Restic(home), Borg(home), Pdbak(home, program)]
     for version in range(1, versions + 1):
-        if version > 1:
-            company.change(version, versions // 2 + 1)
-        company.write(data)
+        ours.send(version)
+        ours.recv()
         for engine in engines:
             engine.take(version, data)
     print(f"{records} records, {versions} versions, {pattern}; the last is {size(data)[0]:.0f} MB; load {os.getloadavg()[0]:.1f}")

@@ -8,13 +8,18 @@ use crate::archive::error::Error;
 /// More threads want more memory and wait for the same disk.
 const MOST: usize = 6;
 
+/// How many threads help at all.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST)
+}
+
 /// Does the work for every job on as many threads as help; `each` hears of the results on this one, in no order.
 pub(super) fn side_by_side<J: Sync, R: Send>(
     jobs: &[J],
     work: impl Fn(&J) -> R + Sync,
     mut each: impl FnMut(&J, R) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST).min(jobs.len());
+    let threads = threads().min(jobs.len());
     let (next, (outbox, inbox)) = (AtomicUsize::new(0), sync_channel(1));
     std::thread::scope(|scope| {
         for _ in 0..threads {

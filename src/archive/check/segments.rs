@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Cursor;
+use std::sync::Arc;
 
 use super::memory::Memo;
-use super::pool::side_by_side;
+use super::pool::{side_by_side, threads};
 use super::{Check, Problem, Remedy, fact_of};
 use crate::archive::absorb::rows_of;
 use crate::archive::error::Error;
@@ -20,12 +21,17 @@ use crate::catalogue::ObjectName;
 /// Files of more are not held in memory; none that this program wrote is as long.
 const HELD: u64 = 64 << 20;
 
+/// Of files of more the blocks are read by several threads: a first snapshot is one large file.
+const LARGE: u64 = 4 << 20;
+
 /// A segment to look at.
 struct Job {
     file: String,
     name: String,
     number: Option<u32>,
     read: bool,
+    /// How many threads read its blocks.
+    hands: usize,
 }
 
 /// What was found in a segment.
@@ -33,11 +39,17 @@ struct Examined {
     /// Bytes read, and their hash; nothing where only the directory was read.
     hash: Option<Result<(u64, String), Error>>,
     directory: Result<Directory, Error>,
-    /// The rows of the blocks that can be read, by object.
-    rows: Vec<(String, Vec<Row>)>,
-    /// Blocks that cannot: first line, lines, object, and why.
-    bad: Vec<(u32, u32, String, String)>,
+    /// The blocks that can be read.
+    rows: Vec<Good>,
+    /// Those that cannot.
+    bad: Vec<Bad>,
 }
+
+/// A block's object and rows.
+type Good = (String, Vec<Row>);
+
+/// A block's first line, lines, object, and why it cannot be read.
+type Bad = (u32, u32, String, String);
 
 impl Check<'_> {
     /// Returns whether the index agrees with all that was read.
@@ -68,7 +80,8 @@ impl Check<'_> {
                 self.found(Problem::of(&file, Remedy::MoveOut, text).hurting(&snapshots));
             }
             let (number, read) = (inner.index().segment(&name)?, self.reads(&file));
-            jobs.push(Job { file, name, number, read });
+            let large = inner.store.length(&file).is_ok_and(|length| length > LARGE);
+            jobs.push(Job { file, name, number, read, hands: if large { threads() } else { 1 } });
         }
         let rows = if jobs.iter().any(|job| job.read) { inner.index().versions_of_segment()? } else { HashMap::new() };
         let mut index_is_right = true;
@@ -137,7 +150,7 @@ impl Check<'_> {
         &mut self,
         job: &Job,
         directory: &Result<Directory, Error>,
-        bad: &[(u32, u32, String, String)],
+        bad: &[Bad],
         (fact, left): (String, Option<String>),
         snapshots: &[SnapshotId],
     ) -> Result<(), Error> {
@@ -196,13 +209,13 @@ fn again(error: &Error) -> Error {
 fn examine(inner: &Inner, job: &Job) -> Examined {
     let path = inner.store.path(&job.file);
     let mut examined = Examined { hash: None, directory: Err(Error::PackerEnded), rows: Vec::new(), bad: Vec::new() };
-    let mut input = inner.store.open(&job.file);
+    let mut bytes: Option<Arc<[u8]>> = None;
     if job.read {
         let held = inner.store.length(&job.file).is_ok_and(|length| length <= HELD);
         if held {
             let read = inner.store.read(&job.file);
             examined.hash = Some(read.as_ref().map_err(again).map(|bytes| (bytes.len() as u64, hash(bytes))));
-            input = read.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn crate::archive::disk::Input>);
+            bytes = read.ok().map(Arc::from);
         } else {
             let read = inner.store.open(&job.file).and_then(|input| hash_of(input, &path));
             let length = inner.store.length(&job.file).unwrap_or(0);
@@ -213,26 +226,58 @@ fn examine(inner: &Inner, job: &Job) -> Examined {
         examined.directory = Err(inner.secrets.needs("read segments", Role::Restore));
         return examined;
     }
-    let opened = input
-        .and_then(|input| SegmentFile::over(input, path.clone(), &inner.header.archive, inner.secrets.data.as_ref()));
-    let opened = opened.and_then(|mut opened| opened.directory().map(|directory| (opened, directory)));
-    let (mut opened, directory) = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            examined.directory = Err(error);
-            return examined;
-        }
+    let open = || {
+        let input = match &bytes {
+            Some(bytes) => Box::new(Cursor::new(bytes.clone())) as Box<dyn crate::archive::disk::Input>,
+            None => inner.store.open(&job.file)?,
+        };
+        SegmentFile::over(input, path.clone(), &inner.header.archive, inner.secrets.data.as_ref())
     };
+    examined.directory = open().and_then(|mut opened| opened.directory());
+    if let (Ok(directory), true) = (&examined.directory, job.read) {
+        (examined.rows, examined.bad) = blocks(inner, job, &open, directory);
+    }
+    examined
+}
+
+/// Reads all blocks, several at a time.
+fn blocks(
+    inner: &Inner,
+    job: &Job,
+    open: &(impl Fn() -> Result<SegmentFile, Error> + Sync),
+    directory: &Directory,
+) -> (Vec<Good>, Vec<Bad>) {
     let mut first: u32 = 0;
-    for facts in directory.blocks.iter().filter(|_| job.read) {
-        match block(inner, &mut opened, facts, (job.number.unwrap_or(0), first)) {
-            Ok(rows) => examined.rows.push((facts.object.clone(), rows)),
-            Err(fact) => examined.bad.push((first, facts.lines, facts.object.clone(), fact)),
-        }
+    let mut placed = Vec::with_capacity(directory.blocks.len());
+    for facts in &directory.blocks {
+        placed.push((first, facts));
         first = first.saturating_add(facts.lines);
     }
-    examined.directory = Ok(directory);
-    examined
+    let share = |placed: &[(u32, &BlockFacts)]| {
+        let mut opened = open();
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for (first, facts) in placed {
+            let read = match &mut opened {
+                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first)),
+                Err(error) => Err(fact_of(again(error)).unwrap_or_else(|error| error.to_string())),
+            };
+            match read {
+                Ok(rows) => good.push((facts.object.clone(), rows)),
+                Err(fact) => bad.push((*first, facts.lines, facts.object.clone(), fact)),
+            }
+        }
+        (good, bad)
+    };
+    let shares: Vec<&[(u32, &BlockFacts)]> = placed.chunks(placed.len().div_ceil(job.hands).max(1)).collect();
+    let read: Vec<(Vec<Good>, Vec<Bad>)> = match shares.as_slice() {
+        [whole] => vec![share(whole)],
+        shares => std::thread::scope(|scope| {
+            let hands: Vec<_> = shares.iter().map(|placed| scope.spawn(|| share(placed))).collect();
+            hands.into_iter().map(|hand| hand.join().expect("reading does not panic")).collect()
+        }),
+    };
+    let (good, bad): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    (good.into_iter().flatten().collect(), bad.into_iter().flatten().collect())
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -75,10 +75,7 @@ impl<S: State> Planner<'_, S> {
         let Some(object) = object_of(goal.id()) else { return Ok(()) };
         let (then, now) = (goal.fields(), live.fields());
         let all = pointers(object, goal.id(), &then, &self.then);
-        let whole = self.policy.scope.is_everything();
-        let old = |pointer: &&Pointer| whole && self.links.is_old(pointer.objects, &pointer.key);
-        let old: Vec<Pointer> = all.iter().filter(old).cloned().collect();
-        self.links.ask(old.into_iter(), self.cases, (self.goal, self.seen))?;
+        self.ask_old(&all)?;
         let fields: BTreeSet<String> = all
             .into_iter()
             .filter(|pointer| self.is_anew(pointer.objects, &pointer.key))
@@ -131,6 +128,14 @@ impl<S: State> Planner<'_, S> {
             self.draft_close(home, goal.id(), Some(live), &now);
         }
         Ok(())
+    }
+
+    /// Looks up what earlier restores made again of what these point to.
+    fn ask_old(&mut self, all: &[Pointer]) -> Result<(), archive::Error> {
+        let whole = self.policy.scope.is_everything();
+        let old = |pointer: &&Pointer| whole && self.links.is_old(pointer.objects, &pointer.key);
+        let old: Vec<Pointer> = all.iter().filter(old).cloned().collect();
+        self.links.ask(old.into_iter(), self.cases, (self.goal, self.seen))
     }
 
     /// Whether a record that is made again, only to be linked, would lose another link that it still shows: what that
