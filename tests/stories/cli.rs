@@ -147,6 +147,29 @@ fn snapshots_are_tagged_forgotten_and_pruned() {
 }
 
 #[test]
+fn a_snapshot_that_cannot_be_read_hides_no_other() {
+    let home = tempfile::tempdir().expect("a folder");
+    let pdbak = |arguments: &[&str]| bare(&[&["--archive", "a"], arguments].concat(), home.path()).run();
+    fs::create_dir(home.path().join("export")).expect("a folder");
+    assert_eq!(pdbak(&["init", "--no-encryption"]).code, 0);
+    let mut taken = Vec::new();
+    for title in ["A", "B"] {
+        fs::write(home.path().join("export/deals.ndjson"), format!("{{\"id\":1,\"title\":\"{title}\"}}\n"))
+            .expect("a file");
+        taken.push(pdbak(&["import", "export", "--json"]).json()["snapshot"].as_str().expect("an id").to_owned());
+    }
+    let manifest = home.path().join("a/snapshots").join(&taken[1]);
+    fs::remove_file(&manifest).expect("it is there");
+    fs::write(&manifest, "torn").expect("a file");
+    let listed = pdbak(&["snapshots", "--json"]);
+    assert_eq!(listed.code, 3, "{}", listed.stderr);
+    let ids: Vec<String> =
+        listed.json().as_array().expect("snapshots").iter().map(|one| one["snapshot"].to_string()).collect();
+    assert_eq!(ids, [format!("\"{}\"", taken[0])]);
+    assert!(listed.stderr.contains(&taken[1][..8]) && listed.stderr.contains("pdbak repair"), "{}", listed.stderr);
+}
+
+#[test]
 fn files_of_other_tools_become_a_snapshot() {
     let home = tempfile::tempdir().expect("a folder");
     let pdbak = |arguments: &[&str]| bare(&[&["--archive", "a"], arguments].concat(), home.path()).run();

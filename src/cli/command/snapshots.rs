@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use crate::archive::{Archive, Error, Manifest};
+use crate::archive::{Archive, Error, Manifest, SnapshotId};
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -23,7 +23,7 @@ pub(crate) struct Snapshots {}
 impl Snapshots {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
-        let (manifests, drills, now) = (archive.snapshots()?, drills(&archive)?, session.clock().now());
+        let ((manifests, damaged), drills, now) = (archive.listed()?, drills(&archive)?, session.clock().now());
         let drills = drills.iter().map(|drill| (drill.snapshot.as_str(), drill)).collect::<BTreeMap<_, _>>();
         let standings = archive.standings()?;
         let page = |manifest: &Manifest| {
@@ -31,8 +31,18 @@ impl Snapshots {
             page.drilled(drills.get(manifest.id.0.as_str()).copied(), now)
         };
         session.show(&SnapshotList(manifests.iter().map(page).collect()))?;
-        Ok(Exit::Done)
+        match damaged.as_slice() {
+            [] => Ok(Exit::Done),
+            damaged => Err(unreadable(damaged)),
+        }
     }
+}
+
+/// The snapshots that are there and cannot be listed.
+fn unreadable(damaged: &[(SnapshotId, Error)]) -> Failure {
+    let each: Vec<String> = damaged.iter().map(|(id, error)| format!("snapshot {}: {error}", id.short())).collect();
+    Failure::new(Exit::Gaps, format!("not listed, because it cannot be read: {}", each.join("; ")))
+        .hint("\"pdbak check\" says what is hurt, \"pdbak repair --dry-run\" what can be brought back from a copy")
 }
 
 /// What drills found, oldest first; nothing to a key that may not read it.
