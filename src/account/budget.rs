@@ -98,11 +98,11 @@ pub(super) struct Budget {
     burst: Option<u64>,
     /// Whether the service told, or the smallest plan is assumed.
     burst_told: bool,
-    /// When the answers came whose requests may still be in the window, or were when a request under way left: what is
-    /// left by its answer was told then.
+    /// When the answers came whose requests may still be in the window, or were when a request under way was sent: what
+    /// its answer says is left, was left then.
     answered: VecDeque<Duration>,
-    /// When the requests under way left.
-    left_at: BTreeMap<Ticket, Duration>,
+    /// When the requests under way were sent, in the order of their tickets.
+    sent_at: BTreeMap<Ticket, Duration>,
     /// What the newest answer said of the window, less what was sent since, when somebody else uses the token, too.
     gate: Option<Gate>,
     /// POST and PUT requests left today, as the newest answer told.
@@ -125,7 +125,7 @@ impl Budget {
             burst: None,
             burst_told: false,
             answered: VecDeque::new(),
-            left_at: BTreeMap::new(),
+            sent_at: BTreeMap::new(),
             gate: None,
             writes_left: None,
             open_writes: 0,
@@ -173,7 +173,7 @@ impl Budget {
             gate.left = gate.left.saturating_sub(1);
         }
         let ticket = self.purse.take(price);
-        self.left_at.insert(ticket, now.running);
+        self.sent_at.insert(ticket, now.running);
         Verdict::Go(ticket)
     }
 
@@ -220,14 +220,14 @@ impl Budget {
         self.answered.partition_point(|answered| *answered + WINDOW <= at)
     }
 
-    /// A request came back. Answers when it had left.
+    /// A request came back. Answers when it was sent.
     fn ended(&mut self, ticket: Ticket, now: Duration) -> Duration {
         self.answered.push_back(now);
-        let left = self.left_at.remove(&ticket).unwrap_or(now);
-        let oldest = self.left_at.values().copied().min().unwrap_or(now);
-        let forgotten = self.first_in_window(oldest.min(left));
+        let sent = self.sent_at.remove(&ticket).unwrap_or(now);
+        let oldest = self.sent_at.values().next().copied().unwrap_or(now);
+        let forgotten = self.first_in_window(oldest.min(sent));
         self.answered.drain(..forgotten);
-        left
+        sent
     }
 
     /// A request came back with these headers. Its reservation ends.

@@ -325,11 +325,8 @@ impl<'a> Links<'a> {
 
     /// Whether an earlier restore made a record of this id again; the id may be alive again all the same.
     pub(super) fn is_old(&self, objects: &[&'static str], key: &Key) -> bool {
-        let lineage = self.lineage.into_iter();
-        lineage
-            .flat_map(|lineage| candidates(objects, key).into_iter().filter_map(|id| lineage.after(&id).next()))
-            .next()
-            .is_some()
+        let has_heir = |lineage: &Lineage| candidates(objects, key).iter().any(|id| lineage.after(id).next().is_some());
+        self.lineage.is_some_and(has_heir)
     }
 
     /// The record that a step makes and that was known by this name.

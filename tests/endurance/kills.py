@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from world import Account, Archive, Broken, DONE, Export, GAPS, USAGE, dice_of, say
+from world import Account, Archive, Broken, DONE, Export, GAPS, USAGE, dice_of, keep, say
 
 # Of an account that holds more than this many snapshots some are forgotten next.
 MANY = 12
@@ -273,9 +273,7 @@ def main():
                     say(f"{story.struck.total()} kills in {time.monotonic() - began:.0f} s")
             story.last_word()
         except Broken as broken:
-            kept = tempfile.mkdtemp(prefix="pdbak-kills-broken-")
-            shutil.copytree(scratch, kept, dirs_exist_ok=True)
-            say(f"error: after {story.struck.total()} kills: {broken}\nthe folder is kept as {kept}")
+            say(f"error: after {story.struck.total()} kills: {broken}\n{keep(scratch, 'kills')}")
             return 1
         finally:
             story.account.end()

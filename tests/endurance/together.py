@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from world import Account, Archive, Broken, DONE, Export, GAPS, LOCKED, dice_of, say
+from world import Account, Archive, Broken, DONE, Export, GAPS, LOCKED, dice_of, keep, say
 
 # What exit code 11 has to come with.
 BUSY = ("locked: ", "the keys of the archive were replaced a moment ago")
@@ -201,9 +201,7 @@ def main():
             archive = Archive(pdbak, scratch, account)
             play(archive, account, pathlib.Path(scratch), given.minutes * 60, dice, given.short)
         except Broken as broken:
-            kept = tempfile.mkdtemp(prefix="pdbak-together-broken-")
-            shutil.copytree(scratch, kept, dirs_exist_ok=True)
-            say(f"error: {broken}\nthe folder is kept as {kept}")
+            say(f"error: {broken}\n{keep(scratch, 'together')}")
             return 1
         finally:
             account.end()

@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -208,6 +210,13 @@ def dice_of(seed):
     seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
     print(f"seed {seed}", flush=True)
     return random.Random(seed)
+
+
+def keep(scratch, name):
+    """A copy of what broke, for whoever looks."""
+    kept = tempfile.mkdtemp(prefix=f"pdbak-{name}-broken-")
+    shutil.copytree(scratch, kept, dirs_exist_ok=True)
+    return f"the folder is kept as {kept}"
 
 
 def say(text):

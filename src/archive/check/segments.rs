@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Cursor;
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::memory::Memo;
 use super::pool::{side_by_side, threads};
@@ -209,13 +210,13 @@ fn again(error: &Error) -> Error {
 fn examine(inner: &Inner, job: &Job) -> Examined {
     let path = inner.store.path(&job.file);
     let mut examined = Examined { hash: None, directory: Err(Error::PackerEnded), rows: Vec::new(), bad: Vec::new() };
-    let mut bytes: Option<Arc<[u8]>> = None;
+    let mut bytes: Option<Bytes> = None;
     if job.read {
         let held = inner.store.length(&job.file).is_ok_and(|length| length <= HELD);
         if held {
             let read = inner.store.read(&job.file);
             examined.hash = Some(read.as_ref().map_err(again).map(|bytes| (bytes.len() as u64, hash(bytes))));
-            bytes = read.ok().map(Arc::from);
+            bytes = read.ok().map(Bytes::from);
         } else {
             let read = inner.store.open(&job.file).and_then(|input| hash_of(input, &path));
             let length = inner.store.length(&job.file).unwrap_or(0);

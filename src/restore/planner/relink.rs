@@ -77,9 +77,9 @@ impl<S: State> Planner<'_, S> {
         let all = pointers(object, goal.id(), &then, &self.then);
         self.ask_old(&all)?;
         let fields: BTreeSet<String> = all
-            .into_iter()
+            .iter()
             .filter(|pointer| self.is_anew(pointer.objects, &pointer.key))
-            .map(|pointer| pointer.field)
+            .map(|pointer| pointer.field.clone())
             .filter(|field| !field.is_empty() && self.is_lost((object, live.id()), field, &now))
             .chain(self.names_lost(object, &then, &now))
             .collect();
@@ -89,7 +89,6 @@ impl<S: State> Planner<'_, S> {
         let home = home(object);
         // Whom it names is all there is of it, or it can hang there only when it is uploaded once more.
         if home.update.is_none() || self.needs_upload(home, goal, live) {
-            let all = pointers(object, goal.id(), &then, &self.then);
             self.links.ask(all.iter().cloned(), self.cases, (self.goal, self.seen))?;
             match self.loses_more(home, &all, &fields) {
                 true => self.say_unlinked(home, goal.id(), &fields, &BTreeSet::new()),

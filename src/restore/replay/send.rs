@@ -55,7 +55,10 @@ impl Run<'_> {
     async fn update(&self, request: &Request, live: &RecordId) -> Sent {
         let (writer, object) = (self.site.writer, request.object);
         let mut answer = writer.update(object, &live.key, &request.body).await;
-        for form in other_forms(request) {
+        let refused = matches!(answer, Err(Error::Refused { status: 400, .. }));
+        // Nearly every change is taken as it is: other forms are made when one is not.
+        let forms = if refused { other_forms(request) } else { Vec::new() };
+        for form in forms {
             let Err(Error::Refused { status: 400, message, .. }) = &answer else { break };
             let words = match form.unemptied.is_empty() {
                 true => String::new(),
