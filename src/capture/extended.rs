@@ -3,18 +3,20 @@
 //! A record is compared by what its list shows. If that is as it was, the fields
 //! of the stored version still hold; so an increment asks for the few that
 //! changed. A version is stored with its fields or not at all: an old field on a
-//! new version would be a lie that no later increment finds out.
+//! new version would be a lie that no later increment finds out. Times of the
+//! service have whole seconds, so what changed shortly before it was last read
+//! may have changed again unseen, and is asked for once more.
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 
 use super::lists::Row;
 use super::run::{Run, Trouble};
-use super::shape;
+use super::{shape, way};
 use crate::account::AT_ONCE;
 use crate::archive;
 use crate::catalogue::Object;
-use crate::record::Record;
+use crate::record::{Record, peek};
 
 /// What becomes of one row.
 enum Fate {
@@ -82,7 +84,16 @@ impl Run<'_> {
         let same = shape::without_extended(below, object.extended).text() == row.text();
         // Where nothing is asked for, what is known of an unchanged row is kept; a changed one is stored without.
         let asks_again = self.wanted.full && self.wanted.extended;
-        same && !asks_again && shape::is_extended(below, object.extended)
+        same && !asks_again && shape::is_extended(below, object.extended) && !self.is_fresh(object, row)
+    }
+
+    /// True when the row may have changed once more, within the same second, after the snapshot below read it.
+    fn is_fresh(&self, object: &Object, row: &Record) -> bool {
+        let Some(read) = self.held(object.name).filter(|_| self.wanted.extended) else { return false };
+        let changed = peek(row.text(), &["update_time"])[0].and_then(|time| serde_json::from_str(time.get()).ok());
+        // v1 writes a space where v2 has a T; both tell UTC, and whole seconds come first.
+        let changed = changed.map(|time: String| time.replacen('T', " ", 1));
+        changed.is_some_and(|time| time >= way::watermark(read.seen_at).format("%Y-%m-%d %H:%M:%S").to_string())
     }
 
     async fn extended_fields(

@@ -126,6 +126,33 @@ fn conditions_of_filters_stay_as_they_were_when_they_are_not_asked_for() {
 }
 
 #[test]
+fn conditions_that_change_in_the_second_of_a_snapshot_are_read_by_the_next() {
+    let world = World::of(500);
+    let filter = ids(&world, "Filters")[0];
+    let second = world.call("GET", "/sandbox/clock", None)["now"].clone();
+    // Two edits with one `update_time`, a snapshot between them: the list shows the filter unchanged.
+    let [first, next] = [5, 7].map(|value| {
+        world.call("POST", "/sandbox/clock", Some(&json!({"now": second})));
+        let test =
+            json!({"object": "deal", "field_id": number(&world, "value"), "operator": ">", "value": value.to_string()});
+        let conditions = json!({"glue": "and", "conditions": [
+            {"glue": "and", "conditions": [test]}, {"glue": "or", "conditions": []}]});
+        world.call("PUT", &format!("/v1/filters/{filter}"), Some(&json!({"name": "Big", "conditions": conditions})));
+        world.snapshot()
+    });
+    assert_eq!(contents(&next, "filters").records, contents(&first, "filters").records);
+    assert_eq!(contents(&next, "filters").changed, 1);
+    assert_holds_the_truth(&world, &next);
+}
+
+/// The number of a field of deals.
+fn number(world: &World, code: &str) -> Value {
+    let fields = world.call("GET", "/v1/dealFields?limit=500", None);
+    let mut fields = fields["data"].as_array().expect("fields").iter();
+    fields.find(|field| field["key"] == json!(code)).expect("a field")["id"].clone()
+}
+
+#[test]
 fn objects_that_were_not_asked_for_are_carried_over() {
     let world = World::of(500);
     let first = world.snapshot();
