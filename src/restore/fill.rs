@@ -75,6 +75,15 @@ impl Fill {
         }
     }
 
+    /// Sets a part of an object; what is none has no parts.
+    pub(super) fn put(&mut self, name: &str, value: Value) {
+        match self {
+            Fill::Is(Value::Object(parts)) => drop(parts.insert(name.to_owned(), value)),
+            Fill::Fields(parts) => drop(parts.insert(name.to_owned(), Fill::Is(value))),
+            _ => {}
+        }
+    }
+
     /// Every record of the goal whose id or name is needed.
     pub fn needs(&self) -> Vec<&RecordId> {
         let mut found = Vec::new();

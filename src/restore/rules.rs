@@ -52,6 +52,12 @@ pub(super) fn rests_on(object: &str) -> Option<&'static str> {
     matches!(object, "dealInstallments" | "dealDiscounts").then_some("dealProducts")
 }
 
+/// The field that a row takes from its parent when it is made, and that no write sets: a line has the currency of its
+/// deal (openapi v2, addDealProductRequest has none).
+pub(super) fn taken_from_parent(object: &str) -> Option<&'static str> {
+    (object == "dealProducts").then_some("currency")
+}
+
 /// Whether the value of a deal may be counted from rows of this object (api/restore-hazards.md 4, Value).
 pub(super) fn decides_value(object: &str) -> bool {
     matches!(object, "dealProducts" | "dealDiscounts")

@@ -86,7 +86,15 @@ impl Translator<'_, '_> {
         match value {
             Value::Array(list) if !below.is_empty() => {
                 let items = step(below, "[]");
-                Some(Fill::list(list.iter().filter_map(|item| self.fill(item, &items, lost)).collect()))
+                let mut kept: Vec<(&Value, Fill)> =
+                    list.iter().filter_map(|item| Some((item, self.fill(item, &items, lost)?))).collect();
+                // Somebody is the primary one of those who are left. UNCONFIRMED for participants: the service makes
+                // the first of a list without one so, as it does with addresses (api/custom-fields.md).
+                let headless = list.iter().any(is_primary) && !kept.iter().any(|(item, _)| is_primary(item));
+                if let Some((_, first)) = kept.first_mut().filter(|_| headless) {
+                    first.put("primary", Value::Bool(true));
+                }
+                Some(Fill::list(kept.into_iter().map(|(_, fill)| fill).collect()))
             }
             Value::Object(fields) if !below.is_empty() => {
                 let mut filled = BTreeMap::new();
@@ -362,6 +370,10 @@ fn in_text(fill: Fill) -> Fill {
         Some(text) => Fill::Is(Value::String(text)),
         None => Fill::TextOf(Box::new(fill)),
     }
+}
+
+fn is_primary(item: &Value) -> bool {
+    item["primary"] == Value::Bool(true)
 }
 
 /// A composite value without the parts no write takes: api/custom-fields.md, time and address.

@@ -40,6 +40,9 @@ const KINDS: &[&str] = &[
     "Webhooks",
 ];
 
+/// Kinds whose rows are parts of a deal.
+const PARTS: &[&str] = &["DealProducts", "DealDiscounts", "DealInstallments"];
+
 /// Kinds without an id that means anything, and the fields that say which row is which; the first is the parent.
 pub(super) const MEMBERS: &[(&str, [&str; 2])] = &[
     ("RolePipelines", ["role_id", "pipeline_id"]),
@@ -214,23 +217,32 @@ impl Places {
         for kind in kinds() {
             let (then, now) = (by_id(goal, kind), by_id(after, kind));
             let stays = |id: &String| match (then.get(id), now.get(id)) {
-                // A line that a merge moved is another deal's line: its number is one of the deal's.
-                (Some(then), Some(now)) => kind != "DealProducts" || then["deal_id"] == now["deal_id"],
+                // A part that a merge moved is another deal's: its number is one of the deal's.
+                (Some(then), Some(now)) => !PARTS.contains(&kind) || then["deal_id"] == now["deal_id"],
                 _ => false,
             };
-            let mut free: Vec<&String> = now.keys().filter(|id| !stays(id)).collect();
+            let free: Vec<&String> = now.keys().filter(|id| !stays(id)).collect();
             places.alive.extend(then.keys().map(|id| (kind, id.clone())));
             for id in then.keys().filter(|id| stays(id)) {
                 places.put(kind, id, &then[id], &now[id]);
             }
-            for (id, row) in then.iter().filter(|(id, _)| !stays(id) && wanted(kind, id)) {
-                let scored =
-                    free.iter().enumerate().map(|(at, other)| (places.differences(kind, row, &now[*other]).len(), at));
-                let Some((differing, at)) = scored.min() else { continue };
+            // The most alike first: of two that are gone, the one that came back is not taken for the other.
+            let gone = then.iter().filter(|(id, _)| !stays(id) && wanted(kind, id));
+            let mut pairs: Vec<(usize, &String, &String)> = gone
+                .flat_map(|(id, row)| free.iter().map(move |other| (id, row, *other)))
+                .map(|(id, row, other)| (places.differences(kind, row, &now[other]), id, other))
+                .filter(|(differing, ..)| !PARTS.contains(&kind) || differing.iter().all(|(name, _)| name != "deal_id"))
+                .map(|(differing, id, other)| (differing.len(), id, other))
                 // A row that shares next to nothing with it is another one.
-                if differing * 3 <= row.len() {
-                    let other = free.remove(at);
-                    places.put(kind, id, row, &now[other]);
+                .filter(|(differing, id, _)| differing * 3 <= then[*id].len())
+                .collect();
+            pairs.sort();
+            let (mut placed, mut taken) = (BTreeSet::new(), BTreeSet::new());
+            for (_, id, other) in pairs {
+                if !placed.contains(id) && !taken.contains(other) {
+                    placed.insert(id);
+                    taken.insert(other);
+                    places.put(kind, id, &then[id], &now[other]);
                 }
             }
         }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Object, Shape};
+use crate::archive;
+use crate::catalogue::{Object, ObjectName, Shape};
 use crate::record::RecordId;
+use crate::restore::cases::{Case, places};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, ByNature, Create, LeftOut, Look, Reason, Update};
 use crate::restore::planner::makes::Make;
@@ -17,7 +19,7 @@ use crate::restore::translate::{Lost, Translated};
 
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that make records.
-    pub(super) fn create(&mut self, makes: &[Make<'_>]) {
+    pub(super) fn create(&mut self, makes: &[Make<'_>]) -> Result<(), archive::Error> {
         let position: HashMap<&RecordId, usize> = makes.iter().enumerate().map(|(at, make)| (&make.id, at)).collect();
         // A number of the goal is somebody else's in another company.
         let home = self.mapping.is_none();
@@ -49,6 +51,7 @@ impl<S: State> Planner<'_, S> {
                 }
                 None => Action::Create(create),
             };
+            self.say_taken(make, &fields)?;
             self.draft_make(make, action);
             if !later.is_empty() {
                 let reason = if circle { Reason::CompletesCircle } else { Reason::Completes };
@@ -74,6 +77,27 @@ impl<S: State> Planner<'_, S> {
             let why = makes.iter().find(|make| make.home.name == object).map_or("", |make| make.home.limits);
             self.said.by_nature.push(ByNature { object: object.to_owned(), records, fields, why: why.to_owned() });
         }
+        Ok(())
+    }
+
+    /// Lists a field that will be another one because the row takes it from its parent: a merge moves lines to a deal
+    /// of another currency as they are.
+    fn say_taken(&mut self, make: &Make<'_>, fields: &Map<String, Value>) -> Result<(), archive::Error> {
+        let Some(field) = rules::taken_from_parent(make.home.name) else { return Ok(()) };
+        let Some((parent, key)) = make.home.parents().first().zip(make.id.key.parent()) else { return Ok(()) };
+        for id in places(&RecordId::new(ObjectName::known(parent), key)) {
+            let parent = match self.cases.all.get(&id) {
+                Some(Case::Changed { live, .. }) if !self.chosen.records.contains(&id) => Some(live.fields()),
+                Some(Case::Deleted(goal) | Case::Changed { goal, .. }) => Some(goal.fields()),
+                _ => self.goal.find(&id)?.map(|record| record.fields()),
+            };
+            let Some(now) = parent.and_then(|mut parent| parent.remove(field)) else { continue };
+            if fields.get(field).is_some_and(|then| *then != now) {
+                let why = format!("it takes the {field} of what it belongs to");
+                self.said.left_out.push(LeftOut::field(&make.id, field, why));
+            }
+        }
+        Ok(())
     }
 
     fn draft_make(&mut self, make: &Make<'_>, action: Action) {
@@ -253,4 +277,40 @@ fn split(body: &mut Body, late: &dyn Fn(&Fill) -> bool) -> Body {
         }
     }
     later
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::restore::planner::tests::{company, planned};
+    use crate::restore::{Plan, Policy};
+
+    fn told(plan: &Plan, record: &str) -> Vec<String> {
+        let of = plan
+            .left_out
+            .iter()
+            .filter(|left| format!("{}/{}", left.object, left.key.as_deref().unwrap_or_default()) == record);
+        of.map(|left| format!("{}: {}", left.field.as_deref().unwrap_or_default(), left.why)).collect()
+    }
+
+    #[test]
+    fn a_line_in_another_currency_than_its_deal_is_told_before_it_is_made() {
+        let goal = |currency: &str| company().set("dealProducts/42:7", "currency", json!(currency));
+        let plan =
+            |currency: &str| planned(&goal(currency), &goal(currency).without("dealProducts/42:7"), &Policy::default());
+        assert_eq!(told(&plan("USD"), "dealProducts/42:7"), ["currency: it takes the currency of what it belongs to"]);
+        assert_eq!(told(&plan("EUR"), "dealProducts/42:7"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_first_who_is_left_is_the_primary_one_when_that_one_does_not_come_back() {
+        let people = json!([{"person_id": 9, "primary": true}, {"person_id": 8, "primary": false}]);
+        let goal = company().with("activities/4", json!({"subject": "Call", "type": "call", "participants": people}));
+        // Person 9 was gone before the snapshot.
+        let plan = planned(&goal, &company(), &Policy::default());
+        let sent: Vec<Value> =
+            plan.steps.iter().filter_map(|step| serde_json::to_value(step.body()?.get("participants")?).ok()).collect();
+        assert_eq!(sent, [json!({"is": [{"person_id": 8, "primary": true}]})]);
+    }
 }

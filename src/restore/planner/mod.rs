@@ -28,6 +28,7 @@ mod testimony;
 #[cfg(test)]
 mod tests;
 mod updates;
+mod values;
 
 pub(super) use self::updates::named;
 
@@ -282,7 +283,7 @@ impl<'a, S: State> Planner<'a, S> {
     fn draft(&mut self) -> Result<(), CannotPlan> {
         self.unseen();
         let makes = self.makes();
-        self.create(&makes);
+        self.create(&makes)?;
         self.add_options();
         self.update_changed();
         self.delete_added();
@@ -291,7 +292,7 @@ impl<'a, S: State> Planner<'a, S> {
             self.relink()?;
             self.relink_conditions()?;
         }
-        self.settle_values();
+        self.settle_values()?;
         self.expel()?;
         if self.mapping.is_none() {
             self.open_archived_parents()?;

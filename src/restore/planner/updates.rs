@@ -1,11 +1,11 @@
 //! What is written to records that are still there: just the writable fields that differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use crate::catalogue::{Object, ObjectName, Reference, Restore, Write};
-use crate::record::{Key, Record, RecordId};
+use crate::record::{Record, RecordId};
 use crate::restore::cases::{Case, object_of, places};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::links::{Link, Pointer, pointers};
@@ -187,67 +187,6 @@ impl<S: State> Planner<'_, S> {
         delta
     }
 
-    /// Writes the value of deals whose lines this plan writes, after them: whether a value is its own or the sum of its
-    /// lines is not confirmed (api/restore-hazards.md 4, Value), so the replay looks first.
-    pub(super) fn settle_values(&mut self) {
-        let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
-        let settled = self.drafts.iter().filter(|draft| draft.phase == Phase::Settle);
-        let before: BTreeSet<Key> = settled.map(|draft| draft.key.clone()).collect();
-        let torn = self.torn();
-        for id in &self.chosen.records {
-            let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
-                && self.facts.by_lines.contains(&id.key)
-                && !before.contains(&id.key);
-            let (goal, live) = match self.cases.all.get(id) {
-                Some(Case::Deleted(goal)) if by_lines && self.links.is_made(id) => (goal, None),
-                Some(Case::Changed { goal, live })
-                    if by_lines && !self.is_withheld(id, "value") && !same(&value_of(goal), &value_of(live)) =>
-                {
-                    (goal, Some(LiveId(live.id().clone())))
-                }
-                _ => continue,
-            };
-            if let Some(value) = goal.fields().get("value").filter(|value| !is_empty(value)) {
-                if torn.contains(&id.key) {
-                    let why = "the service counts it from the deal's lines, and these will not all be as they were";
-                    self.said.left_out.push(LeftOut::field(id, "value", why));
-                    // Nothing opens the archive for a value that would not be taken.
-                    if live.as_ref().and_then(|live| object_of(&live.0)).is_some_and(is_archive) {
-                        continue;
-                    }
-                }
-                values.insert(id.clone(), (live, value.clone()));
-            }
-        }
-        for (record, (live, value)) in values {
-            let body = Body::from([("value".to_owned(), Fill::Is(value))]);
-            let home = object_of(&record).map(self::home).expect("it is a deal");
-            let key = record.key.clone();
-            let update = Update { record, live, through: home.name.to_owned(), body, seen: None };
-            self.drafts.push(Draft {
-                phase: Phase::Settle,
-                object: place(home),
-                order: 0,
-                key,
-                action: Action::Update(update),
-                reason: Reason::AfterLines,
-                clears: Vec::new(),
-                notes: Vec::new(),
-            });
-        }
-    }
-
-    /// Deals whose lines will not be what they were: some are not asked for, or cannot be made.
-    fn torn(&self) -> BTreeSet<Key> {
-        let stays = |(id, case): &(&RecordId, &Case)| match case {
-            Case::Deleted(_) => !self.links.is_made(id),
-            Case::Changed { .. } => !self.chosen.records.contains(id),
-            Case::Added(_) => !(self.policy.delete_added && self.chosen.records.contains(id)),
-        };
-        let lines = self.cases.all.iter().filter(|(id, _)| rules::decides_value(id.object.as_str()));
-        lines.filter(stays).filter_map(|(id, _)| id.key.parent()).collect()
-    }
-
     /// Whether one of the two states left this field out on purpose.
     pub(super) fn is_unknown(&self, id: &RecordId, field: &str) -> bool {
         let places = places(id);
@@ -412,10 +351,6 @@ impl<S: State> Planner<'_, S> {
 fn is_fixed(home: &'static Object, field: &str) -> bool {
     let takes = |write: Option<Write>| write.is_some_and(|write| write.fields.contains(&field));
     takes(home.create) && !takes(home.update)
-}
-
-fn value_of(deal: &Record) -> Value {
-    deal.fields().get("value").cloned().unwrap_or_default()
 }
 
 impl Delta {

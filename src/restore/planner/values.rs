@@ -1,0 +1,168 @@
+//! The values of deals whose lines a plan writes: written after the lines, where the service does not count them itself.
+//!
+//! Whether a value is its own or the sum of its lines is not confirmed
+//! (api/restore-hazards.md 4, Value), so the replay looks first. Where not all
+//! lines come back, a counted value cannot be what it was: that is said, and it
+//! is not tried again and again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::archive;
+use crate::catalogue::ObjectName;
+use crate::record::{Key, Record, RecordId};
+use crate::restore::cases::{Case, object_of};
+use crate::restore::fill::{Body, Fill};
+use crate::restore::plan::{Action, LeftOut, LiveId, Reason, Update};
+use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, place};
+use crate::restore::rules;
+use crate::restore::same::{is_empty, same};
+use crate::restore::state::State;
+
+/// Half of the smallest coin: sums of amounts differ by less.
+const ROUNDING: f64 = 0.005;
+
+impl<S: State> Planner<'_, S> {
+    /// Drafts the steps that write values after the lines.
+    pub(super) fn settle_values(&mut self) -> Result<(), archive::Error> {
+        let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
+        let settled = self.drafts.iter().filter(|draft| draft.phase == Phase::Settle);
+        let before: BTreeSet<Key> = settled.map(|draft| draft.key.clone()).collect();
+        let torn = self.torn();
+        let sums = self.sums(&torn)?;
+        for id in &self.chosen.records {
+            let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
+                && self.facts.by_lines.contains(&id.key)
+                && !before.contains(&id.key);
+            let (goal, live) = match self.cases.all.get(id) {
+                Some(Case::Deleted(goal)) if by_lines && self.links.is_made(id) => (goal, None),
+                Some(Case::Changed { goal, live })
+                    if by_lines && !self.is_withheld(id, "value") && !same(&value_of(goal), &value_of(live)) =>
+                {
+                    (goal, Some(live))
+                }
+                _ => continue,
+            };
+            let Some(value) = goal.fields().remove("value").filter(|value| !is_empty(value)) else { continue };
+            if torn.contains(&id.key) {
+                let why = "the service counts it from the deal's lines, and these will not all be as they were";
+                self.said.left_out.push(LeftOut::field(id, "value", why));
+                // Nothing opens the archive for a value that would not be taken, and none is tried that is counted.
+                if live.is_some_and(|live| is_archived(live) || is_counted(live, &sums)) {
+                    continue;
+                }
+            }
+            values.insert(id.clone(), (live.map(|live| LiveId(live.id().clone())), value));
+        }
+        for (record, (live, value)) in values {
+            let body = Body::from([("value".to_owned(), Fill::Is(value))]);
+            let home = object_of(&record).map(self::home).expect("it is a deal");
+            let key = record.key.clone();
+            let update = Update { record, live, through: home.name.to_owned(), body, seen: None };
+            self.drafts.push(Draft {
+                phase: Phase::Settle,
+                object: place(home),
+                order: 0,
+                key,
+                action: Action::Update(update),
+                reason: Reason::AfterLines,
+                clears: Vec::new(),
+                notes: Vec::new(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Deals whose lines will not be what they were: some are not asked for, or cannot be made.
+    fn torn(&self) -> BTreeSet<Key> {
+        let stays = |(id, case): &(&RecordId, &Case)| match case {
+            Case::Deleted(_) => !self.links.is_made(id),
+            Case::Changed { .. } => !self.chosen.records.contains(id),
+            Case::Added(_) => !(self.policy.delete_added && self.chosen.records.contains(id)),
+        };
+        let lines = self.cases.all.iter().filter(|(id, _)| rules::decides_value(id.object.as_str()));
+        lines.filter(stays).filter_map(|(id, _)| id.key.parent()).collect()
+    }
+
+    /// What the lines of these deals of the goal add up to in the account, by the deal's number there.
+    fn sums(&self, deals: &BTreeSet<Key>) -> Result<BTreeMap<Key, f64>, archive::Error> {
+        let lines = ObjectName::known("dealProducts");
+        let mut sums = BTreeMap::new();
+        if deals.is_empty() || self.seen.contents(&lines).is_none() {
+            return Ok(sums);
+        }
+        let changed = deals.iter().filter_map(|deal| {
+            match self.cases.all.get(&RecordId::new(ObjectName::known("deals"), deal.clone())) {
+                Some(Case::Changed { live, .. }) => Some(live.id().key.clone()),
+                _ => None,
+            }
+        });
+        let live: BTreeSet<Key> = changed.collect();
+        for line in self.seen.records(&lines)? {
+            let line = line?;
+            let Some(deal) = line.id().key.parent().filter(|deal| live.contains(deal)) else { continue };
+            let fields = line.fields();
+            if fields.get("is_enabled") != Some(&Value::Bool(false)) {
+                *sums.entry(deal).or_insert(0.0) += fields.get("sum").and_then(Value::as_f64).unwrap_or(0.0);
+            }
+        }
+        Ok(sums)
+    }
+}
+
+fn is_archived(deal: &Record) -> bool {
+    object_of(deal.id()).is_some_and(is_archive)
+}
+
+/// Whether the value of a deal is what its lines add up to.
+fn is_counted(deal: &Record, sums: &BTreeMap<Key, f64>) -> bool {
+    let value = value_of(deal).as_f64();
+    value.zip(sums.get(&deal.id().key)).is_some_and(|(value, sum)| (value - sum).abs() < ROUNDING)
+}
+
+fn value_of(deal: &Record) -> Value {
+    deal.fields().remove("value").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::restore::planner::specimen::World;
+    use crate::restore::planner::tests::{company, planned, told};
+    use crate::restore::{Missing, Plan, Policy};
+
+    /// Two lines, one of which names a variation that is gone and was gone before.
+    fn goal() -> World {
+        let line = |variation| json!({"id": 8, "deal_id": 42, "product_id": 3, "item_price": 10, "quantity": 1, "sum": 10, "order_nr": 2, "product_variation_id": variation});
+        company()
+            .set("dealProducts/42:7", "sum", json!(90))
+            .set("deals/42", "value", json!(100))
+            .with("dealProducts/42:8", line(5))
+    }
+
+    fn careful(seen: &World) -> Plan {
+        planned(&goal(), seen, &Policy { missing: Missing::Skip, ..Policy::default() })
+    }
+
+    fn says_the_value(plan: &Plan) -> bool {
+        plan.left_out.iter().any(|left| left.field.as_deref() == Some("value") && left.why.contains("counts it"))
+    }
+
+    #[test]
+    fn a_value_is_tried_once_where_not_all_lines_come_back_and_not_again_once_it_is_counted() {
+        let gone =
+            goal().without("deals/42").without("dealProducts/42:7").without("dealProducts/42:8").without("notes/11");
+        let first = careful(&gone);
+        assert_eq!(told(&first).last().map(String::as_str), Some("update deals/42"), "{:?}", told(&first));
+        assert!(says_the_value(&first));
+        // What the restore leaves: the deal, the line that came back, and their sum.
+        let counted = goal().without("dealProducts/42:8").set("deals/42", "value", json!(90));
+        let next = careful(&counted);
+        assert_eq!((told(&next), says_the_value(&next)), (Vec::new(), true));
+        // A value that is no sum may be its own.
+        let own = careful(&goal().without("dealProducts/42:8").set("deals/42", "value", json!(70)));
+        assert_eq!(told(&own), ["update deals/42"]);
+    }
+}
