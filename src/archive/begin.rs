@@ -36,7 +36,6 @@ impl Archive {
         self.inner.header.writable()?;
         self.inner.signing(Signer::Snapshots)?;
         let turn = self.inner.turn()?;
-        self.inner.store.clear_old_drafts()?;
         let head = self.inner.healing(|inner| {
             inner.index().begin()?;
             let head = inner.reconcile().and_then(|()| self.head(&source, outlined));

@@ -47,16 +47,30 @@ pub(super) struct Run {
 
 /// The right to write to an archive and to the account it keeps: nobody captures, restores or adds files beside its
 /// holder.
-#[derive(Debug)]
 #[must_use = "it lasts as long as this is held"]
 pub struct Turn {
-    _run: Run,
+    store: Store,
+    run: Run,
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.run.fmt(out)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.store.end_turn();
+    }
 }
 
 impl Turn {
     /// Takes the right to write, which one process has at a time.
     pub(super) fn take(store: &Store, now: DateTime<Utc>) -> Result<Turn, Error> {
-        Ok(Turn { _run: Run::begin(store, now)? })
+        let run = Run::begin(store, now)?;
+        store.begin_turn();
+        Ok(Turn { store: store.clone(), run })
     }
 }
 

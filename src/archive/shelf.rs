@@ -260,6 +260,11 @@ impl Shelf {
         self.store.list(DRAFTS)
     }
 
+    /// Removes drafts that copies left behind a day ago or longer.
+    pub fn clear_old_drafts(&self) {
+        self.store.clear_drafts(|_| false);
+    }
+
     /// Puts a small note among the drafts; one that is there stays.
     pub fn draft_named(&self, name: &str, text: &str) -> Result<(), Error> {
         match self.drafts()?.iter().any(|draft| draft == name) {

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +24,8 @@ use super::working::FarTurn;
 pub(super) const DRAFTS: &str = "tmp";
 /// Where damaged files are kept that whole ones took the place of; nothing here is ever removed.
 pub(super) const QUARANTINE: &str = "quarantine";
+/// How drafts begin whose writer had the right to write: they end with it. Others belong to copies that are under way.
+const OF_A_TURN: &str = "turn-";
 /// A draft of this age belongs to nobody any more: no file takes that long to write.
 const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 
@@ -33,6 +36,8 @@ pub(super) struct Store {
     disk: Arc<dyn Disk>,
     /// Folders with new names that may not be on disk yet.
     unsettled: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// Whether whoever writes here has the right to.
+    has_turn: Arc<AtomicBool>,
 }
 
 /// A file that has got its name.
@@ -46,7 +51,7 @@ pub(super) struct Placed {
 
 impl Store {
     pub(super) fn new(root: &Path, disk: Arc<dyn Disk>) -> Store {
-        Store { root: root.to_owned(), disk, unsettled: Arc::default() }
+        Store { root: root.to_owned(), disk, unsettled: Arc::default(), has_turn: Arc::default() }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -168,7 +173,8 @@ impl Store {
     /// Begins a file that will be named later.
     pub(super) fn draft(&self) -> Result<Draft, Error> {
         self.create_folder(DRAFTS)?;
-        let path = self.path(&format!("{DRAFTS}/{}", uuid::Uuid::new_v4()));
+        let of_whom = if self.has_turn.load(Ordering::SeqCst) { OF_A_TURN } else { "" };
+        let path = self.path(&format!("{DRAFTS}/{of_whom}{}", uuid::Uuid::new_v4()));
         let output = self.disk.create(&path).map_err(Error::file("write", &path))?;
         Ok(Draft { store: self.clone(), path, output: Some(output), hasher: blake3::Hasher::new(), bytes: 0 })
     }
@@ -265,17 +271,29 @@ impl Store {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes drafts that a run left behind long ago.
-    pub(super) fn clear_old_drafts(&self) -> Result<(), Error> {
-        for name in self.list(DRAFTS)? {
+    /// The right to write was taken: what was being written under it before is nobody's any more.
+    pub(super) fn begin_turn(&self) {
+        self.clear_drafts(|name| name.starts_with(OF_A_TURN));
+        self.has_turn.store(true, Ordering::SeqCst);
+    }
+
+    /// The right to write is given back.
+    pub(super) fn end_turn(&self) {
+        self.has_turn.store(false, Ordering::SeqCst);
+    }
+
+    /// Removes drafts of the dead: those that are old, and those that whoever calls knows to be nobody's.
+    pub(super) fn clear_drafts(&self, is_dead: impl Fn(&str) -> bool) {
+        // Best effort, all of it: nothing depends on it, and what stays behind is removed by a later run.
+        for name in self.list(DRAFTS).unwrap_or_default() {
             let path = self.path(&format!("{DRAFTS}/{name}"));
             let modified = std::fs::metadata(&path).and_then(|facts| facts.modified());
             let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
-            if age.is_some_and(|age| age > DRAFT_IS_DEAD_AFTER) {
-                self.disk.remove(&path).map_err(Error::file("remove", &path))?;
+            let is_draft = uuid::Uuid::parse_str(name.strip_prefix(OF_A_TURN).unwrap_or(&name)).is_ok();
+            if is_draft && (is_dead(&name) || age.is_some_and(|age| age > DRAFT_IS_DEAD_AFTER)) {
+                let _ = self.disk.remove(&path);
             }
         }
-        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
 //! A place for copies: a folder or a bucket, with the same few operations.
 //!
-//! Nothing here removes anything. A claim, a small file under `tmp/`, says whose
-//! copy is on its way while there is no header yet; in a bucket it is also what
-//! is tried out whether names can be kept from being replaced.
+//! Nothing here removes anything but what copies that died were writing a day
+//! ago. A claim, a small file under `tmp/`, says whose copy is on its way while
+//! there is no header yet; in a bucket it is also what is tried out whether names
+//! can be kept from being replaced.
 
 use std::io::Write;
 use std::path::Path;
@@ -137,6 +138,7 @@ impl Place {
         match self {
             Place::Folder(shelf) => {
                 shelf.prepare()?;
+                shelf.clear_old_drafts();
                 shelf.draft_named(&format!("{CLAIM}{archive}")[DRAFTS.len()..], archive)?;
                 Ok(true)
             }

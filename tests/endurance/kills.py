@@ -251,6 +251,14 @@ class Story:
         if again["removed"]["files"]:
             raise Broken(f"a second prune still finds something: {again}")
         self.archive.stands()
+        # Nobody knows of a copy's drafts that they are dead before they are old.
+        drafts, old = self.copy / "tmp", time.time() - 25 * 3600
+        for file in drafts.iterdir():
+            os.utime(file, (old, old))
+        self.archive.must("offsite", "push", str(self.copy))
+        left = [file.name for file in drafts.iterdir() if not file.name.startswith("claim-")]
+        if left:
+            raise Broken(f"left behind in the copy: {left}")
 
 
 def main():

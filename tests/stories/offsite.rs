@@ -283,6 +283,30 @@ fn damage_in_a_folder_is_mended_and_nothing_is_thrown_away() {
 }
 
 #[test]
+fn what_a_killed_copy_was_writing_in_a_folder_is_gone_the_day_after() {
+    let machine = Machine::with_archive();
+    machine.expect(0, &["offsite", "push", "./copy"]);
+    let drafts = |age: u64, names: &[&str]| {
+        for name in names {
+            let file = fs::File::create(machine.path(&format!("copy/tmp/{name}"))).expect("a draft");
+            let then = std::time::SystemTime::now() - std::time::Duration::from_secs(age * 3600);
+            file.set_modified(then).expect("an old file");
+        }
+    };
+    let (old, young) = ("0d9ba07b-8ad5-4a4e-a4a2-32ba33d3ba3f", "6c2b3ed2-52ee-4c2c-a0ba-06ae9b3f9cf6");
+    drafts(25, &[old, "note-of-somebody-else"]);
+    drafts(23, &[young]);
+    machine.expect(0, &["offsite", "push", "./copy"]);
+    let mut left: Vec<String> = fs::read_dir(machine.path("copy/tmp"))
+        .expect("drafts")
+        .map(|entry| entry.expect("a draft").file_name().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(left[0] == young && left[1].starts_with("claim-") && left[2] == "note-of-somebody-else", "{left:?}");
+}
+
+#[test]
 fn damage_here_is_told_and_never_sent() {
     let machine = Machine::with_archive();
     let file = machine.a_file_of("archive", "segments");

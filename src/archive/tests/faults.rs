@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::archive::disk::{Input, Output};
+use crate::archive::store::DRAFTS;
 
 /// What happens at the n-th operation that changes the disk.
 #[derive(Clone, Copy, PartialEq)]
@@ -204,6 +205,7 @@ fn at_every_operation(script: Script) -> u64 {
         let checked =
             archive.check(true, &mut |problem| panic!("after the run after operation {at}: {problem:?}")).unwrap();
         assert_eq!(checked.problems, 0);
+        assert_eq!(archive.inner.store.list(DRAFTS).unwrap(), [""; 0], "left behind by operation {at}");
         if done.load(Ordering::SeqCst) < at {
             return at;
         }
@@ -240,6 +242,7 @@ fn forget_and_prune_at_every_operation(script: Script) -> u64 {
         expect_whole(&archive, 10);
         forget_and_prune(&archive).unwrap_or_else(|error| panic!("the run after operation {at}: {error}"));
         expect_whole(&archive, 2);
+        assert_eq!(archive.inner.store.list(DRAFTS).unwrap(), [""; 0], "left behind by operation {at}");
         if done.load(Ordering::SeqCst) < at {
             outcome.unwrap();
             return at;
