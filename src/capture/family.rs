@@ -92,7 +92,8 @@ impl Run<'_> {
         let (mut due, mut idle) = (Vec::new(), Vec::new());
         for head in heads.iter() {
             let children = family.held.count(&head.key);
-            if head.count == Some(0) {
+            // A gate says that there is likely nothing to find, a counter that there is nothing.
+            if head.count == Some(0) && (object.gate.is_none() || children == 0) {
                 family.gone.extend(family.held.under(&head.key));
             } else if all || !first && must_ask(&head, children, counter_alone) || looked.owes(&head.key) {
                 due.push(head.key);

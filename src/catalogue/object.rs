@@ -41,7 +41,8 @@ pub struct Object {
     pub wrapped: Option<&'static str>,
     /// The list shows nothing but what belongs to the token's own user.
     pub own: Option<Own>,
-    /// A field of the parent that is empty or 0 when there is nothing to read under it, though it does not count.
+    /// A field of the parent that is empty or 0 when there is likely nothing to read under it, though it does not count:
+    /// where nothing is held, nothing is asked.
     pub gate: Option<&'static str>,
     /// Where an answer has its rows.
     pub rows: Rows,

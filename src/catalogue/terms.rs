@@ -1,6 +1,8 @@
 //! On what terms a deal is paid: discounts and installments.
 //!
-//! Both hang on the products of a deal, and a deal without products has neither.
+//! Both hang on the products of a deal. Whether a discount outlives the last of them is not confirmed: what is held is
+//! asked for, and a deal without products of which nothing is held is not (api/objects.md: there is no counter, and a
+//! call for each deal is dear).
 
 use super::object::{Call, Dml, KeyIn, Listing, Method, Object, Paging, Reference, Target, Version, When, Write};
 

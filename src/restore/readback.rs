@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::archive::{Error, Snapshot};
 use crate::catalogue::Object;
+use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::object_of;
+use crate::restore::cases::{object_of, places};
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::Known;
 use crate::restore::journal::{Journal, Outcome, Was};
@@ -46,10 +47,40 @@ pub(super) fn is_whole(
     object.extended.is_empty() && !row.is_empty() && fields.all(|field| row.contains_key(field))
 }
 
+/// What is known of the goal's records: what this restore made, and what earlier ones had made again before it began.
+struct Heirs<'a> {
+    journal: &'a Journal,
+    lineage: &'a Lineage,
+    seen: &'a Snapshot<'a>,
+}
+
+impl Heirs<'_> {
+    fn was_there(&self, id: &RecordId) -> bool {
+        places(id).iter().any(|place| matches!(State::find(self.seen, place), Ok(Some(_))))
+    }
+}
+
+impl Known for Heirs<'_> {
+    fn id(&self, record: &RecordId) -> Option<Key> {
+        let earlier = || {
+            let mut heirs = self.lineage.after(record).peekable();
+            // A number that is alive again means what it meant.
+            let moved = heirs.peek().is_some() && !self.was_there(record);
+            let heirs = heirs.filter(|heir| moved && self.was_there(heir));
+            heirs.last().map(|heir| heir.key.clone())
+        };
+        self.journal.id(record).or_else(earlier)
+    }
+
+    fn field(&self, record: &RecordId, field: &str) -> Option<Value> {
+        self.journal.field(record, field)
+    }
+}
+
 /// The report.
 pub(super) fn report(
     plan: &Plan,
-    journal: &Journal,
+    (journal, lineage): (&Journal, &Lineage),
     [goal, seen]: [&Snapshot<'_>; 2],
     rows: &HashMap<RecordId, RowText>,
     twins: &BTreeMap<RecordId, Vec<RecordId>>,
@@ -73,13 +104,14 @@ pub(super) fn report(
     };
     let definitions = Definitions::of(goal)?;
     let expected = Expected::of(plan);
+    let heirs = Heirs { journal, lineage, seen };
     let paused = remade(plan, &[Reason::Paused]);
     for (record, outcomes) in by_record(plan, journal) {
         // A webhook that was out of the way is to be as it was in the account.
         let goal = if paused.contains(&record) { seen } else { goal };
         let (mut finding, equal) = match trouble(&record, &outcomes) {
             Some(finding) => (finding, Vec::new()),
-            None => judged(&record, goal, rows, &expected, (journal, &definitions))?,
+            None => judged(&record, goal, rows, &expected, (&heirs, &definitions))?,
         };
         if finding.verdict == Verdict::Failed && finding.words.is_empty() {
             finding.words = words(&outcomes);
@@ -223,7 +255,7 @@ fn judged(
     goal: &Snapshot<'_>,
     rows: &HashMap<RecordId, RowText>,
     expected: &Expected<'_>,
-    (journal, definitions): (&Journal, &Definitions),
+    (heirs, definitions): (&Heirs<'_>, &Definitions),
 ) -> Result<(Finding, Vec<String>), Error> {
     let found = |verdict, words: &str| {
         let words = if words.is_empty() { Vec::new() } else { vec![words.to_owned()] };
@@ -238,8 +270,8 @@ fn judged(
     let row = as_archived(object, record, &row);
     let goal = then.fields();
     let one = Compared { object, record, goal: &goal, row: &row };
-    let told = compare(&one, expected, journal, definitions);
-    let now = journal.id(record).map(|key| LiveId(RecordId::new(record.object.clone(), key)));
+    let told = compare(&one, expected, heirs, definitions);
+    let now = heirs.journal.id(record).map(|key| LiveId(RecordId::new(record.object.clone(), key)));
     // Another number is the nature of a record that was made again.
     let moved = now.as_ref().is_some_and(|now| now.0 != *record);
     let verdict = told.verdict();

@@ -21,9 +21,11 @@ use serde_json::{Map, Value};
 
 use crate::account::{self, Account, Spent, Writer};
 use crate::archive::{self, Archive, Snapshot};
+use crate::diff::Lineage;
 use crate::monitor::Monitor;
 use crate::restore::doubt::{self, Truth};
 use crate::restore::journal::{Journal, Outcome, Was};
+use crate::restore::lineage::lineage;
 use crate::restore::plan::Plan;
 use crate::restore::readback;
 use crate::restore::report::{Cost, Report};
@@ -141,7 +143,12 @@ pub async fn replay_between(
         match read.await {
             Ok((rows, twins)) => {
                 run.spend(journal);
-                let made = readback::report(plan, journal, [goal, seen], &rows, &twins)?;
+                // In another company the numbers of this one mean nothing.
+                let lineage = match plan.from {
+                    None => lineage(site.archive, plan.company)?,
+                    Some(_) => Lineage::default(),
+                };
+                let made = readback::report(plan, (journal, &lineage), [goal, seen], &rows, &twins)?;
                 journal.seal(&made, rows)?;
                 report = Some(made);
             }

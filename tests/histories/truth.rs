@@ -160,6 +160,11 @@ pub(super) fn by_id(judge: &Value, kind: &str) -> BTreeMap<String, Row> {
     rows.map(|row| (id_of(kind, &row), row.as_object().cloned().expect("a row"))).collect()
 }
 
+/// Whether two rows of one id are one. A part that a merge moved is another deal's: its number is one of the deal's.
+pub(super) fn is_of_the_same(kind: &str, then: &Row, now: &Row) -> bool {
+    !PARTS.contains(&kind) || then["deal_id"] == now["deal_id"]
+}
+
 /// Kinds of rows with ids.
 pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
     KINDS.iter().copied()
@@ -217,8 +222,7 @@ impl Places {
         for kind in kinds() {
             let (then, now) = (by_id(goal, kind), by_id(after, kind));
             let stays = |id: &String| match (then.get(id), now.get(id)) {
-                // A part that a merge moved is another deal's: its number is one of the deal's.
-                (Some(then), Some(now)) => !PARTS.contains(&kind) || then["deal_id"] == now["deal_id"],
+                (Some(then), Some(now)) => is_of_the_same(kind, then, now),
                 _ => false,
             };
             let free: Vec<&String> = now.keys().filter(|id| !stays(id)).collect();

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use pdbak::restore::{Plan, Policy, Report};
 use serde_json::Value;
 
-use super::truth::{Different, MEMBERS, Places, by_id, kinds, members};
+use super::truth::{Different, MEMBERS, Places, by_id, is_of_the_same, kinds, members};
 
 /// One restore, as far as others could see it.
 pub(super) struct Seen<'a> {
@@ -95,12 +95,13 @@ impl Seen<'_> {
             }
         }
         for (id, row) in before.iter().filter(|(id, _)| !(goal.contains_key(*id) && self.asked(kind, id))) {
+            let known = goal.get(id).is_some_and(|then| is_of_the_same(kind, then, row));
             // A row that an earlier restore made stands for one of the goal.
-            if taken.contains(id) && !goal.contains_key(id) {
+            if taken.contains(id) && !known {
                 continue;
             }
             match after.get(id) {
-                None if self.policy.delete_added && !goal.contains_key(id) => {}
+                None if self.policy.delete_added && !known => {}
                 // What cannot be changed is made again, to be linked again.
                 None if places.place(kind, id).is_some() => {}
                 None => faults

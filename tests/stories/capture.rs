@@ -145,6 +145,21 @@ fn conditions_that_change_in_the_second_of_a_snapshot_are_read_by_the_next() {
     assert_holds_the_truth(&world, &next);
 }
 
+#[test]
+fn a_discount_that_outlives_the_last_product_of_its_deal_is_not_taken_for_deleted() {
+    let world = World::of(1_500);
+    let first = world.snapshot();
+    let judge = world.judge();
+    let deal = judge["DealDiscounts"][0]["deal_id"].clone();
+    for line in judge["DealProducts"].as_array().expect("lines").iter().filter(|line| line["deal_id"] == deal) {
+        world.attempt("DELETE", &format!("/api/v2/deals/{deal}/products/{}", line["id"]), None);
+    }
+    let next = world.snapshot();
+    assert!(contents(&next, "dealProducts").deleted > 0);
+    assert_eq!(contents(&next, "dealDiscounts").records, contents(&first, "dealDiscounts").records);
+    assert_holds_the_truth(&world, &next);
+}
+
 /// The number of a field of deals.
 fn number(world: &World, code: &str) -> Value {
     let fields = world.call("GET", "/v1/dealFields?limit=500", None);

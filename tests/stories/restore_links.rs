@@ -1,7 +1,8 @@
 //! Links that lie deep inside a record, or in one that nothing takes out of its archive, are written again.
 
 use pdbak::restore::{self, Policy};
-use serde_json::Value;
+use pdbak::sandbox::Options;
+use serde_json::{Value, json};
 
 use super::restore::{planned, replayed, total};
 use crate::support::World;
@@ -49,4 +50,18 @@ fn an_archived_project_is_linked_again_where_it_is() {
     world.call("DELETE", &format!("/api/v2/{target}"), None);
     let plan = planned(&world, &snapshot, &Policy::default());
     assert!(total(&replayed(&world, &plan)).is_clean());
+}
+
+#[test]
+fn a_link_to_what_an_earlier_restore_made_again_is_equal_in_the_next_report() {
+    let world =
+        World::with(Options { records: 400, assume: "undelete=no".parse().expect("answers"), ..Options::default() });
+    let deal = rows(&world, "Deals", |deal| deal["org_id"].is_u64() && deal["is_archived"] != true).remove(0);
+    let snapshot = world.snapshot();
+    world.call("DELETE", &format!("/api/v2/organizations/{}", deal["org_id"]), None);
+    assert!(total(&replayed(&world, &planned(&world, &snapshot, &Policy::default()))).is_clean());
+    world.call("PATCH", &format!("/api/v2/deals/{}", deal["id"]), Some(&json!({"title": "Edited"})));
+    let replayed = replayed(&world, &planned(&world, &snapshot, &Policy::default()));
+    let report = replayed.report.expect("a report");
+    assert_eq!((report.total.equal, report.total.failed), (1, 0), "{:?}", report.findings);
 }
