@@ -52,6 +52,11 @@ pub(super) fn rests_on(object: &str) -> Option<&'static str> {
     matches!(object, "dealInstallments" | "dealDiscounts").then_some("dealProducts")
 }
 
+/// Whether others rest on rows of this object.
+pub(super) fn is_rested_on(object: &str) -> bool {
+    object == "dealProducts"
+}
+
 /// The field that a row takes from its parent when it is made, and that no write sets: a line has the currency of its
 /// deal (openapi v2, addDealProductRequest has none).
 pub(super) fn taken_from_parent(object: &str) -> Option<&'static str> {
@@ -331,6 +336,19 @@ fn note(pair: &Pair<'_>, body: &mut Body, facts: &Facts, fill: &dyn Fn(&str) -> 
             body.extend(fill(id).filter(|fill| !fill.clears()).map(|fill| ((*id).to_owned(), fill)));
         }
     }
+    said.lost.extend(unpinned(body).into_iter().map(|(flag, why)| (flag, why.to_owned())));
+}
+
+/// Takes away the flags that pin a note to what is not there: a flag is refused without the id beside it.
+pub(super) fn unpinned(body: &mut Body) -> Vec<(String, &'static str)> {
+    let on = |fill: &Fill| matches!(fill, Fill::Is(value) if truthy(value));
+    let hangs = |(flag, id): &&(&str, &str)| body.get(*flag).is_some_and(on) && body.get(*id).is_none_or(Fill::clears);
+    let loose: Vec<&str> = PINS.iter().filter(hangs).map(|(flag, _)| *flag).collect();
+    loose
+        .into_iter()
+        .filter_map(|flag| body.remove_entry(flag))
+        .map(|(flag, _)| (flag, "what it was pinned to is not there"))
+        .collect()
 }
 
 /// Exactly one of a count and no end, and the deal keeps the value it has: api/restore-hazards.md 4, Subscriptions.

@@ -253,7 +253,7 @@ fn sum(row: &Map<String, Value>) -> Value {
 }
 
 /// `tax_method` on one line changes all lines of the deal.
-fn spread_tax_method(account: &mut Account, deal: u64, row: &Map<String, Value>) {
+pub(super) fn spread_tax_method(account: &mut Account, deal: u64, row: &Map<String, Value>) {
     for (id, mut other) in lines_of(account, deal) {
         if other["tax_method"] != row["tax_method"] {
             other.insert("tax_method".into(), row["tax_method"].clone());

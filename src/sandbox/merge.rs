@@ -12,13 +12,15 @@ use crate::sandbox::check;
 use crate::sandbox::counters;
 use crate::sandbox::followers;
 use crate::sandbox::kinds::KINDS;
+use crate::sandbox::lines;
 use crate::sandbox::row::Id;
 
 /// Serves `PUT /v1/{deals,persons,organizations}/{id}/merge`.
 pub(super) fn serve(account: &mut Account, call: &Call<'_>, kind: &'static str) -> Outcome {
     let what = Id::Number(call.number("id")?);
     let sent = check::body(call, account.rigour())?;
-    let with = Id::Number(sent["merge_with_id"].as_u64().unwrap_or_default());
+    let survivor = sent["merge_with_id"].as_u64().unwrap_or_default();
+    let with = Id::Number(survivor);
     if what == with {
         return Err(refusal(400, "A record cannot be merged with itself."));
     }
@@ -27,7 +29,12 @@ pub(super) fn serve(account: &mut Account, call: &Call<'_>, kind: &'static str) 
     complete(&mut row, &gone);
     row.insert("update_time".into(), account.stamp(kind).into());
     account.write(kind, &with, &row);
+    let line = if kind == "deals" { lines::lines_of(account, survivor).pop() } else { None };
     move_children(account, kind, &what, &with);
+    // A deal has one way of taxing: api/restore-hazards.md 4, Deal products.
+    if let Some((_, line)) = line {
+        lines::spread_tax_method(account, survivor, &line);
+    }
     move_followers(account, kind, &what, &with);
     account.erase_whole(kind, &what);
     for child in KINDS.iter().filter(|child| child.links.iter().any(|(_, target)| *target == kind)) {

@@ -136,8 +136,10 @@ impl<S: State> Planner<'_, S> {
     fn body(&mut self, make: &Make<'_>, goal: &Map<String, Value>) -> Body {
         let wanted = rules::for_create(make.home.name, &make.id.key, goal, &self.facts);
         let fields = make.home.create.map_or(&[][..], |write| write.fields);
-        let (body, lost) = self.filled(make.home, &wanted, fields);
+        let (mut body, lost) = self.filled(make.home, &wanted, fields);
         self.said.left_out.extend(lost.into_iter().map(|(field, lost)| LeftOut::field(&make.id, &field, lost.words())));
+        let loose = rules::unpinned(&mut body);
+        self.said.left_out.extend(loose.into_iter().map(|(flag, why)| LeftOut::field(&make.id, &flag, why)));
         body
     }
 
@@ -147,6 +149,7 @@ impl<S: State> Planner<'_, S> {
         let wanted = rules::for_create(home.name, &id.key, goal, &self.facts);
         let (mut body, _) = self.filled_named(home, &wanted, write.fields);
         body.extend(self.emptied(home, goal, write.fields, &body));
+        rules::unpinned(&mut body);
         let Some(custom) = home.custom else { return body };
         let (mut values, _) = self.filled_custom(custom, &wanted);
         match custom.shape {
@@ -283,6 +286,7 @@ fn split(body: &mut Body, late: &dyn Fn(&Fill) -> bool) -> Body {
 mod tests {
     use serde_json::{Value, json};
 
+    use crate::restore::planner::specimen::World;
     use crate::restore::planner::tests::{company, planned};
     use crate::restore::{Plan, Policy};
 
@@ -312,5 +316,37 @@ mod tests {
         let sent: Vec<Value> =
             plan.steps.iter().filter_map(|step| serde_json::to_value(step.body()?.get("participants")?).ok()).collect();
         assert_eq!(sent, [json!({"is": [{"person_id": 8, "primary": true}]})]);
+    }
+
+    #[test]
+    fn a_note_that_was_pinned_to_what_is_gone_comes_back_without_the_pin() {
+        let note = json!({"content": "x", "deal_id": 42, "lead_id": "1f0c", "pinned_to_lead_flag": true, "pinned_to_deal_flag": true});
+        let plan = planned(&company().with("notes/12", note), &company(), &Policy::default());
+        let body = plan.steps[0].body().expect("a body");
+        assert_eq!((body.get("pinned_to_lead_flag"), body.contains_key("pinned_to_deal_flag")), (None, true));
+        assert!(
+            told(&plan, "notes/12").contains(&"pinned_to_lead_flag: what it was pinned to is not there".to_owned()),
+            "{:?}",
+            told(&plan, "notes/12")
+        );
+    }
+
+    #[test]
+    fn a_discount_comes_back_with_a_product_under_it_and_not_alone() {
+        let goal = company().with(
+            "dealDiscounts/42:d1",
+            json!({"deal_id": 42, "description": "Fair", "amount": 5, "type": "percentage"}),
+        );
+        let steps = |seen: &World| planned(&goal, seen, &Policy::default()).steps.len();
+        let alone = || company().without("dealProducts/42:7").without("products/3");
+        let without = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+            .without("dealProducts/42:7")
+            .without("products/3");
+        // The line stands, the line comes back, and neither.
+        assert_eq!(steps(&company()), 1);
+        assert_eq!(steps(&company().without("dealProducts/42:7")), 2);
+        let plan = planned(&without, &alone(), &Policy::default());
+        assert!(plan.is_empty(), "{:?}", plan.steps);
+        assert_eq!(told(&plan, "dealDiscounts/42:d1"), [": its deal has no products, on which it rests"]);
     }
 }

@@ -20,6 +20,9 @@ use crate::restore::rules;
 use crate::restore::state::State;
 use crate::restore::translate::Lost;
 
+/// Why a discount or an installment does not come back alone; nothing would show it afterwards.
+const HOVERS: &str = "its deal has no products, on which it rests";
+
 /// A record that is made again.
 pub(super) struct Make<'a> {
     /// The record as the goal names it.
@@ -47,7 +50,7 @@ impl Make<'_> {
 
 impl<'a, S: State> Planner<'a, S> {
     /// The records that are made again, what is pointed to first.
-    pub(super) fn makes(&mut self) -> Vec<Make<'a>> {
+    pub(super) fn makes(&mut self) -> Result<Vec<Make<'a>>, archive::Error> {
         let (mut makes, cases) = (Vec::new(), self.cases);
         for id in &self.chosen.records {
             let (Some(Case::Deleted(record)), Some(object)) = (cases.all.get(id), object_of(id)) else { continue };
@@ -65,9 +68,29 @@ impl<'a, S: State> Planner<'a, S> {
             self.links.make(&make.id, &make.fields());
             self.fields.make(&make.id);
         }
-        self.narrow(&mut makes);
+        let standing = self.standing(&makes)?;
+        self.narrow(&mut makes, &standing);
         self.say_left_out(&makes);
-        makes
+        Ok(makes)
+    }
+
+    /// Parents that keep rows on which others rest.
+    fn standing(&self, makes: &[Make<'_>]) -> Result<BTreeSet<Key>, archive::Error> {
+        let mut standing = BTreeSet::new();
+        let below: BTreeSet<&'static str> = makes.iter().filter_map(|make| rules::rests_on(make.home.name)).collect();
+        for name in below.into_iter().map(ObjectName::known) {
+            if self.seen.contents(&name).is_none() {
+                continue;
+            }
+            for key in self.seen.keys(&name)? {
+                let id = RecordId::new(name.clone(), key?);
+                let goes = self.policy.delete_added
+                    && self.chosen.records.contains(&id)
+                    && matches!(self.cases.all.get(&id), Some(Case::Added(_)));
+                standing.extend(id.key.parent().filter(|_| !goes));
+            }
+        }
+        Ok(standing)
     }
 
     /// Fields that the snapshot was told to leave out do not come back, and no row shows that they are missing.
@@ -168,12 +191,15 @@ impl<'a, S: State> Planner<'a, S> {
         Ok(Upload { name: name.unwrap_or("file").to_owned(), blob })
     }
 
-    fn narrow(&mut self, makes: &mut Vec<Make<'_>>) {
+    fn narrow(&mut self, makes: &mut Vec<Make<'_>>, standing: &BTreeSet<Key>) {
         loop {
             let before = makes.len();
             let mut dropped: BTreeMap<RecordId, String> = BTreeMap::new();
+            let bases = makes.iter().filter_map(|make| Some((make.home.name, make.id.key.parent()?)));
+            let bases: BTreeSet<(&str, Key)> = bases.filter(|(name, _)| rules::is_rested_on(name)).collect();
             for make in makes.iter() {
-                if let Some(why) = self.lacks(make) {
+                let hovers = || self.hovers(make, &bases, standing).then(|| HOVERS.to_owned());
+                if let Some(why) = self.lacks(make).or_else(hovers) {
                     self.links.unmake(&make.id);
                     self.fields.unmake(&make.id);
                     dropped.insert(make.id.clone(), why);
@@ -185,6 +211,16 @@ impl<'a, S: State> Planner<'a, S> {
                 return;
             }
         }
+    }
+
+    /// Whether a record rests on others under its parent, of which none will be there.
+    fn hovers(&self, make: &Make<'_>, bases: &BTreeSet<(&str, Key)>, standing: &BTreeSet<Key>) -> bool {
+        let Some((below, parent)) = rules::rests_on(make.home.name).zip(make.id.key.parent()) else { return false };
+        let stands = match self.links.find(make.home.parents(), &parent) {
+            Link::Live(now) => standing.contains(&now),
+            Link::Made(_) | Link::Missing => false,
+        };
+        !stands && !bases.contains(&(below, parent))
     }
 
     /// What a record cannot be made without, and what is not there.

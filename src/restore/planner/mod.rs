@@ -282,7 +282,7 @@ impl<'a, S: State> Planner<'a, S> {
     /// Drafts every step.
     fn draft(&mut self) -> Result<(), CannotPlan> {
         self.unseen();
-        let makes = self.makes();
+        let makes = self.makes()?;
         self.create(&makes)?;
         self.add_options();
         self.update_changed();
