@@ -17,7 +17,9 @@ use crate::record::{Key, Record, RecordId};
 /// Old identities and the new ones that restores gave.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Lineage {
-    heirs: HashMap<RecordId, RecordId>,
+    /// A record that was deleted and restored again and again has several, and which restore was the later one only
+    /// clocks tell: whoever asks looks which of them is alive.
+    heirs: HashMap<RecordId, Vec<RecordId>>,
     ancestors: HashMap<RecordId, RecordId>,
 }
 
@@ -26,18 +28,36 @@ impl Lineage {
     pub fn learn(&mut self, old: RecordId, new: RecordId) {
         if old != new {
             self.ancestors.insert(new.clone(), old.clone());
-            self.heirs.insert(old, new);
+            let heirs = self.heirs.entry(old).or_default();
+            heirs.retain(|heir| *heir != new);
+            heirs.push(new);
         }
     }
 
-    /// The later identities of a record, the next one first.
+    /// The later identities of a record, the next one first; of several restores, the one learnt last comes last.
     pub fn after<'a>(&'a self, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
-        chain(&self.heirs, id)
+        let of = |id: &RecordId| self.heirs.get(id).into_iter().flatten().rev();
+        let mut ahead: Vec<&RecordId> = of(id).collect();
+        // No chain is longer than all that was learnt; a damaged journal could make it a circle.
+        let mut left = self.ancestors.len();
+        std::iter::from_fn(move || {
+            let next = ahead.pop().filter(|_| left > 0)?;
+            left -= 1;
+            ahead.extend(of(next));
+            Some(next)
+        })
     }
 
     /// The earlier identities of a record, the last one first.
     pub fn before<'a>(&'a self, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
-        chain(&self.ancestors, id)
+        let mut next = self.ancestors.get(id);
+        let mut left = self.ancestors.len();
+        std::iter::from_fn(move || {
+            let current = next.filter(|_| left > 0)?;
+            left -= 1;
+            next = self.ancestors.get(current);
+            Some(current)
+        })
     }
 
     /// Every identity that a restore replaced.
@@ -49,19 +69,6 @@ impl Lineage {
     pub fn is_empty(&self) -> bool {
         self.heirs.is_empty()
     }
-}
-
-/// Follows links from one identity to the next.
-fn chain<'a>(links: &'a HashMap<RecordId, RecordId>, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
-    let mut next = links.get(id);
-    // A chain cannot be longer than there are links; a damaged journal could make it a circle.
-    let mut left = links.len();
-    std::iter::from_fn(move || {
-        let current = next.filter(|_| left > 0)?;
-        left -= 1;
-        next = links.get(current);
-        Some(current)
-    })
 }
 
 impl FromIterator<(RecordId, RecordId)> for Lineage {
@@ -162,5 +169,29 @@ fn follow(value: &mut Value, targets: &[&'static str], lineage: &Lineage) {
             }
         }
         Value::Null | Value::Bool(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(pairs: &[(&str, &str)]) -> Vec<String> {
+        let id = |text: &str| RecordId::parse(text).expect("an id");
+        let lineage: Lineage = pairs.iter().map(|(old, new)| (id(old), id(new))).collect();
+        lineage.after(&id("notes/1")).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_two_restores_made_of_one_record_is_both_known_and_the_later_one_comes_last() {
+        let pairs = [("notes/1", "notes/2"), ("notes/2", "notes/3"), ("notes/1", "notes/4"), ("notes/1", "notes/2")];
+        assert_eq!(after(&pairs[..3]), ["notes/2", "notes/3", "notes/4"]);
+        // Learnt again, it is the later one.
+        assert_eq!(after(&pairs), ["notes/4", "notes/2", "notes/3"]);
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        assert_eq!(after(&[("notes/1", "notes/2"), ("notes/2", "notes/1")]), ["notes/2", "notes/1"]);
     }
 }
