@@ -216,12 +216,12 @@ impl Error {
         Error::Damaged { path: path.to_owned(), fact: fact.into() }
     }
 
-    /// Whether the index is what failed, so that making it again may help.
     /// True when the disk has no room left for the index.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Error::Index(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == rusqlite::ErrorCode::DiskFull)
     }
 
+    /// Whether the index is what failed, so that making it again may help.
     pub(super) fn is_index_damage(&self) -> bool {
         match self {
             Error::IndexDamaged(_) => true,

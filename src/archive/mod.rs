@@ -69,7 +69,7 @@ mod working;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

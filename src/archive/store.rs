@@ -308,11 +308,11 @@ pub(super) struct Draft {
 
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let output = self.output.as_mut().expect("a draft has its file until it is placed");
-        let written = output.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
+        // All of it: not everybody who seals goes on where a write stopped half-way.
+        self.output.as_mut().expect("a draft has its file until it is placed").write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -61,8 +61,19 @@ pub async fn push(
     verify: bool,
     progress: &dyn Progress,
 ) -> Result<Pushed, Error> {
+    push_to(Place::open(target)?, from, target, (haul, verify), progress).await
+}
+
+/// The same where the target is open.
+async fn push_to(
+    place: Place,
+    from: &Shelf,
+    target: &Target,
+    (haul, verify): (Haul, bool),
+    progress: &dyn Progress,
+) -> Result<Pushed, Error> {
     let header = from.header()?.ok_or_else(|| archive::Error::NotAnArchive(from.root().to_owned()))?;
-    let (place, create_only, rotation) = claim(target, &header, progress).await?;
+    let (place, create_only, rotation) = claim(place, target, &header, progress).await?;
     // Ours before theirs: what comes to the target meanwhile is found there rather than sent twice.
     let files = from.files()?;
     let listing = place.list().await?;
@@ -91,13 +102,14 @@ pub async fn push(
     Ok(push.done)
 }
 
-/// Opens a target, refuses one that is something else, and finds out what it promises, and which keys it has.
+/// Refuses a target that is something else, and finds out what it promises, and which keys it has.
 async fn claim(
+    mut place: Place,
     target: &Target,
     own: &HeaderFacts,
     progress: &dyn Progress,
 ) -> Result<(Place, bool, Option<u64>), Error> {
-    let (mut place, label, archive) = (Place::open(target)?, target.address.to_string(), own.archive.as_str());
+    let (label, archive) = (target.address.to_string(), own.archive.as_str());
     let mut rotation = None;
     let other = |found: String| Error::OtherArchive { target: label.clone(), found, expected: archive.to_owned() };
     match place.header().await? {
@@ -290,3 +302,6 @@ impl Push<'_> {
         self.done.faults.push(Fault { file: name.to_string(), problem: problem.to_owned() });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,143 +1,11 @@
-//! A disk that fails or stops at the n-th operation, for every n.
+//! A disk that fails, tears or stops at the n-th operation, for every n, under all that writes.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::faulty::{FaultyDisk, Script, expect_told};
 use super::*;
-use crate::archive::disk::{Input, Output};
 use crate::archive::store::DRAFTS;
-
-/// What happens at the n-th operation that changes the disk.
-#[derive(Clone, Copy, PartialEq)]
-enum Script {
-    /// It fails, and later ones work.
-    Fail(io::ErrorKind),
-    /// It writes half of what it should; it and all later ones fail, as if the process had died.
-    Crash,
-}
-
-struct FaultyDisk {
-    script: Script,
-    at: u64,
-    done: Arc<AtomicU64>,
-}
-
-impl FaultyDisk {
-    fn new(script: Script, at: u64) -> (Arc<FaultyDisk>, Arc<AtomicU64>) {
-        let done = Arc::new(AtomicU64::new(0));
-        (Arc::new(FaultyDisk { script, at, done: Arc::clone(&done) }), done)
-    }
-
-    fn step(&self) -> io::Result<()> {
-        step(self.script, self.at, &self.done)
-    }
-}
-
-fn step(script: Script, at: u64, done: &AtomicU64) -> io::Result<()> {
-    let now = done.fetch_add(1, Ordering::SeqCst) + 1;
-    match script {
-        Script::Fail(kind) if now == at => Err(io::Error::new(kind, "as the script says")),
-        Script::Crash if now >= at => Err(io::Error::other("the process is gone")),
-        _ => Ok(()),
-    }
-}
-
-struct FaultyFile {
-    file: Box<dyn Output>,
-    script: Script,
-    at: u64,
-    done: Arc<AtomicU64>,
-}
-
-impl Write for FaultyFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Err(error) = step(self.script, self.at, &self.done) {
-            // A torn write: half of it reached the disk.
-            self.file.write_all(&bytes[..bytes.len() / 2])?;
-            return Err(error);
-        }
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Output for FaultyFile {
-    fn sync(&mut self) -> io::Result<()> {
-        // The process dies here, not the machine: what was written stays, and waiting for the disk would prove nothing.
-        step(self.script, self.at, &self.done)
-    }
-}
-
-impl FaultyDisk {
-    fn wrap(&self, file: Box<dyn Output>) -> Box<dyn Output> {
-        Box::new(FaultyFile { file, script: self.script, at: self.at, done: Arc::clone(&self.done) })
-    }
-}
-
-impl Disk for FaultyDisk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn Output>> {
-        self.step()?;
-        Ok(self.wrap(LocalDisk.create(path)?))
-    }
-
-    fn append(&self, path: &Path) -> io::Result<Box<dyn Output>> {
-        Ok(self.wrap(LocalDisk.append(path)?))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Input>> {
-        LocalDisk.open(path)
-    }
-
-    fn length(&self, path: &Path) -> io::Result<u64> {
-        LocalDisk.length(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        LocalDisk.list(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step()?;
-        LocalDisk.rename(from, to)
-    }
-
-    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step()?;
-        LocalDisk.replace(from, to)
-    }
-
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step()?;
-        LocalDisk.link(from, to)
-    }
-
-    fn create_folder(&self, path: &Path) -> io::Result<bool> {
-        self.step()?;
-        LocalDisk.create_folder(path)
-    }
-
-    fn sync_folder(&self, _path: &Path) -> io::Result<()> {
-        self.step()
-    }
-
-    fn protect(&self, path: &Path) -> io::Result<()> {
-        self.step()?;
-        LocalDisk.protect(path)
-    }
-
-    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
-        self.step()?;
-        LocalDisk.truncate(path, length)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step()?;
-        LocalDisk.remove(path)
-    }
-}
 
 fn first() -> Vec<Record> {
     (1..=40).map(|number| deal(number, "first")).collect()
@@ -193,11 +61,14 @@ fn at_every_operation(script: Script) -> u64 {
         for finished in archive.snapshots().unwrap().iter().filter(|finished| finished.id != before.id) {
             assert_eq!(records_of(&archive, &finished.id), second(), "after a fault at operation {at}");
         }
-        if let Ok(finished) = &outcome {
-            assert!(
-                archive.snapshots().unwrap().iter().any(|manifest| manifest.id == finished.id),
-                "a snapshot reported as done is there"
-            );
+        let struck = done.load(Ordering::SeqCst) >= at;
+        match &outcome {
+            Ok(finished) => {
+                let there = archive.snapshots().unwrap().iter().any(|manifest| manifest.id == finished.id);
+                assert!(there, "a snapshot reported as done is there");
+                assert!(!struck || !script.must_be_told(), "nobody was told of the fault at operation {at}");
+            }
+            Err(error) => expect_told(script, error, &world.root),
         }
         let again =
             capture(&archive).unwrap_or_else(|error| panic!("the run after a fault at operation {at}: {error}"));
@@ -206,7 +77,7 @@ fn at_every_operation(script: Script) -> u64 {
             archive.check(true, &mut |problem| panic!("after the run after operation {at}: {problem:?}")).unwrap();
         assert_eq!(checked.problems, 0);
         assert_eq!(archive.inner.store.list(DRAFTS).unwrap(), [""; 0], "left behind by operation {at}");
-        if done.load(Ordering::SeqCst) < at {
+        if !struck {
             return at;
         }
     }
@@ -229,6 +100,7 @@ fn forget_and_prune_at_every_operation(script: Script) -> u64 {
         let open =
             |disk: Arc<dyn Disk>| Archive::open_on(disk, &world.root, &Passphrase("none needed"), world.clock).unwrap();
         let outcome = forget_and_prune(&open(disk));
+        outcome.as_ref().err().into_iter().for_each(|error| expect_told(script, error, &world.root));
         let archive = open(sound());
         let expect_whole = |archive: &Archive, most: usize| {
             archive.check(true, &mut |problem| panic!("after a fault at operation {at}: {problem:?}")).unwrap();
@@ -258,6 +130,7 @@ fn change_of_keys_at_every_operation(script: Script) -> u64 {
         let story = first.again();
         let (disk, done) = FaultyDisk::new(script, at);
         let outcome = story.play(disk);
+        outcome.as_ref().err().into_iter().for_each(|error| expect_told(script, error, story.root()));
         story.expect_whole(&format!("after a fault at operation {at}"));
         story.play(FaultyDisk::new(script, u64::MAX).0).unwrap_or_else(|error| panic!("after operation {at}: {error}"));
         story.expect_changed();
@@ -361,6 +234,35 @@ fn a_log_survives_a_crash_while_appending() {
         assert_eq!(again.entries.last(), Some(&json!("after")));
         assert!(!again.torn);
     }
+}
+
+/// All that writes; each is of so many operations at least, or the faults struck nothing.
+fn every_work_at_every_operation(script: Script, least: u64) {
+    assert!(at_every_operation(script) > least);
+    assert!(forget_and_prune_at_every_operation(script) > least);
+    assert!(change_of_keys_at_every_operation(script) > least);
+    assert!(super::repair::at_every_operation(repair_disk(script)) > least);
+}
+
+#[test]
+fn a_disk_that_stays_bad_from_any_operation_on_loses_nothing() {
+    every_work_at_every_operation(Script::Stick(io::ErrorKind::Other), 25);
+}
+
+#[test]
+fn a_permission_that_is_missing_at_any_operation_loses_nothing() {
+    every_work_at_every_operation(Script::Fail(io::ErrorKind::PermissionDenied), 25);
+}
+
+#[test]
+fn what_a_disk_did_not_keep_and_said_so_once_is_not_counted_on() {
+    every_work_at_every_operation(Script::LoseAtSync, 10);
+}
+
+#[test]
+fn a_write_that_takes_half_or_is_interrupted_is_no_fault() {
+    every_work_at_every_operation(Script::Short, 5);
+    every_work_at_every_operation(Script::Interrupt, 5);
 }
 
 fn repair_disk(script: Script) -> impl Fn(u64) -> (Arc<dyn Disk>, Arc<AtomicU64>) {

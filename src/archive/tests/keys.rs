@@ -46,6 +46,10 @@ impl Story {
         Story { world, identity: self.identity.clone(), snapshot: self.snapshot.clone() }
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.world.root
+    }
+
     /// As somebody would who tries again until all is done.
     pub(super) fn play(&self, disk: Arc<dyn Disk>) -> Result<(), Error> {
         let open = |disk: &Arc<dyn Disk>| {
@@ -241,17 +245,6 @@ fn the_old_keys_open_nothing_that_was_written_since_and_sign_nothing() {
 }
 
 /// Copies a folder with all that is in it.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
-
 #[test]
 fn a_forged_label_gets_no_keys() {
     let (world, archive) = World::encrypted();

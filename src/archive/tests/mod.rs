@@ -4,6 +4,7 @@ mod basics;
 mod beside;
 mod damage;
 mod faults;
+pub(crate) mod faulty;
 mod home;
 mod keys;
 mod opening;
@@ -38,7 +39,7 @@ impl Archive {
 }
 
 /// A folder, and how its archive is opened.
-pub(super) struct World {
+pub(crate) struct World {
     _folder: tempfile::TempDir,
     pub(super) root: PathBuf,
     pub(super) clock: Clock,
@@ -157,10 +158,15 @@ impl World {
         (world, archive)
     }
 
-    pub(super) fn clear() -> (World, Archive) {
+    pub(crate) fn clear() -> (World, Archive) {
         let world = World::new();
         let archive = Archive::create_on(Arc::new(Swift), &world.root, Protection::Clear, world.clock).unwrap();
         (world, archive)
+    }
+
+    /// The archive without encryption in any folder.
+    pub(crate) fn at(root: &Path) -> Archive {
+        Archive::open_on(Arc::new(Swift), root, &Passphrase("none needed"), Clock::Fixed(noon())).unwrap()
     }
 
     pub(super) fn open(&self) -> Archive {
@@ -188,7 +194,7 @@ pub(super) fn id(number: u64) -> RecordId {
     RecordId::new(deals(), Key::Number(number))
 }
 
-pub(super) fn deal(number: u64, title: &str) -> Record {
+pub(crate) fn deal(number: u64, title: &str) -> Record {
     record("deals", number, json!({ "title": title }))
 }
 
@@ -225,7 +231,7 @@ pub(super) fn tally() -> Tally {
 }
 
 /// A snapshot of these deals and nothing else.
-pub(super) fn snapshot_of(archive: &Archive, records: &[Record]) -> Manifest {
+pub(crate) fn snapshot_of(archive: &Archive, records: &[Record]) -> Manifest {
     let mut writer = archive.begin(source()).unwrap();
     writer.take(records).unwrap();
     writer.close(&deals(), whole()).unwrap();
@@ -254,4 +260,16 @@ pub(super) fn files(root: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// A folder with everything in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
 }

@@ -294,6 +294,9 @@ pub(super) fn at_every_operation(disk: impl Fn(u64) -> (Arc<dyn Disk>, Arc<Atomi
         let before = readable(&world.open());
         let (faulty, done) = disk(at);
         let outcome = mend(faulty, &world, copy.path());
+        if let Err(error) = &outcome {
+            assert!(error.to_string().starts_with("cannot "), "operation {at}: {error}");
+        }
         let after = readable(&world.open());
         assert!(
             before.iter().zip(&after).all(|(before, after)| !before || *after),
