@@ -153,16 +153,42 @@ impl From<archive::Error> for Failure {
                 "run \"pdbak restore --resume\" on that machine; if it is gone for good, make a new plan with \"pdbak restore\" and look for what it would make twice",
             ),
             Error::Home(_) => Failure::from_error(Exit::Failed, &error).hint(
-                "check the network and the credentials of the archive's store, then run the same command again: what was read so far is kept on this machine, and is sent then",
+                "check the network, and the credentials and the free room of the archive's store, then run the same command again: what was read so far is kept on this machine, and is sent then",
             ),
             Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),
             Error::Index(_) if error.is_disk_full() => Failure::from_error(Exit::Failed, &error)
                 .hint("make room on the disk that holds the archive, then run the same command again: it goes on"),
+            Error::File { source, .. } => {
+                let failure = Failure::from_error(Exit::Failed, &error);
+                match of_disk(source) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
             Error::IndexDamaged(_) | Error::Index(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak reindex\": the index can always be made again"),
             _ => Failure::from_error(Exit::Failed, &error),
         }
+    }
+}
+
+/// What to do when the system refuses to read or write a file.
+fn of_disk(refusal: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind;
+    /// The number of "input/output error" on every Unix.
+    const EIO: i32 = 5;
+    match refusal.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
+            "make room on that disk, then run the same command again: finished snapshots are whole, and what was under way goes on",
+        ),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(
+            "run it as the user whose folder that is, or let this one read and write there, then run the same command again",
+        ),
+        _ if cfg!(unix) && refusal.raw_os_error() == Some(EIO) => Some(
+            "the disk may be failing: copy the archive to another with \"pdbak offsite push FOLDER\" before anything else, then run \"pdbak check --read-data\"",
+        ),
+        _ => None,
     }
 }
 
@@ -211,6 +237,10 @@ impl From<offsite::Error> for Failure {
             Error::Denied { .. } => failure(
                 Exit::Failed,
                 "check the target's credentials in pdbak.toml or the environment, then run the same command again: it goes on",
+            ),
+            Error::Full { .. } => failure(
+                Exit::Failed,
+                "make room there or have its limit raised, then run the same command again: it goes on with what is missing",
             ),
             Error::ClockIsOff { .. } => {
                 failure(Exit::Failed, "set this machine's clock, then run the same command again: it goes on")
@@ -312,6 +342,25 @@ mod tests {
         let text = failure.text();
         assert!(text.starts_with("error: cannot list snapshots\n  because: "), "{text}");
         assert!(text.contains("hint: run \"pdbak init\""), "{text}");
+    }
+
+    #[test]
+    fn what_a_disk_refuses_is_told_with_what_to_do() {
+        let told = |source: io::Error| {
+            let path = PathBuf::from("backup/segments");
+            Failure::from(archive::Error::File { doing: "write", path, source }).text()
+        };
+        for (kind, hint) in [
+            (io::ErrorKind::StorageFull, "hint: make room on that disk"),
+            (io::ErrorKind::QuotaExceeded, "hint: make room on that disk"),
+            (io::ErrorKind::PermissionDenied, "hint: run it as the user"),
+            (io::ErrorKind::ReadOnlyFilesystem, "hint: run it as the user"),
+        ] {
+            let text = told(kind.into());
+            assert!(text.starts_with("error: cannot write backup/segments: ") && text.contains(hint), "{text}");
+        }
+        #[cfg(unix)]
+        assert!(told(io::Error::from_raw_os_error(5)).contains("hint: the disk may be failing: copy the archive"));
     }
 
     #[test]

@@ -31,6 +31,8 @@ use crate::offsite::{Address, Error, Kind, Target};
 pub(super) const ONE_REQUEST: u64 = 16 << 20;
 /// A server that is busy is asked again for about half a minute.
 const RETRIES: usize = 8;
+/// How stores say that they take nothing more: Ceph as if it were a matter of permission, MinIO, and those who go by the status.
+const FULL: [&str; 3] = ["QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"];
 /// The slowest line on which a whole request may take its time: about 30 kB/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -231,6 +233,9 @@ impl Bucket {
         let target = self.label.clone();
         if text.contains("RequestTimeTooSkewed") || text.contains("RequestExpired") {
             return Error::ClockIsOff { target };
+        }
+        if FULL.iter().any(|code| text.contains(&format!("<Code>{code}</Code>"))) {
+            return Error::Full { target, fact: tidy(&text) };
         }
         match error {
             StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {

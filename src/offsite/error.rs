@@ -34,6 +34,14 @@ pub enum Error {
         /// What it said.
         fact: String,
     },
+    /// The store takes nothing more.
+    #[error("{target} has no room left: {fact}")]
+    Full {
+        /// The target.
+        target: String,
+        /// What it said.
+        fact: String,
+    },
     /// Signed requests carry the time, and the store's is another.
     #[error("{target} refuses requests because this machine's clock and its own differ too much")]
     ClockIsOff {

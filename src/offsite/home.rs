@@ -72,6 +72,9 @@ impl StoreHome {
     fn unreached(&self, error: Error) -> Unreached {
         match error {
             Error::Store { doing, target, fact } => Unreached { doing, what: target, fact },
+            Error::Full { target, fact } => {
+                Unreached { doing: "write to", what: target, fact: format!("there is no room left: {fact}") }
+            }
             error => Unreached { doing: "use", what: self.label(), fact: error.to_string() },
         }
     }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::{Value, json};
 
 use crate::stories::schedule::{outcome, signal, until};
+use crate::support::s3::S3;
 use crate::support::{Ear, Heard, Output, Program, World};
 
 const DAY: i64 = 24 * 3600;
@@ -19,6 +20,7 @@ struct Month {
     webhook: Ear<Heard>,
     mail: Ear<String>,
     ping: Ear<Heard>,
+    vault: S3,
     /// Every snapshot that was ever there, and when it was finished.
     taken: BTreeMap<String, String>,
     /// What was told, as it should be: the day and the event.
@@ -34,11 +36,13 @@ impl Month {
         let (webhook, mail, ping) = (Ear::http(), Ear::smtp(), Ear::http());
         assert_eq!(world.pdbak(&["init", "--no-encryption"]).code, 0);
         fs::write(world.path("secret"), "Bearer sesame\n").expect("a file");
+        fs::write(world.path("vault-key"), "AKIDEXAMPLE:hunter2hunter2\n").expect("a file");
         let month = Month {
             world,
             webhook,
             mail,
             ping,
+            vault: S3::start(),
             taken: BTreeMap::new(),
             expected: Vec::new(),
             told: Vec::new(),
@@ -56,9 +60,12 @@ impl Month {
         let cron = known.unwrap_or_else(|| format!("{} {} * * *", time.minute(), time.hour()));
         fs::write(self.world.path("cron"), &cron).expect("a file");
         let (webhook, mail, ping) = (self.webhook.port(), self.mail.port(), self.ping.port());
+        let vault = self.vault.url();
         let text = format!(
             "[schedule]\ncron = \"{cron}\"\ntime_zone = \"UTC\"\nbudget = \"{budget}\"\n[schedule.forget]\nkeep_daily = 7\n\
-             [offsite.disk]\nurl = \"./mount/copy\"\n[brake]\ndefault = \"off\"\n\
+             [offsite.disk]\nurl = \"./mount/copy\"\n\
+             [offsite.vault]\nurl = \"s3://acme/crm\"\nendpoint = \"{vault}\"\nregion = \"here\"\ncredentials_file = \"vault-key\"\n\
+             [brake]\ndefault = \"off\"\n\
              [notify.webhook]\nurl = \"http://127.0.0.1:{webhook}/hook\"\nsecret_file = \"secret\"\n\
              [notify.mail]\nfrom = \"pdbak@example.com\"\nto = [\"kim@example.com\"]\nserver = \"127.0.0.1\"\nport = {mail}\nsecurity = \"none\"\n\
              [notify.ping]\nurl = \"http://127.0.0.1:{ping}/switch\"\n"
@@ -110,7 +117,9 @@ impl Month {
     fn ordinary(&mut self, day: i64, verdict: &str) -> Value {
         let (run, output) = self.night(day, self.program(day * DAY));
         assert_eq!(run["verdict"], verdict, "day {day}: {}{}", output.stdout, output.stderr);
-        assert_eq!((outcome(&run, "snapshot"), outcome(&run, "push disk")), ("done".into(), "done".into()), "{run}");
+        for step in ["snapshot", "push disk", "push vault"] {
+            assert_eq!(outcome(&run, step), "done", "{run}");
+        }
         run
     }
 
@@ -144,6 +153,20 @@ fn target_away(month: &mut Month, day: i64) {
     month.expect(day, &["failure"]);
     fs::remove_file(&mount).expect("the file");
     fs::rename(&away, &mount).expect("it comes back");
+}
+
+/// The store with the other copy has no room left: nothing else waits for it.
+fn target_full(month: &mut Month, day: i64) {
+    month.vault.state().full = true;
+    let (run, _) = month.night(day, month.program(day * DAY));
+    for (step, ended) in [("snapshot", "done"), ("forget", "done"), ("push disk", "done"), ("push vault", "failed")] {
+        assert_eq!(outcome(&run, step), ended, "{run}");
+    }
+    let step = run["steps"].as_array().expect("steps").last().expect("a step");
+    assert_eq!(step["says"], "s3://acme/crm has no room left: QuotaExceeded: as ordered", "{run}");
+    assert!(step["hint"].as_str().is_some_and(|hint| hint.starts_with("make room there")), "{run}");
+    month.expect(day, &["failure"]);
+    month.vault.state().full = false;
 }
 
 /// The program is killed in the middle of the capture; a timer calls it again.
@@ -231,9 +254,10 @@ fn thirty_days_without_a_look_lose_nothing_and_hide_nothing() {
                 month.expect(day, &["failure", "success"]);
             }
             24 => budget_spent(&mut month, day),
+            27 => target_full(&mut month, day),
             _ => {
                 month.ordinary(day, "success");
-                month.expect(day, if day == 7 { &["success"] } else { &[] });
+                month.expect(day, if [7, 28].contains(&day) { &["success"] } else { &[] });
             }
         }
     }
@@ -246,13 +270,13 @@ fn everything_is_known(month: &Month) {
     let shown = month.world.pdbak(&["schedule", "show", "--runs", "100", "--json"]).json();
     let runs = shown["runs"].as_array().expect("runs");
     let count = |verdict: &str| runs.iter().filter(|run| run["verdict"] == verdict).count();
-    // Nights 3, 6, 9 and 21 failed; 15, 19 and 24 are warnings.
-    assert_eq!((count("failure"), count("warning"), shown["undelivered"].as_u64()), (4, 3, Some(0)), "{shown}");
+    // Nights 3, 6, 9, 21 and 27 failed; 15, 19 and 24 are warnings.
+    assert_eq!((count("failure"), count("warning"), shown["undelivered"].as_u64()), (5, 3, Some(0)), "{shown}");
     assert_eq!(month.mails, month.told.len());
     let sign = |path: &str| month.signs.get(path).copied().unwrap_or(0);
-    assert_eq!(sign("/switch/fail"), 4, "{:?}", month.signs);
+    assert_eq!(sign("/switch/fail"), 5, "{:?}", month.signs);
     // Each run began with a sign, and each but the failed ones and the one without a snapshot ended with one.
-    assert_eq!(sign("/switch/start"), sign("/switch") + 5, "{:?}", month.signs);
+    assert_eq!(sign("/switch/start"), sign("/switch") + 6, "{:?}", month.signs);
 }
 
 /// Of each of the last seven days with a snapshot the newest one, and nothing else.
@@ -270,7 +294,9 @@ fn the_right_ones_are_kept(month: &Month) {
     expected.sort();
     kept.sort();
     assert_eq!(kept, expected);
-    for check in [&["check", "--read-data"][..], &["offsite", "check", "disk", "--read-data"]] {
+    for check in
+        [&["check", "--read-data"][..], &["offsite", "check", "disk", "--read-data"], &["offsite", "check", "vault"]]
+    {
         let output = month.world.pdbak(check);
         assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     }

@@ -1,4 +1,4 @@
-//! A small S3 that misbehaves on order: forgets conditions, is busy, hangs up, has another clock, holds a request for ever.
+//! A small S3 that misbehaves on order: forgets conditions, is busy or full, hangs up, has another clock, holds a request for ever.
 //!
 //! It believes every signature; the real servers of `tests/offsite/run.sh` do not.
 
@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) hangs_up: u32,
     /// Denies uploads below this folder.
     pub(crate) denies: Option<&'static str>,
+    /// Has no room left and says so as Ceph does.
+    pub(crate) full: bool,
     /// Its clock is another.
     pub(crate) other_clock: bool,
     /// Keeps object locks; otherwise it refuses them.
@@ -162,6 +164,9 @@ fn put(
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     if state.denies.is_some_and(|folder| key.contains(folder)) {
         return Ok(fault(403, "AccessDenied"));
+    }
+    if state.full {
+        return Ok(fault(403, "QuotaExceeded"));
     }
     if let Some(until) = headers.get("x-amz-object-lock-retain-until-date") {
         if !state.locks {
