@@ -27,7 +27,8 @@ pub(super) static DEAL_DISCOUNTS: Object = Object {
     delete: Some(Call::v2(Method::Delete, "/deals/{parent}/discounts/{id}", 3)),
     dml: Dml::ALL,
     computed: &["id", "deal_id", "created_at", "created_by", "updated_at", "updated_by"],
-    limits: "a discount made again has another id, and its author and times are the token's user and now",
+    limits: "a discount made again has another id, and its author and times are the token's user and now; under a deal \
+             without products none is looked for, unless one was held, and none is made",
     evidence: "api/objects.md Deal discounts, openapi v2, 2026-11-23",
     ..Object::READ_ONLY
 };

@@ -203,9 +203,9 @@ impl Run<'_> {
             match truth {
                 Ok(Truth::Took(was, live, row)) => self.note(journal, self.took(&request, (was, live, row)).await),
                 Ok(Truth::NotTaken) => self.note(journal, request.ended(Was::Unsent, "")),
-                Err(error) => match stop(&error) {
+                Err(error) => match halt(&error) {
                     Some(stop) => stopped = Some(stop),
-                    // The list itself cannot be read: the step ends as refused rather than being sent twice.
+                    // The list itself is not shown: the step ends as refused rather than being sent twice.
                     None => self.note(journal, request.ended(Was::Refused, error.to_string())),
                 },
             }
@@ -249,11 +249,13 @@ fn stop(error: &account::Error) -> Option<Stop> {
     }
 }
 
-/// A record that the service does not show is not there; an answer that cannot be read says nothing.
+/// The same where something was looked for: an answer that cannot be read says nothing, and the next run asks again.
+fn halt(error: &account::Error) -> Option<Stop> {
+    let garbled = matches!(error, account::Error::Garbled(_));
+    stop(error).or_else(|| garbled.then(|| Stop::Unreachable(error.to_string())))
+}
+
+/// A record that the service does not show is not there.
 fn unseen<T: Default>(error: account::Error) -> Result<T, Stop> {
-    match stop(&error) {
-        Some(stop) => Err(stop),
-        None if matches!(error, account::Error::Garbled(_)) => Err(Stop::Unreachable(error.to_string())),
-        None => Ok(T::default()),
-    }
+    halt(&error).map_or_else(|| Ok(T::default()), Err)
 }

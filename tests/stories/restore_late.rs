@@ -6,10 +6,11 @@ use pdbak::account::Consent;
 use pdbak::catalogue::ObjectName;
 use pdbak::monitor::Monitor;
 use pdbak::restore::{self, Journal, Policy, Report, Site, Stop, Verdict};
+use pdbak::sandbox::Options;
 use serde_json::{Value, json};
 
 use super::capture::ids;
-use super::restore::{clock, left, living, planned, replayed};
+use super::restore::{clock, left, living, planned, replayed, total};
 use crate::support::World;
 
 /// Keeps what is said.
@@ -116,4 +117,24 @@ fn a_record_that_somebody_else_has_put_right_since_the_plan_is_no_conflict() {
     world.call("PATCH", &at, Some(&json!({"title": title})));
     let report = replayed(&world, &plan).report.expect("a report");
     assert_eq!((report.total.equal, report.total.conflicts), (1, 0), "{:?}", report.findings);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_after_a_lost_answer_ends_the_run_and_not_the_step() {
+    let world =
+        World::with(Options { records: 400, assume: "undelete=no".parse().expect("answers"), ..Options::default() });
+    let goal = world.snapshot();
+    let before = living(&world);
+    let note = world.judge()["Notes"][0]["id"].clone();
+    world.call("DELETE", &format!("/v1/notes/{note}"), None);
+    let plan = planned(&world, &goal, &Policy::default());
+    // The note is made and nobody hears of it; whoever looks gets half a list, in this run and in the next.
+    for _ in 0..2 {
+        world.order(&["POST /api/v1/notes times=1 lose-answer", "GET /api/v1/notes times=50 malformed"]);
+        let stopped = replayed(&world, &plan);
+        assert!(matches!(stopped.stopped, Some(Stop::Unreachable(_))), "{:?}", stopped.stopped);
+    }
+    world.clear_faults();
+    assert!(total(&replayed(&world, &plan)).is_clean());
+    assert_eq!(living(&world), before);
 }
