@@ -153,7 +153,7 @@ impl From<archive::Error> for Failure {
                 "run \"pdbak restore --resume\" on that machine; if it is gone for good, make a new plan with \"pdbak restore\" and look for what it would make twice",
             ),
             Error::Home(_) => Failure::from_error(Exit::Failed, &error).hint(
-                "check the network, and the credentials and the free room of the archive's store, then run the same command again: what was read so far is kept on this machine, and is sent then",
+                "check the network and the credentials of the archive's store, and that it has room, then run the same command again: what was read so far is kept on this machine, and is sent then",
             ),
             Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),

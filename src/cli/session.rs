@@ -102,7 +102,7 @@ impl Session {
     /// Says what this run could not send to the store that the archive lives in.
     pub(crate) fn tell_unsent(&self) {
         for file in self.shelf.get().iter().flat_map(|shelf| shelf.unsent()) {
-            self.say(&format!("warning: {file} is on this machine only; the next run that writes sends it"));
+            self.warn(&format!("{file} is on this machine only; the next run that writes sends it"));
         }
     }
 
@@ -277,6 +277,11 @@ impl Session {
             // When stderr is gone there is nobody left to talk to.
             let _unheard = writeln!(stderr(), "{text}");
         }
+    }
+
+    /// Says what somebody should know, however quiet it was to be.
+    pub(crate) fn warn(&self, text: &str) {
+        let _unheard = writeln!(stderr(), "warning: {text}");
     }
 
     /// Puts a line on stdout.

@@ -139,7 +139,14 @@ fn what_captures_restores_and_undoes_does_so_from_a_store() {
     let path = format!("/api/v2/deals/{}", deal["id"]);
     world.call("PATCH", &path, Some(&serde_json::json!({ "title": "overwritten" })));
     // Another machine, which has never seen the archive, brings it back.
-    pdbak("two", &["restore", "latest", "--object", "Deals", "--yes"]);
+    s3.state().denies = Some("/restores/");
+    let restore = ["restore", "latest", "--object", "Deals", "--yes", "--quiet"];
+    let Program(mut command) = world.pdbak_command(&restore);
+    at_store(command.env("HOME", world.path("two")), &s3);
+    let refused = Program(command).run();
+    assert!(refused.code == 1 && refused.stderr.contains("warning: restores/"), "{}", refused.stderr);
+    s3.state().denies = None;
+    pdbak("two", &restore);
     assert_eq!(world.judge()["Deals"][0]["title"], deal["title"]);
     // And a third one knows of it, and takes it back.
     pdbak("three", &["undo", "latest", "--yes"]);

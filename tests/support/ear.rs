@@ -22,15 +22,17 @@ pub(crate) struct Ear<T> {
 }
 
 impl<T: Clone + Send + 'static> Ear<T> {
-    fn listening(listen: impl Fn(TcpStream, bool) -> Option<T> + Send + 'static) -> Ear<T> {
+    /// What is heard is there before whoever told it has its answer.
+    fn listening(listen: impl Fn(TcpStream, bool, &dyn Fn(T)) -> Option<()> + Send + 'static) -> Ear<T> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (heard, deaf) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (into, is_deaf) = (Arc::clone(&heard), Arc::clone(&deaf));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let told = listen(stream, is_deaf.load(Ordering::SeqCst));
-                into.lock().expect("nobody panics while holding it").extend(told);
+                let hear = |told| into.lock().expect("nobody panics while holding it").push(told);
+                // A connection that breaks off has said nothing more.
+                let _ended = listen(stream, is_deaf.load(Ordering::SeqCst), &hear);
             }
         });
         Ear { port, heard, deaf }
@@ -55,7 +57,7 @@ impl<T: Clone + Send + 'static> Ear<T> {
 impl Ear<Heard> {
     /// One that understands HTTP.
     pub(crate) fn http() -> Ear<Heard> {
-        Ear::listening(|stream, deaf| {
+        Ear::listening(|stream, deaf, hear| {
             let mut reader = BufReader::new(stream.try_clone().ok()?);
             let mut head = Vec::new();
             loop {
@@ -70,12 +72,13 @@ impl Ear<Heard> {
                 head.iter().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             let mut body = vec![0; length.unwrap_or(0)];
             reader.read_exact(&mut body).ok()?;
+            if !deaf {
+                let path = head.first()?.split(' ').nth(1)?.to_owned();
+                hear(Heard { path, head, body: String::from_utf8_lossy(&body).into_owned() });
+            }
             let status = if deaf { "503 Service Unavailable" } else { "200 OK" };
             let mut stream = stream;
-            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
-            let path = head.first()?.split(' ').nth(1)?.to_owned();
-            let heard = Heard { path, head, body: String::from_utf8_lossy(&body).into_owned() };
-            (!deaf).then_some(heard)
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()
         })
     }
 }
@@ -83,33 +86,35 @@ impl Ear<Heard> {
 impl Ear<String> {
     /// One that takes mail.
     pub(crate) fn smtp() -> Ear<String> {
-        Ear::listening(|stream, _| {
-            let mut reader = BufReader::new(stream.try_clone().ok()?);
-            let mut stream = stream;
-            let (mut letter, mut in_letter) = (String::new(), false);
+        Ear::listening(|mut stream, _, hear| {
             stream.write_all(b"220 ear\r\n").ok()?;
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).ok()? == 0 {
-                    return (!letter.is_empty()).then_some(letter);
-                }
-                let answer = match (in_letter, line.trim_end()) {
-                    (true, ".") => "250 taken\r\n",
-                    (true, _) => {
-                        letter.push_str(&line);
-                        continue;
-                    }
-                    (false, word) if word.starts_with("EHLO") => "250 ear\r\n",
-                    (false, "DATA") => "354 go on\r\n",
-                    (false, "QUIT") => "221 bye\r\n",
-                    (false, _) => "250 ok\r\n",
-                };
-                in_letter = !in_letter && answer.starts_with("354");
-                stream.write_all(answer.as_bytes()).ok()?;
-                if answer.starts_with("221") {
-                    return Some(letter);
-                }
-            }
+            converse(BufReader::new(stream), hear)
         })
+    }
+}
+
+/// Takes mail from whoever was greeted, until there is no more.
+fn converse(mut stream: BufReader<impl Read + Write>, hear: &dyn Fn(String)) -> Option<()> {
+    let (mut letter, mut in_letter) = (String::new(), false);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return Some(());
+        }
+        let answer = match (in_letter, line.trim_end()) {
+            (true, ".") => {
+                hear(std::mem::take(&mut letter));
+                "250 taken\r\n"
+            }
+            (true, _) => {
+                letter.push_str(&line);
+                continue;
+            }
+            (false, "DATA") => "354 go on\r\n",
+            (false, "QUIT") => "221 bye\r\n",
+            (false, _) => "250 ok\r\n",
+        };
+        in_letter = answer.starts_with("354");
+        stream.get_mut().write_all(answer.as_bytes()).ok()?;
     }
 }

@@ -273,7 +273,7 @@ impl<'a> Service<'a> {
             file.map_or(Ok(()), |file| status.write_metrics(file)).map_err(Failure::from)
         });
         if let Err(failure) = told {
-            self.session.say(&format!("warning: {}", failure.while_doing("write metrics").line()));
+            self.session.warn(&failure.while_doing("write metrics").line());
         }
     }
 
@@ -304,7 +304,7 @@ impl<'a> Service<'a> {
         if let Err(error) = self.state.save(&self.folder) {
             let text = format!("cannot write down what was done: {error}");
             if !self.warnings.contains(&text) {
-                self.session.say(&format!("warning: {text}"));
+                self.session.warn(&text);
                 self.warnings.push(text);
             }
         }

@@ -21,7 +21,7 @@ impl Show {
         let (schedule, now) = (super::read(session)?, session.clock().now());
         let (state, broken) = State::load(&session.folder()?);
         if let Some(broken) = broken {
-            session.say(&format!("warning: {broken}"));
+            session.warn(&broken);
         }
         session.show(&ScheduleView::new(&schedule, &state, self.runs, now))?;
         Ok(Exit::Done)

@@ -41,7 +41,7 @@ impl<'a> Teller<'a> {
         if let Some(notify) = self.notify()
             && let Err(failure) = notify.ping(signal, words).await
         {
-            self.session.say(&format!("warning: {}", failure.line()));
+            self.session.warn(&failure.line());
         }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Teller<'a> {
     async fn send(&self, notify: &Notify, state: &mut State, message: &Message) {
         for letter in notify.send(message).await {
             let way = letter.channel.word();
-            self.session.say(&format!("warning: {}; the next run sends it again by {way}", letter.why));
+            self.session.warn(&format!("{}; the next run sends it again by {way}", letter.why));
             state.undelivered.extend(serde_json::to_value(&letter).ok());
         }
         let many = state.undelivered.len().saturating_sub(WAITING);
@@ -109,7 +109,7 @@ impl<'a> Teller<'a> {
         let (event, at) = (Verdict::Failure.word().to_owned(), self.session.clock().now());
         self.sign(Signal::Fail, &title).await;
         for letter in notify.send(&Message { event, archive, at, title, text, run: None }).await {
-            self.session.say(&format!("warning: {}", letter.why));
+            self.session.warn(&letter.why);
         }
         Ok(())
     }
