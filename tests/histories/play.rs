@@ -114,15 +114,25 @@ impl Play {
         let seen =
             Seen { goal: &goal.truth, before: &before, after: &after, policy: &policy, plan: &plan, report: &report };
         let mut faults = seen.faults();
+        // What came back with a deal is seen by the next restore.
+        let surprises = seen.surprises();
+        let is_surprise = |record: &str| {
+            let key = record.split_once('/').map_or(record, |(_, key)| key);
+            surprises.contains(key.split_once(':').map_or(key, |(deal, _)| deal))
+        };
         if !report.total.is_clean() && !calamity.may_refuse() {
-            let findings = report.findings.iter().filter(|finding| finding.verdict != restore::Verdict::ByNature);
+            let findings = report
+                .findings
+                .iter()
+                .filter(|finding| finding.verdict != restore::Verdict::ByNature && !is_surprise(&finding.record));
             faults.extend(
                 findings.map(|finding| format!("the report: {}", serde_json::to_string(finding).expect("JSON"))),
             );
         }
         if faults.is_empty() && policy.scope.is_everything() && policy.delete_added {
             let left = planned_from(&self.world, &goal.manifest, &policy, &closely());
-            faults.extend(left.steps.iter().map(|step| {
+            let own = left.steps.iter().filter(|step| !is_surprise(&step.record().to_string()));
+            faults.extend(own.map(|step| {
                 format!(
                     "left to do: {} {:?} {}",
                     step.record(),

@@ -41,7 +41,7 @@ const KINDS: &[&str] = &[
 ];
 
 /// Kinds whose rows are parts of a deal.
-const PARTS: &[&str] = &["DealProducts", "DealDiscounts", "DealInstallments"];
+pub(super) const PARTS: &[&str] = &["DealProducts", "DealDiscounts", "DealInstallments"];
 
 /// Kinds without an id that means anything, and the fields that say which row is which; the first is the parent.
 pub(super) const MEMBERS: &[(&str, [&str; 2])] = &[
@@ -238,7 +238,7 @@ impl Places {
                 .filter(|(differing, ..)| !PARTS.contains(&kind) || differing.iter().all(|(name, _)| name != "deal_id"))
                 .map(|(differing, id, other)| (differing.len(), id, other))
                 // A row that shares next to nothing with it is another one.
-                .filter(|(differing, id, _)| differing * 3 <= then[*id].len())
+                .filter(|(differing, id, _)| differing * 3 <= says(kind, &then[*id]))
                 .collect();
             pairs.sort();
             let (mut placed, mut taken) = (BTreeSet::new(), BTreeSet::new());
@@ -385,6 +385,13 @@ impl Places {
 /// Members of a kind as they are told.
 pub(super) fn members(judge: &Value, (kind, fields): (&str, [&str; 2])) -> BTreeSet<[String; 2]> {
     living(judge, kind).iter().map(|row| fields.map(|field| text(&row[field]))).collect()
+}
+
+/// How much a row says that a write decides.
+fn says(kind: &str, row: &Row) -> usize {
+    let custom = row.get("custom_fields").and_then(Value::as_object).into_iter().flatten();
+    let own = row.iter().filter(|(name, _)| *name != "custom_fields" && !by_nature(kind, name));
+    own.chain(custom).filter(|(_, value)| !plain(value).is_null()).count()
 }
 
 /// Whether no write decides a field.
