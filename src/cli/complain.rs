@@ -185,6 +185,7 @@ fn of_disk(refusal: &io::Error) -> Option<&'static str> {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(
             "run it as the user whose folder that is, or let this one read and write there, then run the same command again",
         ),
+        ErrorKind::AlreadyExists => Some("name another file: one that is there is never written over"),
         _ if cfg!(unix) && refusal.raw_os_error() == Some(EIO) => Some(
             "the disk may be failing: copy the archive to another with \"pdbak offsite push FOLDER\" before anything else, then run \"pdbak check --read-data\"",
         ),

@@ -6,13 +6,14 @@
 //! copying, each proven by its hash before it gets its name.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tar::{Builder, EntryType, Header};
+use tempfile::NamedTempFile;
 
 use crate::archive::{FileName, HeaderFacts, Part, Shelf, StoredFile};
 use crate::offsite::{Amount, Error, Fault, Progress};
@@ -25,6 +26,9 @@ const FORMAT: u32 = 1;
 const SMALL: u64 = 16 << 20;
 /// What tar has room for in a plain name.
 const NAME_LIMIT: usize = 100;
+
+/// How the name of a bundle that is being written begins and ends.
+const DRAFT: (&str, &str) = (".pdbak-bundle-", ".part");
 
 /// The first entry.
 #[derive(Serialize, Deserialize)]
@@ -80,10 +84,12 @@ pub fn bundle(
     done.packed = files.iter().map(|file| file.bytes).collect();
     done.snapshots = files.iter().filter(|file| file.name.part() == Part::Snapshot).count() as u64;
     progress.expects(done.packed);
-    let failed = |error: std::io::Error| refused(into, error.to_string());
+    let failed = |source| crate::archive::Error::File { doing: "write", path: into.to_owned(), source };
+    if into.exists() {
+        return Err(failed(ErrorKind::AlreadyExists.into()).into());
+    }
     // A bundle gets its name when it is whole.
-    let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let draft = draft_beside(into).map_err(failed)?;
     let mut tar = Builder::new(BufWriter::new(draft));
     let snapshots = files.iter().filter(|file| file.name.part() == Part::Snapshot && !whole_archive);
     let contents = Contents {
@@ -105,6 +111,23 @@ pub fn bundle(
     draft.as_file().sync_all().map_err(failed)?;
     draft.persist_noclobber(into).map_err(|error| failed(error.error))?;
     Ok(done)
+}
+
+/// Begins a file beside the one that it becomes, and removes what killed runs were writing there.
+fn draft_beside(into: &Path) -> std::io::Result<NamedTempFile> {
+    let folder = into.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in std::fs::read_dir(folder)?.flatten() {
+        let name = entry.file_name();
+        let is_draft = name.to_str().is_some_and(|name| name.starts_with(DRAFT.0) && name.ends_with(DRAFT.1));
+        // Whoever lives holds its lock, and where nothing can be locked nobody is known to be dead.
+        let is_dead = |file: File| file.try_lock().is_ok();
+        if is_draft && OpenOptions::new().write(true).open(entry.path()).is_ok_and(is_dead) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    let draft = tempfile::Builder::new().prefix(DRAFT.0).suffix(DRAFT.1).tempfile_in(folder)?;
+    let _held_where_there_are_locks = draft.as_file().try_lock();
+    Ok(draft)
 }
 
 /// The files to pack: hashed first, so that what is damaged here never leaves it; the header before all others.

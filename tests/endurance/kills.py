@@ -157,6 +157,8 @@ class Story:
             self.kill("bundle", "bundle", "create", str(file), "--all")
         if not file.exists():
             self.took["bundle"] = self.archive.must("bundle", "create", str(file), "--all").seconds
+            if left := list(self.scratch.glob(".pdbak-bundle-*")):
+                raise Broken(f"left behind by a bundle: {left}")
         folder = self.name("unbundled")
         self.play("unbundle", "bundle", "import", str(file), PDBAK_ARCHIVE=folder)
         self.archive.must("check", "--read-data", PDBAK_ARCHIVE=folder)

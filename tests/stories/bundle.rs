@@ -90,7 +90,19 @@ fn a_bundle_of_all_makes_the_same_archive_elsewhere_and_adds_nothing_twice() {
     assert_eq!(home.pdbak(&["check", "--read-data", "--archive", "new"]).code, 0);
     let again = home.expect(0, &["bundle", "import", "all.tar", "--archive", "new"]);
     assert_eq!((&again["created"], &again["added"]["files"]), (&json!(false), &json!(0)), "{again}");
-    assert_eq!(home.pdbak(&["bundle", "create", "all.tar", "--all"]).code, 1, "a file that exists is never replaced");
+    let refused = home.pdbak(&["bundle", "create", "all.tar", "--all"]);
+    assert!(refused.code == 1 && refused.stderr.contains("never written over"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_a_killed_run_was_writing_goes_with_the_next_bundle_beside_it() {
+    let home = Home::new();
+    let (dead, living) = (home.path(".pdbak-bundle-dead.part"), home.path(".pdbak-bundle-living.part"));
+    fs::write(&dead, "half a bundle").expect("a file");
+    let held = fs::File::create(&living).expect("a file");
+    held.lock().expect("a lock");
+    home.expect(0, &["bundle", "create", "all.tar", "--all"]);
+    assert!(!dead.exists() && living.exists(), "whoever still writes is left alone");
 }
 
 #[test]
