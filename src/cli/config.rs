@@ -384,6 +384,23 @@ mod tests {
     }
 
     #[test]
+    fn every_configuration_that_is_shown_to_people_is_one() {
+        for (text, least) in [(include_str!("../../README.md"), 3), (include_str!("manual.rs"), 4)] {
+            let shown: Vec<&str> = text
+                .split("\n```")
+                .map(|block| block.strip_prefix("toml").unwrap_or(block).trim_start())
+                .filter(|block| block.starts_with("[") || block.starts_with("profile = "))
+                .collect();
+            assert!(shown.len() >= least, "{shown:?}");
+            for block in shown {
+                let (_folder, flags) = with_file(block, None);
+                let read = profile(&flags);
+                assert!(read.is_ok(), "{block}\n{}", read.unwrap_err().text());
+            }
+        }
+    }
+
+    #[test]
     fn limits_of_the_brake_are_read_and_a_slip_of_the_pen_is_told() {
         let text = "[brake]\ndefault = \"5%\"\nPipelines = \"off\"\nDeals = { changed = \"20%\", deleted = 50 }\n";
         let (_folder, flags) = with_file(text, None);

@@ -1,12 +1,13 @@
 //! An archive that somebody has forgotten about: runs at their times, what failed and what was missed.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Ear, Output, World};
+use crate::support::{Authority, Ear, Output, World};
 
 /// A world with an empty archive and a schedule whose times come every night.
 fn scheduled(more: &str) -> World {
@@ -195,6 +196,18 @@ fn what_makes_no_sense_is_refused_before_anything_runs() {
     assert!(!world.path("nowhere").exists());
 }
 
+/// Where systemd is, it finds nothing to say about the units; what it says of others is not ours.
+fn systemd_understands(units: &Path) {
+    let mut verify = Command::new("systemd-analyze");
+    verify
+        .args(["verify", "--man=no"])
+        .args(["service", "timer"].map(|kind| units.join(format!("pdbak-archive.{kind}"))));
+    if let Ok(judged) = verify.output() {
+        let said = String::from_utf8_lossy(&judged.stderr);
+        assert!(judged.status.success() && !said.contains("pdbak"), "{said}");
+    }
+}
+
 #[test]
 fn units_are_written_only_where_nothing_of_somebody_else_lies_and_name_no_secret() {
     let world = scheduled("");
@@ -208,6 +221,7 @@ fn units_are_written_only_where_nothing_of_somebody_else_lies_and_name_no_secret
     let service = fs::read_to_string(units.join("pdbak-archive.service")).expect("a unit");
     assert!(service.contains("schedule run --once") && service.contains("pdbak.toml"), "{service}");
     assert!(!service.contains("sandbox"), "no token is in it: {service}");
+    systemd_understands(&units);
     assert_eq!(install(&[]).code, 0, "its own are replaced");
     fs::write(units.join("pdbak-archive.timer"), "[Timer]\n").expect("a file");
     let refused = install(&[]);
@@ -242,4 +256,34 @@ fn a_test_message_says_whether_it_arrives() {
     assert!(!tested.stdout.contains("secret-path") && !tested.stderr.contains("secret-path"), "{}", tested.stdout);
     assert_eq!(ear.take()[0].path, "/hook");
     assert!(fs::read_to_string(world.path("mails")).expect("a mail").contains("Subject: pdbak archive: a test"));
+}
+
+#[test]
+fn a_mail_goes_under_tls_to_whom_this_machine_trusts_and_nowhere_else() {
+    let (world, authority) = (scheduled(""), Authority::of_one_test());
+    fs::write(world.path("roots.pem"), &authority.root).expect("a file");
+    fs::write(world.path("password"), "hunter2\n").expect("a file");
+    let arrives = |ear: &Ear<String>, security: &str, trusted: bool| {
+        let port = ear.port();
+        let text = format!(
+            "[schedule]\ncron = \"@daily\"\n[notify.mail]\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n\
+             server = \"127.0.0.1\"\nport = {port}\nsecurity = \"{security}\"\nuser = \"kim\"\npassword_file = \"password\"\n"
+        );
+        fs::write(world.path("pdbak.toml"), text).expect("a file");
+        let mut program = world.pdbak_command(&["schedule", "notify", "--test", "--json"]);
+        if trusted {
+            program.0.env("SSL_CERT_FILE", world.path("roots.pem"));
+        }
+        let output = program.run();
+        assert!(!output.stderr.contains("hunter2") && !output.stdout.contains("hunter2"), "{}", output.stderr);
+        let arrived = output.json()["ways"][0]["arrived"] == true;
+        assert_eq!((arrived, output.code), (!ear.take().is_empty(), i32::from(!arrived)), "{}", output.stdout);
+        arrived
+    };
+    let ways = [("tls", Ear::smtp_in_tls(&authority)), ("starttls", Ear::smtp_starting_tls(&authority))];
+    for (security, ear) in &ways {
+        assert!(arrives(ear, security, true), "{security}");
+        assert!(!arrives(ear, security, false), "{security} with a certificate of nobody who is trusted");
+        assert!(!arrives(&Ear::smtp(), security, true), "{security} where there is none");
+    }
 }

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::Authority;
+
 /// What was told over HTTP.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
@@ -84,37 +86,63 @@ impl Ear<Heard> {
 }
 
 impl Ear<String> {
-    /// One that takes mail.
+    /// One that takes mail in the clear, and knows of nothing else.
     pub(crate) fn smtp() -> Ear<String> {
-        Ear::listening(|mut stream, _, hear| {
-            stream.write_all(b"220 ear\r\n").ok()?;
-            converse(BufReader::new(stream), hear)
+        Ear::listening(|stream, _, hear| converse(greet(stream)?, "", hear).map(drop))
+    }
+
+    /// One that takes mail under TLS from the first byte, with a certificate of this authority.
+    pub(crate) fn smtp_in_tls(authority: &Authority) -> Ear<String> {
+        let guard = authority.guard();
+        Ear::listening(move |stream, _, hear| converse(greet(guard(stream))?, "AUTH PLAIN", hear).map(drop))
+    }
+
+    /// One that offers TLS after a greeting in the clear.
+    pub(crate) fn smtp_starting_tls(authority: &Authority) -> Ear<String> {
+        let guard = authority.guard();
+        Ear::listening(move |stream, _, hear| {
+            let stream = converse(greet(stream)?, STARTTLS, hear)?;
+            converse(BufReader::new(guard(stream)), "AUTH PLAIN", hear).map(drop)
         })
     }
 }
 
-/// Takes mail from whoever was greeted, until there is no more.
-fn converse(mut stream: BufReader<impl Read + Write>, hear: &dyn Fn(String)) -> Option<()> {
+/// The word that asks for TLS.
+const STARTTLS: &str = "STARTTLS";
+
+fn greet<S: Read + Write>(mut stream: S) -> Option<BufReader<S>> {
+    stream.write_all(b"220 ear\r\n").ok()?;
+    Some(BufReader::new(stream))
+}
+
+/// Takes mail until there is no more, or until TLS is asked for where it is offered: then the stream is returned.
+fn converse<S: Read + Write>(mut stream: BufReader<S>, offer: &str, hear: &dyn Fn(String)) -> Option<S> {
     let (mut letter, mut in_letter) = (String::new(), false);
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).ok()? == 0 {
-            return Some(());
+            return None;
         }
-        let answer = match (in_letter, line.trim_end()) {
+        let word = line.trim_end();
+        let answer = match (in_letter, word) {
             (true, ".") => {
                 hear(std::mem::take(&mut letter));
-                "250 taken\r\n"
+                "250 taken".to_owned()
             }
             (true, _) => {
                 letter.push_str(&line);
                 continue;
             }
-            (false, "DATA") => "354 go on\r\n",
-            (false, "QUIT") => "221 bye\r\n",
-            (false, _) => "250 ok\r\n",
+            (false, "DATA") => "354 go on".to_owned(),
+            (false, "QUIT") => "221 bye".to_owned(),
+            (false, _) if word.starts_with("EHLO") && !offer.is_empty() => format!("250-ear\r\n250 {offer}"),
+            (false, _) if word.starts_with("AUTH") => "235 welcome".to_owned(),
+            (false, _) => "250 ok".to_owned(),
         };
         in_letter = answer.starts_with("354");
-        stream.get_mut().write_all(answer.as_bytes()).ok()?;
+        stream.get_mut().write_all(format!("{answer}\r\n").as_bytes()).ok()?;
+        if word == STARTTLS && offer == STARTTLS {
+            return Some(stream.into_inner());
+        }
     }
 }

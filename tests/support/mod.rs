@@ -15,6 +15,7 @@ mod recorder;
 mod relay;
 pub(crate) mod s3;
 mod tap;
+mod tls;
 mod truth;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub(crate) use forger::Forged;
 pub(crate) use killer::Killer;
 use recorder::Recorder;
 pub(crate) use tap::Tap;
+pub(crate) use tls::Authority;
 pub(crate) use truth::{assert_holds_the_truth, held};
 
 /// What the program answered.
