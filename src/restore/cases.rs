@@ -150,6 +150,14 @@ impl Cases {
 }
 
 impl Case {
+    /// Where the account has a record that an earlier restore made again; none for what has the number it had.
+    pub(super) fn elsewhere(&self) -> Option<&RecordId> {
+        match self {
+            Case::Changed { goal, live } if goal.id() != live.id() => Some(live.id()),
+            _ => None,
+        }
+    }
+
     /// The identity it is filed under.
     pub(super) fn id(&self) -> &RecordId {
         match self {

@@ -99,6 +99,12 @@ fn move_children(account: &mut Account, kind: &'static str, what: &Id, with: &Id
                     account.erase(child_kind.name, &id);
                     continue;
                 }
+                // A person has one picture: the survivor's, if it had one.
+                let shown = || account.store.get(kind, with)?.get("picture_id")?.as_u64().map(Id::Number);
+                if child_kind.name == "personPictures" && shown().as_ref() != Some(&id) {
+                    account.erase(child_kind.name, &id);
+                    continue;
+                }
                 row.insert((*member).to_owned(), json!(with_number));
                 // An organization is not related to itself.
                 if child_kind.name == "organizationRelationships" && row["rel_owner_org_id"] == row["rel_linked_org_id"]

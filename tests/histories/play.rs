@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::deeds::{self, living};
 use super::dice::{Deed, Dice, Step};
 use super::truth::text;
-use super::verdict::Seen;
+use super::verdict::{Seen, is_orphan};
 use crate::stories::restore::{clock, planned_from};
 use crate::support::World;
 
@@ -121,17 +121,26 @@ impl Play {
             surprises.contains(key.split_once(':').map_or(key, |(deal, _)| deal))
         };
         if !report.total.is_clean() && !calamity.may_refuse() {
-            let findings = report
-                .findings
-                .iter()
-                .filter(|finding| finding.verdict != restore::Verdict::ByNature && !is_surprise(&finding.record));
+            let is_fault = |finding: &&restore::Finding| {
+                finding.verdict != restore::Verdict::ByNature && !is_surprise(&finding.record) && !is_orphan(finding)
+            };
+            let findings = report.findings.iter().filter(is_fault);
             faults.extend(
                 findings.map(|finding| format!("the report: {}", serde_json::to_string(finding).expect("JSON"))),
             );
         }
         if faults.is_empty() && policy.scope.is_everything() && policy.delete_added {
             let left = planned_from(&self.world, &goal.manifest, &policy, &closely());
-            let own = left.steps.iter().filter(|step| !is_surprise(&step.record().to_string()));
+            let orphans: Vec<&str> = report
+                .findings
+                .iter()
+                .filter(|finding| is_orphan(finding))
+                .map(|finding| finding.record.as_str())
+                .collect();
+            let own = left.steps.iter().filter(|step| {
+                let record = step.record().to_string();
+                !is_surprise(&record) && !orphans.contains(&record.as_str())
+            });
             faults.extend(own.map(|step| {
                 format!(
                     "left to do: {} {:?} {}",

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use pdbak::restore::{Plan, Policy, Report};
+use pdbak::restore::{Finding, Plan, Policy, Report};
 use serde_json::Value;
 
 use super::truth::{Different, MEMBERS, PARTS, Places, by_id, is_of_the_same, kinds, members, text};
@@ -19,6 +19,11 @@ pub(super) struct Seen<'a> {
     pub(super) policy: &'a Policy,
     pub(super) plan: &'a Plan,
     pub(super) report: &'a Report,
+}
+
+/// Whether a lead had lost both of its links before the goal: the service takes no change of it.
+pub(super) fn is_orphan(finding: &Finding) -> bool {
+    finding.words.iter().any(|words| words.contains("must be linked to a person or an organization"))
 }
 
 /// The name of the client's object, of any list that shows a kind.
@@ -48,7 +53,8 @@ impl Seen<'_> {
                 && left.field.as_ref().is_none_or(|told| told.ends_with(code) || field.is_empty())
         });
         let kept = self.plan.kept.iter().any(|kept| ends_with(&kept.record.key.to_string(), &different.id));
-        planned || kept
+        let mut orphans = self.report.findings.iter().filter(|finding| is_orphan(finding));
+        planned || kept || orphans.any(|finding| finding.record.ends_with(&different.id))
     }
 
     /// Deals that a restore took back from the deleted ones with parts that nobody could see, because they were added

@@ -52,6 +52,7 @@ impl<S: State> Planner<'_, S> {
             };
             made.iter().map(own).chain(names).collect()
         });
+        let elsewhere: BTreeSet<&RecordId> = self.cases.all.values().filter_map(Case::elsewhere).collect();
         let targets: BTreeSet<&str> = made.iter().map(|id| id.object.as_str()).collect();
         for object in catalogue::ALL.iter().filter(|object| points_to(object, &targets)) {
             let name = ObjectName::known(object.name);
@@ -63,7 +64,8 @@ impl<S: State> Planner<'_, S> {
                 let likely =
                     few.as_ref().is_none_or(|keys| keys.iter().any(|key| record.text().contains(key.as_str())));
                 // What differs from the goal was looked at as a case; what was added has nothing to do with it.
-                if likely && !self.cases.all.contains_key(record.id()) {
+                let is_case = self.cases.all.contains_key(record.id()) || elsewhere.contains(record.id());
+                if likely && !is_case {
                     self.relink_one(&record, &record)?;
                 }
             }
@@ -260,4 +262,32 @@ fn points_to(object: &Object, targets: &BTreeSet<&str>) -> bool {
         object.custom.is_some() && ["users", "organizations", "persons"].iter().any(|name| targets.contains(name));
     let writable = object.update.is_some() || (object.dml.insert && object.dml.delete && object.create.is_some());
     (referenced || linked) && writable
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::diff::Lineage;
+    use crate::record::RecordId;
+    use crate::restore::Policy;
+    use crate::restore::planner::plan;
+    use crate::restore::planner::tests::{company, told};
+
+    #[test]
+    fn what_an_earlier_restore_made_again_is_linked_by_one_step() {
+        let deal = json!({"title": "Edited", "org_id": 5, "person_id": 8, "owner_id": 2, "value": 90, "currency": "EUR", "stage_id": 1, "pipeline_id": 1, "status": "open"});
+        let seen = company().without("persons/8").without("deals/42").with("deals/420", deal).set(
+            "notes/11",
+            "deal_id",
+            json!(420),
+        );
+        let seen =
+            seen.without("dealProducts/42:7").without("dealFollowers/42:2").set("notes/11", "person_id", Value::Null);
+        let id = |text: &str| RecordId::parse(text).expect("an id");
+        let lineage: Lineage = [(id("deals/42"), id("deals/420"))].into_iter().collect();
+        let told = told(&plan(&company(), &seen, &Policy::default(), &lineage).expect("a plan"));
+        let of_deals: Vec<&String> = told.iter().filter(|step| step.contains(" deals/")).collect();
+        assert_eq!(of_deals, ["update deals/42"], "{told:?}");
+    }
 }

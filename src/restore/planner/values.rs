@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::archive;
 use crate::catalogue::ObjectName;
@@ -104,11 +104,36 @@ impl<S: State> Planner<'_, S> {
             let Some(deal) = line.id().key.parent().filter(|deal| live.contains(deal)) else { continue };
             let fields = line.fields();
             if fields.get("is_enabled") != Some(&Value::Bool(false)) {
-                *sums.entry(deal).or_insert(0.0) += fields.get("sum").and_then(Value::as_f64).unwrap_or(0.0);
+                *sums.entry(deal).or_insert(0.0) += number(&fields, "sum");
             }
         }
+        self.discount(&mut sums)?;
         Ok(sums)
     }
+
+    /// Takes the deals' discounts from what their lines add up to.
+    fn discount(&self, sums: &mut BTreeMap<Key, f64>) -> Result<(), archive::Error> {
+        let discounts = ObjectName::known("dealDiscounts");
+        if sums.is_empty() || self.seen.contents(&discounts).is_none() {
+            return Ok(());
+        }
+        let whole = sums.clone();
+        for discount in self.seen.records(&discounts)? {
+            let discount = discount?;
+            let Some(deal) = discount.id().key.parent() else { continue };
+            if let (Some(whole), Some(sum)) = (whole.get(&deal), sums.get_mut(&deal)) {
+                let fields = discount.fields();
+                let amount = number(&fields, "amount");
+                let share = fields.get("type").and_then(Value::as_str) == Some("percentage");
+                *sum -= if share { whole * amount / 100.0 } else { amount };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number(fields: &Map<String, Value>, name: &str) -> f64 {
+    fields.get(name).and_then(Value::as_f64).unwrap_or(0.0)
 }
 
 fn is_archived(deal: &Record) -> bool {
@@ -161,6 +186,12 @@ mod tests {
         let counted = goal().without("dealProducts/42:8").set("deals/42", "value", json!(90));
         let next = careful(&counted);
         assert_eq!((told(&next), says_the_value(&next)), (Vec::new(), true));
+        // A discount is counted, too.
+        let fair = json!({"deal_id": 42, "amount": 10, "type": "percentage"});
+        let discounted = |world: World| world.with("dealDiscounts/42:d1", fair.clone());
+        let less = discounted(counted).set("deals/42", "value", json!(81));
+        let policy = Policy { missing: Missing::Skip, ..Policy::default() };
+        assert_eq!(told(&planned(&discounted(goal()), &less, &policy)), Vec::<String>::new());
         // A value that is no sum may be its own.
         let own = careful(&goal().without("dealProducts/42:8").set("deals/42", "value", json!(70)));
         assert_eq!(told(&own), ["update deals/42"]);
