@@ -97,9 +97,11 @@ impl Checker {
                     self.object(step, "no form is known that brings such a record back");
                 }
                 self.create(step, object, create);
-                self.fields(step, object, mend, object.update.map_or(&[], |write| write.fields));
+                self.fields(step, object, &mend.fields(), object.update.map_or(&[], |write| write.fields));
             }
-            Action::Update(update) => self.update(step, object, update.live.is_some(), &update.through, &update.body),
+            Action::Update(update) => {
+                self.update(step, object, update.live.is_some(), &update.through, &update.body.fields())
+            }
             Action::Delete { live, .. } => self.delete(plan, step, object, &live.0),
             Action::AddOptions(added) => self.options(plan, step, object, &added.live.0, &added.labels),
             Action::Expel(expel) => self.expel(step, expel),
@@ -119,9 +121,10 @@ impl Checker {
         if !object.dml.insert {
             self.object(step, "a restore never makes such a record");
         }
-        self.fields(step, object, &create.body, write.fields);
+        let body = create.body.fields();
+        self.fields(step, object, &body, write.fields);
         for required in write.required {
-            let given = create.body.get(*required).is_some_and(|fill| *fill != Fill::Is(Value::Null));
+            let given = body.get(*required).is_some_and(|fill| *fill != Fill::Is(Value::Null));
             if !given {
                 self.object(step, format!("it is made without {required}"));
             }
@@ -135,7 +138,7 @@ impl Checker {
         if object.contents.is_some() != create.contents.is_some() {
             self.object(step, "it is made without the contents it stands for, or with contents it cannot have");
         }
-        let needed: Vec<&Fill> = create.body.values().chain(create.under.as_ref()).collect();
+        let needed: Vec<&Fill> = body.values().chain(create.under.as_deref()).collect();
         self.refers(step, &needed);
         self.made.insert(create.record.clone());
     }
@@ -240,11 +243,12 @@ impl Checker {
         if !self.wrote.contains(&expel.host) {
             self.object(step, "no earlier step writes the record it was added to");
         }
-        let member = part.create.is_some_and(|write| expel.member.keys().eq(write.required.iter()));
+        let body = expel.member.fields();
+        let member = part.create.is_some_and(|write| body.keys().eq(write.required.iter()));
         if !member || step.reason != Reason::AddedByItself {
             self.object(step, "it does not say whom to remove, or not why");
         }
-        let needed: Vec<&Fill> = expel.member.values().chain([&expel.under]).collect();
+        let needed: Vec<&Fill> = body.values().chain([expel.under.as_ref()]).collect();
         self.refers(step, &needed);
     }
 
@@ -303,7 +307,7 @@ impl Checker {
                     self.object(step, "it was not there when the plan was made");
                     return Ok(());
                 };
-                self.prices(step, &update.body, &live.fields());
+                self.prices(step, &update.body.fields(), &live.fields());
             }
             Action::AddOptions(added) => {
                 if goal.find(&added.record)?.is_none() || seen.find(&added.live.0)?.is_none() {
@@ -319,8 +323,9 @@ impl Checker {
                 }
             }
             Action::Expel(expel) => {
-                let member = expel.member.values().next();
-                if let (Fill::Is(under), Some(Fill::Is(member))) = (&expel.under, member)
+                let body = expel.member.fields();
+                let member = body.values().next();
+                if let (Fill::Is(under), Some(Fill::Is(member))) = (expel.under.as_ref(), member)
                     && let (Some(parent), Some(user)) = (under.as_u64(), member.as_u64())
                     && seen.find(&RecordId::new(ObjectName::new(&expel.part), Key::Pair(parent, user)))?.is_some()
                     && expel.part != "dealParticipants"

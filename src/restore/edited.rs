@@ -113,16 +113,16 @@ fn taken_out(edited: &Step, own: &Step) -> Result<Taken, String> {
 fn fields(step: &Step) -> BTreeMap<String, Fill> {
     let Action::Update(update) = &step.action else { return BTreeMap::new() };
     let mut fields = BTreeMap::new();
-    for (name, fill) in &update.body {
-        let custom = |code: &String| format!("custom_fields.{code}");
+    for (name, fill) in update.body.fields() {
+        let custom = |code: String| format!("custom_fields.{code}");
         match fill {
             Fill::Fields(parts) if name == "custom_fields" => {
-                fields.extend(parts.iter().map(|(code, fill)| (custom(code), fill.clone())));
+                fields.extend(parts.into_iter().map(|(code, fill)| (custom(code), fill)));
             }
             Fill::Is(Value::Object(parts)) if name == "custom_fields" => {
-                fields.extend(parts.iter().map(|(code, value)| (custom(code), Fill::Is(value.clone()))));
+                fields.extend(parts.into_iter().map(|(code, value)| (custom(code), Fill::Is(value))));
             }
-            _ => _ = fields.insert(name.clone(), fill.clone()),
+            fill => _ = fields.insert(name, fill),
         }
     }
     fields
@@ -130,7 +130,9 @@ fn fields(step: &Step) -> BTreeMap<String, Fill> {
 
 fn take_out(step: &mut Step, field: &str) {
     let Action::Update(update) = &mut step.action else { return };
-    drop_fields(&mut update.body, &[field.to_owned()]);
+    let mut body = update.body.fields();
+    drop_fields(&mut body, &[field.to_owned()]);
+    update.body = body.into();
     step.clears.retain(|cleared| cleared != field);
 }
 

@@ -12,7 +12,7 @@ use crate::archive;
 use crate::catalogue::{self, KeyIn, Object, ObjectName, Restore, Shape, Target};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Cases, places, present};
+use crate::restore::cases::{Case, Cases, places, present};
 use crate::restore::conditions;
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::value_key;
@@ -435,12 +435,8 @@ fn match_by_mark<'k, S: State>(
 }
 
 /// Every pointer of the goal's side of the cases.
-pub(super) fn pointers_of<'c>(
-    cases: &'c Cases,
-    chosen: &'c BTreeSet<RecordId>,
-    definitions: &'c Definitions,
-) -> impl Iterator<Item = Pointer> + 'c {
-    let records = chosen.iter().filter_map(|id| cases.all.get(id)?.goal());
+pub(super) fn pointers_of<'c>(cases: &'c Cases, definitions: &'c Definitions) -> impl Iterator<Item = Pointer> + 'c {
+    let records = cases.all.values().filter_map(Case::goal);
     records.flat_map(move |record| {
         let object = catalogue::find(&record.id().object);
         object.map(|object| pointers(object, record.id(), &record.fields(), definitions)).unwrap_or_default()

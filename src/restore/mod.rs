@@ -46,7 +46,7 @@ mod written;
 pub use check::{Objection, check, check_against};
 pub use edited::{Unfit, review};
 pub use elsewhere::{Entry, Fate, Mapping, NotAMapping, propose};
-pub use fill::{Body, Fill};
+pub use fill::{Body, BodyText, Fill};
 pub use journal::{Journal, NoJournal, Standing};
 pub use lineage::{Carried, carried, lineage};
 pub use past::{Between, Past, Witness};

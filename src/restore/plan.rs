@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{BlobRef, SnapshotId};
 use crate::record::RecordId;
-use crate::restore::fill::{Body, Fill, text};
+use crate::restore::fill::{Body, BodyText, Fill, text};
 use crate::restore::past::Past;
 use crate::restore::policy::{Policy, Side};
 
@@ -120,7 +120,7 @@ pub enum Action {
         /// How the record is made if it cannot be brought back.
         create: Create,
         /// Everything that can be written to it once it is back; what it has already is not sent.
-        mend: Body,
+        mend: BodyText,
     },
     /// Writes some fields of a record that is there.
     Update(Update),
@@ -129,7 +129,7 @@ pub enum Action {
         /// Which.
         live: LiveId,
         /// What it looked like.
-        seen: Stamp,
+        seen: Box<Stamp>,
     },
     /// Adds options to a field that is there.
     AddOptions(AddOptions),
@@ -147,9 +147,9 @@ pub struct Expel {
     /// The object of the row.
     pub part: String,
     /// The record in the account.
-    pub under: Fill,
+    pub under: Box<Fill>,
     /// Whom the row names.
-    pub member: Body,
+    pub member: BodyText,
     /// How many such rows the record had when the plan was made; those that the plan makes come on top.
     #[serde(default)]
     pub were: u64,
@@ -177,15 +177,15 @@ pub struct Create {
     pub record: RecordId,
     /// The parent it is made under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub under: Option<Fill>,
+    pub under: Option<Box<Fill>>,
     /// The fields sent.
-    pub body: Body,
+    pub body: BodyText,
     /// Whether it may be there already.
     #[serde(default, skip_serializing_if = "Look::is_no")]
     pub look: Look,
     /// Contents sent with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contents: Option<Upload>,
+    pub contents: Option<Box<Upload>>,
 }
 
 /// Contents sent with a record.
@@ -230,10 +230,10 @@ pub struct Update {
     /// The object whose call is used; an archived record is changed through its twin.
     pub through: String,
     /// The fields sent.
-    pub body: Body,
+    pub body: BodyText,
     /// What the record looked like; none when an earlier step makes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<Stamp>,
+    pub seen: Option<Box<Stamp>>,
 }
 
 /// What a live record looked like when the plan was made, so that a later edit is not overwritten.
@@ -412,11 +412,11 @@ impl Step {
         }
     }
 
-    /// The fields sent, if the step sends any.
-    pub fn body(&self) -> Option<&Body> {
+    /// The fields sent, if the step sends any. Parses; keep the result when it is needed twice.
+    pub fn body(&self) -> Option<Body> {
         match &self.action {
-            Action::Create(create) | Action::Revive { create, .. } => Some(&create.body),
-            Action::Update(update) => Some(&update.body),
+            Action::Create(create) | Action::Revive { create, .. } => Some(create.body.fields()),
+            Action::Update(update) => Some(update.body.fields()),
             Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => None,
         }
     }

@@ -226,18 +226,18 @@ pub(super) const MOVED: &str = "it was edited since the plan was made";
 pub(super) fn request(step: &Step, known: &dyn Known, before: Option<Map<String, Value>>) -> Option<Request> {
     let (object, verb, body) = match &step.action {
         Action::Create(create) => {
-            let verb = Verb::Create { under: parent(create, known)?, upload: create.contents.clone() };
-            (home(object_of(&create.record)?), verb, values(&create.body, known).ok()?)
+            let verb = Verb::Create { under: parent(create, known)?, upload: create.contents.as_deref().cloned() };
+            (home(object_of(&create.record)?), verb, values(&create.body.fields(), known).ok()?)
         }
         Action::Revive { create, mend } => {
-            let verb = Verb::Revive { under: parent(create, known)?, mend: values(mend, known).ok()? };
-            (home(object_of(&create.record)?), verb, values(&create.body, known).ok()?)
+            let verb = Verb::Revive { under: parent(create, known)?, mend: values(&mend.fields(), known).ok()? };
+            (home(object_of(&create.record)?), verb, values(&create.body.fields(), known).ok()?)
         }
         Action::Update(update) => {
             let object = entry(&update.through)?;
             let made = || Some(RecordId::new(ObjectName::known(object.name), known.id(&update.record)?));
             let live = update.live.as_ref().map(|live| live.0.clone()).or_else(made)?;
-            (object, Verb::Update { live }, values(&update.body, known).ok()?)
+            (object, Verb::Update { live }, values(&update.body.fields(), known).ok()?)
         }
         Action::AddOptions(added) => {
             let options: Vec<Value> = added.labels.iter().map(|label| json!({"label": label})).collect();
@@ -247,7 +247,7 @@ pub(super) fn request(step: &Step, known: &dyn Known, before: Option<Map<String,
         Action::Delete { live, .. } => (object_of(&live.0)?, Verb::Delete { live: live.0.clone() }, Map::new()),
         Action::Expel(expel) => {
             let under = expel.under.value(known).ok().and_then(|value| value_key(&value))?;
-            (entry(&expel.part)?, Verb::Expel { under }, values(&expel.member, known).ok()?)
+            (entry(&expel.part)?, Verb::Expel { under }, values(&expel.member.fields(), known).ok()?)
         }
     };
     Some(Request { step: step.number, record: step.record().clone(), object, verb, body, before })
@@ -264,13 +264,14 @@ fn parent(create: &Create, known: &dyn Known) -> Option<Option<Key>> {
 /// The record that a step needs and that was not made.
 pub(super) fn missing(step: &Step, known: &dyn Known) -> Option<RecordId> {
     let under = match &step.action {
-        Action::Create(create) | Action::Revive { create, .. } => create.under.as_ref(),
+        Action::Create(create) | Action::Revive { create, .. } => create.under.as_deref(),
         Action::Update(update) if update.live.is_none() && known.id(&update.record).is_none() => {
             return Some(update.record.clone());
         }
         _ => None,
     };
-    let mut fills = step.body().into_iter().flat_map(|body| body.values()).chain(under);
+    let body = step.body().unwrap_or_default();
+    let mut fills = body.values().chain(under);
     fills.find_map(|fill| fill.value(known).err())
 }
 

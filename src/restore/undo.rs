@@ -9,7 +9,7 @@
 //! A restore that was killed may not know of its last requests whether they took place.
 //! The account as it is now tells: a record shows what was sent, or it does not.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,7 @@ use crate::catalogue::{self, Object, ObjectName};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::{object_of, places};
-use crate::restore::fill::{Body, values};
+use crate::restore::fill::{Body, BodyText, values};
 use crate::restore::journal::{Intent, Journal, Outcome, Was};
 use crate::restore::past::{Between, Past, Witness};
 use crate::restore::plan::{Action, Plan, Step};
@@ -248,12 +248,8 @@ fn placed(live: &RecordId, fields: &Map<String, Value>) -> Record {
 }
 
 /// What was sent, as far as it is known.
-fn body(body: &Body, journal: &Journal) -> Map<String, Value> {
-    let known: BTreeMap<_, _> = body
-        .iter()
-        .filter(|(_, fill)| fill.value(journal).is_ok())
-        .map(|(name, fill)| (name.clone(), fill.clone()))
-        .collect();
+fn body(body: &BodyText, journal: &Journal) -> Map<String, Value> {
+    let known: Body = body.fields().into_iter().filter(|(_, fill)| fill.value(journal).is_ok()).collect();
     values(&known, journal).unwrap_or_default()
 }
 

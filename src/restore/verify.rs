@@ -8,7 +8,7 @@ use crate::catalogue::{Custom, Object, Shape, Target};
 use crate::record::{Key, RecordId};
 use crate::restore::definitions::Definitions;
 use crate::restore::fields::field_id;
-use crate::restore::fill::{Body, Fill, Known, key_value, value_key};
+use crate::restore::fill::{Body, BodyText, Fill, Known, key_value, value_key};
 use crate::restore::links::{candidates, is_custom, linked, segments};
 use crate::restore::plan::{Action, Plan, Reason, Step};
 use crate::restore::planner::{home, named};
@@ -21,7 +21,7 @@ const STAMPS: &[&str] = &["update_time", "last_update_user_id", "modified"];
 
 /// What the plan sends to each record, put together, and which fields it said would differ.
 pub(super) struct Expected<'p> {
-    bodies: HashMap<&'p RecordId, Vec<&'p Body>>,
+    bodies: HashMap<&'p RecordId, Vec<&'p BodyText>>,
     announced: BTreeSet<(String, String)>,
     kept: BTreeSet<&'p RecordId>,
     /// Fields in which the account keeps what it has.
@@ -34,7 +34,7 @@ pub(super) struct Expected<'p> {
 
 impl<'p> Expected<'p> {
     pub(super) fn of(plan: &'p Plan) -> Expected<'p> {
-        let mut bodies: HashMap<&RecordId, Vec<&Body>> = HashMap::new();
+        let mut bodies: HashMap<&RecordId, Vec<&BodyText>> = HashMap::new();
         let mut options = HashMap::new();
         for step in &plan.steps {
             match &step.action {
@@ -65,12 +65,12 @@ impl<'p> Expected<'p> {
 
     /// The fields that the plan sends to a record, custom ones as `custom_fields.<code>`.
     pub(super) fn sent(&self, record: &RecordId) -> BTreeSet<String> {
-        let bodies = self.bodies.get(record).into_iter().flatten();
-        bodies.flat_map(|body| body.keys().flat_map(|name| named(name, body))).collect()
+        let Sent(bodies) = self.bodies(record);
+        bodies.iter().flat_map(|body| body.keys().flat_map(|name| named(name, body))).collect()
     }
 
-    fn fill(&self, record: &RecordId, field: &str) -> Option<&'p Fill> {
-        self.bodies.get(record)?.iter().rev().find_map(|body| body.get(field))
+    fn bodies(&self, record: &RecordId) -> Sent {
+        Sent(self.bodies.get(record).into_iter().flatten().map(|body| body.fields()).collect())
     }
 
     /// The key of today of a custom field, or of a part of its value.
@@ -90,6 +90,24 @@ impl<'p> Expected<'p> {
     fn is_announced(&self, record: &RecordId, field: &str) -> bool {
         let field = field.strip_prefix("custom_fields.").unwrap_or(field);
         self.announced.contains(&(record.to_string(), field.to_owned()))
+    }
+}
+
+/// What the plan sends to one record, in the order of its steps.
+struct Sent(Vec<Body>);
+
+impl Sent {
+    fn fill(&self, field: &str) -> Option<&Fill> {
+        self.0.iter().rev().find_map(|body| body.get(field))
+    }
+
+    /// Under the key of the goal or of today.
+    fn custom(&self, codes: [&str; 2], known: &dyn Known) -> Option<Value> {
+        self.0.iter().rev().find_map(|body| match body.get("custom_fields")? {
+            Fill::Fields(fields) => codes.iter().find_map(|code| fields.get(*code))?.value(known).ok(),
+            Fill::Is(Value::Object(fields)) => codes.iter().find_map(|code| fields.get(*code)).cloned(),
+            _ => None,
+        })
     }
 }
 
@@ -143,6 +161,7 @@ pub(super) fn compare(
     if home.options.is_some() {
         return field_compared(one, expected, known);
     }
+    let sent = expected.bodies(one.record);
     for (name, value) in one.goal {
         let skipped = STAMPS.contains(&name.as_str()) || home.volatile.contains(&name.as_str());
         if skipped || (name == "custom_fields" && home.custom.is_some()) {
@@ -150,15 +169,15 @@ pub(super) fn compare(
         }
         let flat = home.custom.filter(|custom| custom.shape == Shape::Flat && name.get(..40).is_some_and(is_custom));
         let today = flat.map_or_else(|| name.clone(), |custom| expected.today(custom.fields, name, known));
-        if expected.passes_over(one.record, expected.fill(one.record, &today).is_some()) {
+        if expected.passes_over(one.record, sent.fill(&today).is_some()) {
             continue;
         }
-        let fill = expected.fill(one.record, name).filter(|_| !home.computed.contains(&name.as_str()));
+        let fill = sent.fill(name).filter(|_| !home.computed.contains(&name.as_str()));
         let wanted = fill.and_then(|fill| fill.value(known).ok()).unwrap_or_else(|| moved(home, name, value, known));
         let wanted = match flat {
             Some(custom) => {
                 // A fill of the plan stands under the key of today.
-                let fill = expected.fill(one.record, &today).and_then(|fill| fill.value(known).ok());
+                let fill = sent.fill(&today).and_then(|fill| fill.value(known).ok());
                 let wanted = fill.unwrap_or(wanted);
                 moved_custom(custom, name, &wanted, known, definitions)
             }
@@ -168,7 +187,7 @@ pub(super) fn compare(
         told.look(one, name, [wanted, found], expected);
     }
     if let Some(custom) = home.custom.filter(|custom| custom.shape == Shape::Nested) {
-        nested(one, custom, expected, (known, definitions), &mut told);
+        nested(one, custom, (expected, &sent), (known, definitions), &mut told);
     }
     told
 }
@@ -177,7 +196,7 @@ pub(super) fn compare(
 fn nested(
     one: &Compared<'_>,
     custom: Custom,
-    expected: &Expected<'_>,
+    (expected, sent): (&Expected<'_>, &Sent),
     (known, definitions): (&dyn Known, &Definitions),
     told: &mut Told,
 ) {
@@ -191,7 +210,7 @@ fn nested(
     for code in codes {
         let today = expected.today(custom.fields, code, known);
         let wanted = then.get(code).cloned().unwrap_or_default();
-        let fill = custom_fill(expected, one.record, [code, &today], known);
+        let fill = sent.custom([code, &today], known);
         if expected.passes_over(one.record, fill.is_some()) {
             continue;
         }
@@ -249,16 +268,6 @@ fn has_all(wanted: &Value, found: &Value) -> bool {
         .all(|(currency, price)| found.get(currency).is_some_and(|found| same(found, price)))
 }
 
-/// What the plan sends under the key of the goal or of today.
-fn custom_fill(expected: &Expected<'_>, record: &RecordId, codes: [&str; 2], known: &dyn Known) -> Option<Value> {
-    let bodies = expected.bodies.get(record)?;
-    bodies.iter().rev().find_map(|body| match body.get("custom_fields")? {
-        Fill::Fields(fields) => codes.iter().find_map(|code| fields.get(*code))?.value(known).ok(),
-        Fill::Is(Value::Object(fields)) => codes.iter().find_map(|code| fields.get(*code)).cloned(),
-        _ => None,
-    })
-}
-
 /// A field that was made, or one that got options: its key, its numbers and its colours are the service's.
 fn field_compared(one: &Compared<'_>, expected: &Expected<'_>, known: &dyn Known) -> Told {
     let labels = |row: &Map<String, Value>| -> Vec<Value> {
@@ -275,7 +284,8 @@ fn field_compared(one: &Compared<'_>, expected: &Expected<'_>, known: &dyn Known
         let equal = wanted.iter().all(|label| found.contains(label));
         look("options", equal, Value::Array(wanted), Value::Array(found));
     } else {
-        for (name, fill) in expected.bodies.get(one.record).into_iter().flatten().flat_map(|body| body.iter()) {
+        let Sent(bodies) = expected.bodies(one.record);
+        for (name, fill) in bodies.iter().flatten() {
             let Ok(wanted) = fill.value(known) else { continue };
             let found = one.row.get(name).cloned().unwrap_or_default();
             let equal = if name == "options" { labels(one.goal) == labels(one.row) } else { covers(&wanted, &found) };

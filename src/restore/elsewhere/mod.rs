@@ -98,8 +98,7 @@ impl Links<'_> {
         mapping: &Mapping,
     ) -> Result<Self, archive::Error> {
         let mut links = Links::strict();
-        let everything = cases.all.keys().cloned().collect();
-        for pointer in pointers_of(cases, &everything, definitions) {
+        for pointer in pointers_of(cases, definitions) {
             note_whole(&mut links.whole, pointer.objects, &pointer.key);
         }
         for (id, live) in mapping.matched() {

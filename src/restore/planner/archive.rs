@@ -36,8 +36,8 @@ impl<S: State> Planner<'_, S> {
             record: id.clone(),
             live: Some(LiveId(live.id().clone())),
             through: home.name.to_owned(),
-            body,
-            seen: Some(stamp),
+            body: body.into(),
+            seen: Some(Box::new(stamp)),
         };
         self.draft_move(home, phase, update, Reason::Unarchive);
     }
@@ -56,9 +56,9 @@ impl<S: State> Planner<'_, S> {
             body.insert("archive_time".to_owned(), Fill::Is(plain(time)));
         }
         // The steps before it change the record, so only its being archived is looked at.
-        let seen = live.map(|live| Stamp::of(home, &live.fields(), &[]));
+        let seen = live.map(|live| Box::new(Stamp::of(home, &live.fields(), &[])));
         let live = live.map(|live| LiveId(live.id().clone()));
-        let update = Update { record: id.clone(), live, through: home.name.to_owned(), body, seen };
+        let update = Update { record: id.clone(), live, through: home.name.to_owned(), body: body.into(), seen };
         self.draft_move(home, Phase::Close, update, Reason::Archive);
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
-use crate::restore::fill::Fill;
+use crate::restore::fill::{Body, BodyText, Fill};
 use crate::restore::past::Between;
 use crate::restore::plan::{Action, FORMAT, Plan, SideEffects, Step, StepNumber};
 use crate::restore::planner::price::{price, step_price};
@@ -118,25 +118,24 @@ impl Order {
 
     /// What the step refers to.
     fn needs(&self, action: &Action, after: &mut BTreeSet<StepNumber>) {
-        let (body, under) = match action {
-            Action::Create(create) | Action::Revive { create, .. } => (Some(&create.body), create.under.as_ref()),
+        let (bodies, under) = match action {
+            Action::Create(create) => (vec![&create.body], create.under.as_deref()),
+            Action::Revive { create, mend } => (vec![&create.body, mend], create.under.as_deref()),
             Action::Update(update) => {
                 if update.live.is_none() {
                     after.extend(self.made.get(&update.record));
                 }
-                (Some(&update.body), None)
+                (vec![&update.body], None)
             }
-            Action::Delete { .. } | Action::AddOptions(_) => (None, None),
+            Action::Delete { .. } | Action::AddOptions(_) => (Vec::new(), None),
             Action::Expel(expel) => {
                 after.extend(self.last_of.get(&expel.host));
-                (Some(&expel.member), Some(&expel.under))
+                (vec![&expel.member], Some(expel.under.as_ref()))
             }
         };
-        let fills = body.into_iter().flat_map(|body| body.values()).chain(under);
+        let bodies: Vec<Body> = bodies.into_iter().map(BodyText::fields).collect();
+        let fills = bodies.iter().flat_map(Body::values).chain(under);
         after.extend(fills.flat_map(Fill::needs).filter_map(|id| self.made.get(id)));
-        if let Action::Revive { mend, .. } = action {
-            after.extend(mend.values().flat_map(Fill::needs).filter_map(|id| self.made.get(id)));
-        }
     }
 
     /// Whether the deletions reach another object: parts are gone before what they belong to.

@@ -19,7 +19,7 @@ use crate::restore::translate::{Lost, Translated};
 
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that make records.
-    pub(super) fn create(&mut self, makes: &[Make<'_>]) -> Result<(), archive::Error> {
+    pub(super) fn create(&mut self, makes: Vec<Make<'_>>) -> Result<(), archive::Error> {
         let position: HashMap<&RecordId, usize> = makes.iter().enumerate().map(|(at, make)| (&make.id, at)).collect();
         // A number of the goal is somebody else's in another company.
         let home = self.mapping.is_none();
@@ -34,21 +34,20 @@ impl<S: State> Planner<'_, S> {
             for (name, fill) in self.completing(make.home, &make.id, &fields) {
                 later.entry(name).or_insert(fill);
             }
-            let under = self.under(make.home, &make.id).and_then(Result::ok);
-            let look = look(make, under.as_ref(), &body, &revived);
+            let under = self.under(make.home, &make.id).and_then(Result::ok).map(Box::new);
+            let look = look(make, under.as_deref(), &body, &revived);
             if let (false, Some(create), Some(update)) = (look == Look::No, make.home.create, make.home.update) {
                 // A record that is there already may hold what the goal has empty; one that is made is made without.
                 let both: Vec<&str> =
                     create.fields.iter().copied().filter(|name| update.fields.contains(name)).collect();
                 body.extend(self.emptied(make.home, &fields, &both, &body));
             }
-            let mend = (home && can_revive(make)).then(|| self.mend(make.home, &make.id, &fields));
-            let create = Create { record: make.id.clone(), under, body, look, contents: make.contents.clone() };
+            let mut mend = (home && can_revive(make)).then(|| self.mend(make.home, &make.id, &fields));
+            mend.iter_mut().for_each(|mend| drop(split(mend, &late)));
+            let (record, contents) = (make.id.clone(), make.contents.clone());
+            let create = Create { record, under, body: body.into(), look, contents };
             let action = match mend {
-                Some(mut mend) => {
-                    split(&mut mend, &late);
-                    Action::Revive { create, mend }
-                }
+                Some(mend) => Action::Revive { create, mend: mend.into() },
                 None => Action::Create(create),
             };
             self.say_taken(make, &fields)?;
@@ -119,7 +118,8 @@ impl<S: State> Planner<'_, S> {
         body: Body,
         reason: Reason,
     ) {
-        let update = Update { record: id.clone(), live: None, through: home.name.to_owned(), body, seen: None };
+        let update =
+            Update { record: id.clone(), live: None, through: home.name.to_owned(), body: body.into(), seen: None };
         self.drafts.push(Draft {
             phase: if is_last(home) { Phase::Last } else { Phase::Circle },
             object: place(home),

@@ -24,8 +24,8 @@ struct Host {
     home: &'static Object,
     /// Its key in the account, unless the plan makes it.
     live: Option<Key>,
-    /// What is written to it; none when everything is.
-    wrote: Option<Body>,
+    /// The fields that are written to it; none when all are.
+    wrote: Option<BTreeSet<String>>,
 }
 
 /// Members of parents, by the parents' keys.
@@ -49,7 +49,7 @@ impl<S: State> Planner<'_, S> {
             }
             let concerned = |host: &&Host| {
                 part.parents().contains(&host.home.name)
-                    && host.wrote.as_ref().is_none_or(|body| body.contains_key(field))
+                    && host.wrote.as_ref().is_none_or(|wrote| wrote.contains(field))
             };
             let hosts: Vec<&Host> = hosts.iter().filter(concerned).collect();
             let then = members(self.goal, part, &hosts.iter().map(|host| host.id.key.clone()).collect())?;
@@ -72,10 +72,10 @@ impl<S: State> Planner<'_, S> {
             let Some(part) = object_of(&create.record).filter(|part| rules::added_beside(part.name).is_some()) else {
                 continue;
             };
-            let (Some(Fill::IdOf(host)), Some(named)) = (&create.under, member_field(part)) else { continue };
-            if let Some(Fill::IdOf(person)) = create.body.get(named) {
-                let member = Body::from([(named.to_owned(), Fill::Is(key_value(&person.key)))]);
-                let under = Fill::IdOf(host.clone());
+            let (Some(Fill::IdOf(host)), Some(named)) = (create.under.as_deref(), member_field(part)) else { continue };
+            if let Some(Fill::IdOf(person)) = create.body.fields().get(named) {
+                let member = Body::from([(named.to_owned(), Fill::Is(key_value(&person.key)))]).into();
+                let under = Box::new(Fill::IdOf(host.clone()));
                 leftovers
                     .push((part, Expel { host: host.clone(), part: part.name.to_owned(), under, member, were: 0 }));
             }
@@ -115,8 +115,9 @@ impl<S: State> Planner<'_, S> {
                 if let Some((_, host)) = host.filter(|_| !seen.contains(&pair))
                     && let (Some(under), Some(member)) = (self.place_of(&role), self.place_of(&pipeline))
                 {
-                    let member = Body::from([("pipeline_id".to_owned(), member)]);
-                    hidden.push(Expel { host: host.clone(), part: part.name.to_owned(), under, member, were: 0 });
+                    let member = Body::from([("pipeline_id".to_owned(), member)]).into();
+                    let (host, part) = (host.clone(), part.name.to_owned());
+                    hidden.push(Expel { host, part, under: Box::new(under), member, were: 0 });
                 }
             }
         }
@@ -141,7 +142,9 @@ impl<S: State> Planner<'_, S> {
             let (id, live, wrote) = match &draft.action {
                 Action::Create(create) | Action::Revive { create, .. } => (&create.record, None, None),
                 Action::Update(update) => match &update.live {
-                    Some(live) => (&update.record, Some(live.0.key.clone()), Some(update.body.clone())),
+                    Some(live) => {
+                        (&update.record, Some(live.0.key.clone()), Some(update.body.fields().into_keys().collect()))
+                    }
                     None => continue,
                 },
                 Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => continue,
@@ -149,8 +152,8 @@ impl<S: State> Planner<'_, S> {
             let Some(object) = object_of(id) else { continue };
             let host = Host { id: id.clone(), home: home(object), live, wrote: wrote.clone() };
             let known = hosts.entry(id.clone()).or_insert(host);
-            if let (Some(all), Some(body)) = (&mut known.wrote, wrote) {
-                all.extend(body);
+            if let (Some(all), Some(more)) = (&mut known.wrote, wrote) {
+                all.extend(more);
             }
         }
         hosts.into_values().collect()
@@ -185,8 +188,8 @@ impl<S: State> Planner<'_, S> {
         Ok(named.map(|named| Expel {
             host: host.id.clone(),
             part: part.name.to_owned(),
-            under,
-            member: Body::from([(named.to_owned(), member)]),
+            under: Box::new(under),
+            member: Body::from([(named.to_owned(), member)]).into(),
             were: host.live.as_ref().map_or(0, |live| now.iter().filter(|(parent, _)| parent == live).count() as u64),
         }))
     }

@@ -101,7 +101,7 @@ fn a_plan_that_was_edited_to_do_more_than_the_matrix_allows_is_refused() {
         let step = edited.steps.first_mut().expect("a step");
         let live = Some(LiveId(id.clone()));
         let change =
-            Update { record: id.clone(), live, through: object.name.to_owned(), body: Body::new(), seen: None };
+            Update { record: id.clone(), live, through: object.name.to_owned(), body: Body::new().into(), seen: None };
         step.action = Action::Update(change);
         let refused = |edited: &Plan| check(edited).iter().any(|objection| objection.why.contains("such a record"));
         if refused(&edited) == object.dml.update {
@@ -110,7 +110,7 @@ fn a_plan_that_was_edited_to_do_more_than_the_matrix_allows_is_refused() {
         let step = edited.steps.first_mut().expect("a step");
         step.reason = Reason::Added;
         let seen = crate::restore::plan::Stamp { time: None, fields: String::new(), without: Vec::new() };
-        step.action = Action::Delete { live: LiveId(id), seen };
+        step.action = Action::Delete { live: LiveId(id), seen: Box::new(seen) };
         if refused(&edited) == object.dml.delete {
             breaches.push(format!("{}: delete", object.name));
         }

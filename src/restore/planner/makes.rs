@@ -36,7 +36,7 @@ pub(super) struct Make<'a> {
     /// The place among its siblings.
     pub(super) order: i64,
     /// Contents sent with it.
-    pub(super) contents: Option<Upload>,
+    pub(super) contents: Option<Box<Upload>>,
 }
 
 impl Make<'_> {
@@ -181,14 +181,14 @@ impl<'a, S: State> Planner<'a, S> {
         object: &'static str,
         id: &RecordId,
         fields: &Map<String, Value>,
-    ) -> Result<Upload, String> {
+    ) -> Result<Box<Upload>, String> {
         let missing = || "the snapshot does not hold its contents".to_owned();
         let record = self.goal.find(&RecordId::new(ObjectName::known(object), id.key.clone()));
         let record = record.map_err(|error| error.to_string())?.ok_or_else(missing)?;
         let blob = serde_json::from_value(Value::Object(record.fields())).map_err(|_| missing())?;
         let name =
             ["name", "file_name"].iter().find_map(|name| fields.get(*name)?.as_str().filter(|name| !name.is_empty()));
-        Ok(Upload { name: name.unwrap_or("file").to_owned(), blob })
+        Ok(Box::new(Upload { name: name.unwrap_or("file").to_owned(), blob }))
     }
 
     fn narrow(&mut self, makes: &mut Vec<Make<'_>>, standing: &BTreeSet<Key>) {

@@ -149,14 +149,13 @@ fn plan_along<S: State>(
     if policy.with_fields {
         definitions::want(&mut fields, policy, &cases, &mut chosen, (&then, &now));
     }
-    let everything: BTreeSet<RecordId> = cases.all.keys().cloned().collect();
     let none = Lineage::default();
     let (lineage, mapping) = match way {
         Way::Home(lineage) => (lineage, None),
         Way::Elsewhere(mapping) => (&none, Some(mapping)),
     };
     let links = match way {
-        Way::Home(lineage) => Links::to(pointers_of(&cases, &everything, &then), &cases, goal, seen, lineage)?,
+        Way::Home(lineage) => Links::to(pointers_of(&cases, &then), &cases, goal, seen, lineage)?,
         Way::Elsewhere(mapping) => Links::elsewhere((goal, seen), &cases, &then, mapping)?,
     };
     let mut planner = Planner {
@@ -283,7 +282,7 @@ impl<'a, S: State> Planner<'a, S> {
     fn draft(&mut self) -> Result<(), CannotPlan> {
         self.unseen();
         let makes = self.makes()?;
-        self.create(&makes)?;
+        self.create(makes)?;
         self.add_options();
         self.update_changed();
         self.delete_added();
@@ -373,7 +372,7 @@ impl<'a, S: State> Planner<'a, S> {
             // Made again in the same phase.
             _ => (Phase::Circle, place(object)),
         };
-        let seen = Stamp::of(object, &live.fields(), &[]);
+        let seen = Box::new(Stamp::of(object, &live.fields(), &[]));
         let action = Action::Delete { live: LiveId(live.id().clone()), seen };
         self.drafts.push(Draft {
             phase,

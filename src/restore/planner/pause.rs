@@ -66,7 +66,8 @@ impl<S: State> Planner<'_, S> {
             }
         };
         self.draft_delete(object, webhook, Reason::Paused);
-        let create = Create { record: webhook.id().clone(), under: None, body, look: Look::No, contents: None };
+        let create =
+            Create { record: webhook.id().clone(), under: None, body: body.into(), look: Look::No, contents: None };
         self.drafts.push(Draft {
             phase: Phase::Last,
             object: place(object),

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::{ALL, KeyIn, Listing, Object, ObjectName, Reference, Restore, Target, find};
 use crate::diff::Lineage;
 use crate::record::{Key, RecordId};
+use crate::restore::fill::Body;
 use crate::restore::links::segments;
 use crate::restore::plan::{Action, Step};
 use crate::restore::planner::home;
 use crate::restore::planner::specimen::World;
-use crate::restore::{Fill, Plan, Policy, plan, rules};
+use crate::restore::{Plan, Policy, plan, rules};
 
 /// The number of every record in these worlds.
 const ID: u64 = 7;
@@ -155,12 +156,12 @@ fn planned(goal: &World, seen: &World) -> Plan {
 /// Whether a step of the record asks for the id, or the word, that the target gets.
 fn asks(plan: &Plan, record: &RecordId, target: &RecordId) -> bool {
     let mend = |step: &Step| match &step.action {
-        Action::Revive { mend, .. } => mend.values().flat_map(Fill::needs).cloned().collect(),
-        _ => Vec::new(),
+        Action::Revive { mend, .. } => Some(mend.fields()),
+        _ => None,
     };
     plan.steps.iter().filter(|step| step.record() == record).any(|step| {
-        let body = step.body().into_iter().flat_map(|body| body.values()).flat_map(Fill::needs);
-        body.cloned().chain(mend(step)).any(|id| id == *target)
+        let bodies = step.body().into_iter().chain(mend(step));
+        bodies.flat_map(Body::into_values).any(|fill| fill.needs().contains(&target))
     })
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::catalogue::{self, Call, Object, ObjectName, Version};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
-use crate::restore::fill::{Body, Fill};
+use crate::restore::fill::{BodyText, Fill};
 use crate::restore::plan::{Action, Create, Expel, Look, Price, Reason, Step};
 use crate::restore::planner::home;
 use crate::restore::rules;
@@ -59,7 +59,7 @@ pub(in crate::restore) fn price(steps: &[Step]) -> Price {
 
 /// How the records that parts belong to come about.
 struct Hosts<'s> {
-    made: HashMap<&'s RecordId, &'s Body>,
+    made: HashMap<&'s RecordId, &'s BodyText>,
     revived: BTreeSet<&'s RecordId>,
 }
 
@@ -82,20 +82,20 @@ impl<'s> Hosts<'s> {
 
     /// Whether the service has likely put the part there when its turn comes.
     fn brings(&self, part: &'static Object, create: &Create) -> bool {
-        let Some(Fill::IdOf(host)) = &create.under else { return false };
+        let Some(Fill::IdOf(host)) = create.under.as_deref() else { return false };
         if self.revived.contains(host) {
             // Unless it names somebody who was made again.
-            return create.body.values().all(|fill| fill.needs().is_empty());
+            return create.body.fields().values().all(|fill| fill.needs().is_empty());
         }
-        let beside = rules::added_beside(part.name).and_then(|field| self.made.get(host)?.get(field));
-        beside.is_some_and(|member| create.body.values().any(|fill| fill == member))
+        let beside = rules::added_beside(part.name).and_then(|field| self.made.get(host)?.fields().remove(field));
+        beside.is_some_and(|member| create.body.fields().values().any(|fill| *fill == member))
     }
 
     /// Whether the service has likely added the row that is to be removed.
     fn added(&self, expel: &Expel) -> bool {
         match self.revived.contains(&expel.host) {
             // It came back with the rows that it had; one is added only for somebody who was made again.
-            true => expel.member.values().any(|fill| !fill.needs().is_empty()),
+            true => expel.member.fields().values().any(|fill| !fill.needs().is_empty()),
             false => self.made.contains_key(&expel.host) || expel.part == "dealParticipants",
         }
     }
@@ -122,7 +122,7 @@ impl<'s> Likely<'s> {
                 match create.look {
                     Look::No => {}
                     Look::ById => self.single += one(object),
-                    Look::UnderParent => self.list(object, create.under.as_ref()),
+                    Look::UnderParent => self.list(object, create.under.as_deref()),
                 }
                 if create.look == Look::UnderParent && hosts.brings(object, create) {
                     write = None;
@@ -137,7 +137,7 @@ impl<'s> Likely<'s> {
                 // Read, brought back by the likelier form, read again, and mended where it names what was made again.
                 self.single += Cost::of(2 * one(object).tokens, 2);
                 write = object.undelete.first().map(|form| u64::from(form.call.price));
-                if mend.values().any(|fill| !fill.needs().is_empty()) {
+                if mend.fields().values().any(|fill| !fill.needs().is_empty()) {
                     self.writes += Cost::of(tokens(object.update.map(|update| update.call)), 1);
                 }
             }
@@ -277,7 +277,7 @@ pub(in crate::restore) fn step_price(action: &Action) -> u64 {
             forms + make.max(out + mend)
         }),
         Action::Update(update) => catalogue::find(&ObjectName::new(&update.through)).map_or(0, |object| {
-            let moved = object.archive.filter(|_| update.body.contains_key("is_archived"));
+            let moved = object.archive.filter(|_| update.body.fields().contains_key("is_archived"));
             tokens(moved.or(object.update.map(|write| write.call)))
         }),
         Action::Delete { live, .. } => object(&live.0).map_or(0, |object| tokens(object.delete)),

@@ -234,11 +234,10 @@ impl<S: State> Planner<'_, S> {
         if let Some(why) = rules::cannot_replace(home.name, now) {
             return self.said.kept.push(Kept { record: goal.id().clone(), why: why.to_owned() });
         }
-        let body = self.body_of(home, goal.id(), then);
-        let under = self.under(home, goal.id()).and_then(Result::ok);
-        let create = Create { record: goal.id().clone(), under, body, look: Look::No, contents };
+        let body = self.body_of(home, goal.id(), then).into();
+        let under = self.under(home, goal.id()).and_then(Result::ok).map(Box::new);
         let look = if rules::added_beside(home.name).is_some() { Look::UnderParent } else { Look::No };
-        let create = Create { look, ..create };
+        let create = Create { record: goal.id().clone(), under, body, look, contents };
         self.draft_delete(home, live, Reason::Replaced);
         let later = self.completing(home, goal.id(), then);
         if !later.is_empty() {
@@ -331,8 +330,8 @@ impl<S: State> Planner<'_, S> {
             record: id.clone(),
             live: Some(LiveId(live.id().clone())),
             through: home.name.to_owned(),
-            body,
-            seen: Some(Stamp::of(home, &now, &without)),
+            body: body.into(),
+            seen: Some(Box::new(Stamp::of(home, &now, &without))),
         };
         self.drafts.push(Draft {
             phase,

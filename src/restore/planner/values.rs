@@ -59,7 +59,7 @@ impl<S: State> Planner<'_, S> {
             let body = Body::from([("value".to_owned(), Fill::Is(value))]);
             let home = object_of(&record).map(self::home).expect("it is a deal");
             let key = record.key.clone();
-            let update = Update { record, live, through: home.name.to_owned(), body, seen: None };
+            let update = Update { record, live, through: home.name.to_owned(), body: body.into(), seen: None };
             self.drafts.push(Draft {
                 phase: Phase::Settle,
                 object: place(home),

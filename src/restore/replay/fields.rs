@@ -7,6 +7,7 @@ use crate::catalogue::{self, Object};
 use crate::record::RecordId;
 use crate::restore::doubt;
 use crate::restore::journal::{Outcome, Was};
+use crate::restore::plan::Step;
 use crate::restore::replay::{Row, Run, Sent, Stop, stop, unseen};
 use crate::restore::request::{DELETED, Request, as_made};
 
@@ -70,9 +71,10 @@ impl Run<'_> {
     /// Finds the number by which filters know a field that was just made, if a later step asks for it.
     pub(super) async fn number(&self, outcome: &mut Outcome) {
         let (Some(record), Some(live), Some(row)) = (&outcome.record, &outcome.live, &mut outcome.row) else { return };
-        let asked = || self.plan.steps.iter().filter_map(|step| step.body()).flat_map(|body| body.values());
+        let mut later = self.plan.steps.iter().filter(|later| later.after.contains(&outcome.step));
+        let asks = |step: &Step| step.body().is_some_and(|body| body.values().any(|fill| fill.asks(&record.0, "id")));
         let Some(list) = catalogue::numbers(&record.0.object) else { return };
-        if row.contains_key("id") || !asked().any(|fill| fill.asks(&record.0, "id")) {
+        if row.contains_key("id") || !later.any(asks) {
             return;
         }
         // Without it the steps that need it are skipped and say so.
