@@ -78,16 +78,16 @@ pub fn bundle(
     progress: &dyn Progress,
 ) -> Result<Bundled, Error> {
     let header = from.header()?.ok_or_else(|| crate::archive::Error::NotAnArchive(from.root().to_owned()))?;
+    let failed = |source| crate::archive::Error::File { doing: "write", path: into.to_owned(), source };
+    if into.exists() {
+        return Err(failed(ErrorKind::AlreadyExists.into()).into());
+    }
     let mut done = Bundled { archive: header.archive, ..Bundled::default() };
     let whole_archive = only.is_none();
     let files = chosen(from, only, &mut done)?;
     done.packed = files.iter().map(|file| file.bytes).collect();
     done.snapshots = files.iter().filter(|file| file.name.part() == Part::Snapshot).count() as u64;
     progress.expects(done.packed);
-    let failed = |source| crate::archive::Error::File { doing: "write", path: into.to_owned(), source };
-    if into.exists() {
-        return Err(failed(ErrorKind::AlreadyExists.into()).into());
-    }
     // A bundle gets its name when it is whole.
     let draft = draft_beside(into).map_err(failed)?;
     let mut tar = Builder::new(BufWriter::new(draft));
