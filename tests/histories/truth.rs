@@ -216,8 +216,13 @@ fn target(kind: &str, field: &str) -> Option<&'static str> {
 }
 
 impl Places {
-    /// Finds each row of the goal in the account: by its id, else the row that says most of what it said.
-    pub(super) fn find(goal: &Value, after: &Value, wanted: &dyn Fn(&'static str, &str) -> bool) -> Places {
+    /// Finds each wanted row of the goal in the account: by its id, else the row that says most of what it said and is not
+    /// told to be a twin.
+    pub(super) fn find(
+        goal: &Value,
+        after: &Value,
+        [wanted, twin]: [&dyn Fn(&'static str, &str) -> bool; 2],
+    ) -> Places {
         let mut places = Places { types: types(goal), ..Places::default() };
         for kind in kinds() {
             let (then, now) = (by_id(goal, kind), by_id(after, kind));
@@ -225,7 +230,7 @@ impl Places {
                 (Some(then), Some(now)) => is_of_the_same(kind, then, now),
                 _ => false,
             };
-            let free: Vec<&String> = now.keys().filter(|id| !stays(id)).collect();
+            let free: Vec<&String> = now.keys().filter(|id| !stays(id) && !twin(kind, id)).collect();
             places.alive.extend(then.keys().map(|id| (kind, id.clone())));
             for id in then.keys().filter(|id| stays(id)) {
                 places.put(kind, id, &then[id], &now[id]);
