@@ -1,6 +1,7 @@
 //! What happened to each record since the goal: deleted, changed or added.
 //!
-//! Memory is proportional to what differs, never to the account. A record that
+//! Memory is proportional to what differs, never to the account; what was deleted,
+//! which may be everything, is kept packed. A record that
 //! moved to the archive, or that an earlier restore made again under a new id, is
 //! the same record and counts as changed.
 
@@ -10,6 +11,7 @@ use crate::archive;
 use crate::catalogue::{self, Listing, Object, ObjectName};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
+use crate::restore::packed::{Packed, Place};
 use crate::restore::request::is_deleted;
 use crate::restore::state::State;
 
@@ -17,22 +19,23 @@ use crate::restore::state::State;
 #[derive(Clone, Debug)]
 pub(super) enum Case {
     /// The goal has it, the account has not.
-    Deleted(Record),
+    Deleted(Place),
     /// Both have it, in different versions or places.
     Changed {
         /// As the goal has it.
-        goal: Record,
+        goal: Box<Record>,
         /// As the account has it.
-        live: Record,
+        live: Box<Record>,
     },
     /// The account has it, the goal has not.
-    Added(Record),
+    Added(Box<Record>),
 }
 
 /// Everything that happened, by the identity in the goal; of what was added, by the account's.
 #[derive(Default)]
 pub(super) struct Cases {
     pub(super) all: BTreeMap<RecordId, Case>,
+    deleted: Packed,
     /// Rows of the account that say of themselves that they are deleted.
     pub(super) ghosts: BTreeSet<RecordId>,
     /// Objects of which too little was seen to call a record deleted, and why.
@@ -67,13 +70,13 @@ impl Cases {
             let difference = difference?;
             let (before, after) = (difference.before.filter(is_there), self.unghosted(difference.after));
             match (before, after) {
-                (Some(goal), Some(live)) => self.add(Case::Changed { goal, live }),
+                (Some(goal), Some(live)) => self.change(goal, live),
                 (Some(goal), None) => match &blind {
-                    None => self.add(Case::Deleted(goal)),
+                    None => self.delete(&goal),
                     Some(why) => self.blind.entry(object.clone()).or_insert((0, why.clone())).0 += 1,
                 },
                 (None, Some(live)) => match &unknown {
-                    None => self.add(Case::Added(live)),
+                    None => drop(self.all.insert(live.id().clone(), Case::Added(live.into()))),
                     Some(why) => self.unknown.entry(object.clone()).or_insert((0, why.clone())).0 += 1,
                 },
                 (None, None) => {}
@@ -106,7 +109,7 @@ impl Cases {
                 }
             }
             for record in gone.into_iter().filter(is_there) {
-                self.add(Case::Deleted(record));
+                self.delete(&record);
             }
         }
         Ok(())
@@ -120,32 +123,51 @@ impl Cases {
         live.filter(is_there)
     }
 
-    pub(super) fn add(&mut self, case: Case) {
-        self.all.insert(case.id().clone(), case);
+    /// Takes note of a record that the account has not.
+    pub(super) fn delete(&mut self, goal: &Record) {
+        let place = self.deleted.put(goal);
+        self.all.insert(goal.id().clone(), Case::Deleted(place));
+    }
+
+    /// Takes note of a record that both have.
+    pub(super) fn change(&mut self, goal: Record, live: Record) {
+        self.all.insert(goal.id().clone(), Case::Changed { goal: goal.into(), live: live.into() });
     }
 
     /// Finds the records that are deleted in one place and added in another, and are the same.
     fn join(&mut self, lineage: &Lineage) {
-        let deleted: Vec<RecordId> =
-            self.all.iter().filter(|(_, case)| matches!(case, Case::Deleted(_))).map(|(id, _)| id.clone()).collect();
-        for id in deleted {
+        for id in self.deleted().cloned().collect::<Vec<_>>() {
             let now = std::iter::once(&id).chain(lineage.after(&id)).flat_map(places);
             let Some(now) = now.filter(|now| matches!(self.all.get(now), Some(Case::Added(_)))).last() else {
                 continue;
             };
-            if let (Some(Case::Added(live)), Some(Case::Deleted(goal))) = (self.all.remove(&now), self.all.remove(&id))
+            if let (Some(Case::Added(live)), Some(Case::Deleted(place))) = (self.all.remove(&now), self.all.remove(&id))
             {
-                self.add(Case::Changed { goal, live });
+                self.change(self.deleted.record(&id, place), *live);
             }
         }
     }
 
-    /// The keys of an object's deleted records.
-    pub(super) fn deleted(&self) -> impl Iterator<Item = &Record> {
-        self.all.values().filter_map(|case| match case {
-            Case::Deleted(record) => Some(record),
-            _ => None,
-        })
+    /// The records that were deleted.
+    pub(super) fn deleted(&self) -> impl Iterator<Item = &RecordId> {
+        self.all.iter().filter(|(_, case)| matches!(case, Case::Deleted(_))).map(|(id, _)| id)
+    }
+
+    /// A record as the goal has it; none where nothing happened to it, and of what was added.
+    pub(super) fn goal(&self, id: &RecordId) -> Option<Record> {
+        match self.all.get(id)? {
+            Case::Deleted(place) => Some(self.deleted.record(id, *place)),
+            Case::Changed { goal, .. } => Some(Record::clone(goal)),
+            Case::Added(_) => None,
+        }
+    }
+
+    /// The same; of what was added, as the account has it.
+    pub(super) fn either(&self, id: &RecordId) -> Option<Record> {
+        match self.all.get(id)? {
+            Case::Added(live) => Some(Record::clone(live)),
+            Case::Deleted(_) | Case::Changed { .. } => self.goal(id),
+        }
     }
 }
 
@@ -155,22 +177,6 @@ impl Case {
         match self {
             Case::Changed { goal, live } if goal.id() != live.id() => Some(live.id()),
             _ => None,
-        }
-    }
-
-    /// The identity it is filed under.
-    pub(super) fn id(&self) -> &RecordId {
-        match self {
-            Case::Deleted(record) | Case::Added(record) => record.id(),
-            Case::Changed { goal, .. } => goal.id(),
-        }
-    }
-
-    /// The goal's version.
-    pub(super) fn goal(&self) -> Option<&Record> {
-        match self {
-            Case::Deleted(record) | Case::Changed { goal: record, .. } => Some(record),
-            Case::Added(_) => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::archive;
 use crate::catalogue::{self, KeyIn, Object, ObjectName, Restore, Shape, Target};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Case, Cases, places, present};
+use crate::restore::cases::{Cases, places, present};
 use crate::restore::conditions;
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::value_key;
@@ -215,7 +215,7 @@ impl<'a> Links<'a> {
     ) -> Result<Links<'a>, archive::Error> {
         let mut links = Links {
             lineage: Some(lineage),
-            deleted: cases.deleted().map(|record| record.id().clone()).collect(),
+            deleted: cases.deleted().cloned().collect(),
             renamed: renamed(goal, seen, lineage)?,
             ..Links::default()
         };
@@ -436,7 +436,7 @@ fn match_by_mark<'k, S: State>(
 
 /// Every pointer of the goal's side of the cases.
 pub(super) fn pointers_of<'c>(cases: &'c Cases, definitions: &'c Definitions) -> impl Iterator<Item = Pointer> + 'c {
-    let records = cases.all.values().filter_map(Case::goal);
+    let records = cases.all.keys().filter_map(|id| cases.goal(id));
     records.flat_map(move |record| {
         let object = catalogue::find(&record.id().object);
         object.map(|object| pointers(object, record.id(), &record.fields(), definitions)).unwrap_or_default()

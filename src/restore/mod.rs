@@ -22,6 +22,7 @@ mod fill;
 mod journal;
 mod lineage;
 mod links;
+mod packed;
 mod past;
 mod plan;
 mod planner;

@@ -54,8 +54,8 @@ pub(super) fn choose<S: State>(
         return Ok(chosen);
     }
     let objects = objects(policy)?;
-    for (id, case) in cases.all.iter().filter(|(id, _)| objects.contains(&id.object)) {
-        match sift.as_ref().is_none_or(|sift| sift.passes(case)) {
+    for id in cases.all.keys().filter(|id| objects.contains(&id.object)) {
+        match sift.as_ref().is_none_or(|sift| sift.passes(cases, id)) {
             true => drop(chosen.records.insert(id.clone())),
             false => chosen.drawn(id).passed_over += 1,
         }
@@ -150,11 +150,7 @@ impl Below {
     fn of(cases: &Cases, definitions: &Definitions) -> Below {
         let mut below = Below { of: HashMap::new(), named: HashMap::new() };
         for (id, case) in &cases.all {
-            let (Some(object), Case::Deleted(record) | Case::Changed { goal: record, .. } | Case::Added(record)) =
-                (object_of(id), case)
-            else {
-                continue;
-            };
+            let (Some(object), Some(record)) = (object_of(id), cases.either(id)) else { continue };
             let fields = record.fields();
             let deleted = matches!(case, Case::Deleted(_));
             for pointer in pointers(object, record.id(), &fields, definitions) {
@@ -236,7 +232,7 @@ impl Closing<'_> {
 
     /// Missing records that a record points to.
     fn needed(&self, id: &RecordId) -> Vec<RecordId> {
-        let (Some(object), Some(goal)) = (object_of(id), self.cases.all.get(id).and_then(Case::goal)) else {
+        let (Some(object), Some(goal)) = (object_of(id), self.cases.goal(id)) else {
             return Vec::new();
         };
         let fields = goal.fields();

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::catalogue::{self, ObjectName};
 use crate::diff::{Names, Sieve};
+use crate::record::RecordId;
 use crate::restore::CannotPlan;
-use crate::restore::cases::Case;
+use crate::restore::cases::{Case, Cases};
 use crate::restore::policy::Policy;
 use crate::restore::state::{Pages, State};
 
@@ -43,11 +44,12 @@ impl<'b> Sift<'b> {
     }
 
     /// Whether what happened to a record is acted upon.
-    pub(super) fn passes(&self, case: &Case) -> bool {
-        let (names, record) = match case {
-            Case::Deleted(goal) | Case::Changed { goal, .. } => (&self.then, goal),
-            Case::Added(live) => (&self.now, live),
+    pub(super) fn passes(&self, cases: &Cases, id: &RecordId) -> bool {
+        let names = match cases.all.get(id) {
+            Some(Case::Added(_)) => &self.now,
+            _ => &self.then,
         };
-        self.sieves.get(&record.id().object).is_none_or(|sieve| sieve.passes(names, record))
+        let (sieve, record) = (self.sieves.get(&id.object), || cases.either(id));
+        sieve.is_none_or(|sieve| record().is_none_or(|record| sieve.passes(names, &record)))
     }
 }

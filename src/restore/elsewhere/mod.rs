@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::archive;
 use crate::catalogue::{self, Listing, Object, ObjectName, Target};
 use crate::record::{Key, RecordId};
-use crate::restore::cases::{Case, Cases, is_there};
+use crate::restore::cases::{Cases, is_there};
 use crate::restore::definitions::Definitions;
 use crate::restore::fields::{Fields, field_id};
 use crate::restore::links::{Links, is_custom, note_whole, pointers_of};
@@ -54,12 +54,12 @@ impl Cases {
                     Fate::Skip(_) => {}
                     Fate::Create => {
                         if is_there(&record) {
-                            cases.add(Case::Deleted(record));
+                            cases.delete(&record);
                         }
                     }
                     Fate::Is(live) if policy.change_matched => {
                         if let Some(live) = seen.find(live)? {
-                            cases.add(Case::Changed { goal: record, live });
+                            cases.change(record, live);
                         }
                     }
                     Fate::Is(_) => {}

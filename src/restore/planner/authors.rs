@@ -110,7 +110,7 @@ impl<S: State> Planner<'_, S> {
         let mut conflicts = std::mem::take(&mut self.said.conflicts);
         for conflict in &mut conflicts {
             let live = match self.cases.all.get(&conflict.record) {
-                Some(Case::Changed { live, .. } | Case::Added(live)) => live.clone(),
+                Some(Case::Changed { live, .. } | Case::Added(live)) => Record::clone(live),
                 // Of an added record the account's own identity is told.
                 _ => match self.seen.find(&conflict.record)? {
                     Some(live) => live,

@@ -87,7 +87,7 @@ impl<S: State> Planner<'_, S> {
         for id in places(&RecordId::new(ObjectName::known(parent), key)) {
             let parent = match self.cases.all.get(&id) {
                 Some(Case::Changed { live, .. }) if !self.chosen.records.contains(&id) => Some(live.fields()),
-                Some(Case::Deleted(goal) | Case::Changed { goal, .. }) => Some(goal.fields()),
+                Some(Case::Deleted(_) | Case::Changed { .. }) => self.cases.goal(&id).map(|goal| goal.fields()),
                 _ => self.goal.find(&id)?.map(|record| record.fields()),
             };
             let Some(now) = parent.and_then(|mut parent| parent.remove(field)) else { continue };

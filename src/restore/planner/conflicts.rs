@@ -116,7 +116,7 @@ impl<'a, S: State> Planner<'a, S> {
             return Ok(false);
         }
         match case {
-            Case::Deleted(goal) => self.was_deleted(goal),
+            Case::Deleted(_) => self.was_deleted(id),
             Case::Added(live) => self.was_added(live),
             Case::Changed { live, .. } => self.was_there(id, live),
         }
@@ -136,12 +136,12 @@ impl<'a, S: State> Planner<'a, S> {
     }
 
     /// Whether a record that is gone was deleted within the window.
-    fn was_deleted(&mut self, goal: &Record) -> Result<bool, archive::Error> {
+    fn was_deleted(&mut self, goal: &RecordId) -> Result<bool, archive::Error> {
         let Some(end) = self.end() else { return Ok(true) };
-        let then = std::iter::once(goal.id()).chain(self.lineage.after(goal.id())).flat_map(places);
+        let then = std::iter::once(goal).chain(self.lineage.after(goal)).flat_map(places);
         for id in then {
             if let Some(then) = end.find(&id)? {
-                if let Some(home) = object_of(goal.id()).map(home)
+                if let (Some(home), Some(goal)) = (object_of(goal).map(home), self.cases.goal(goal))
                     && differs(home, &goal.fields(), &then.fields())
                 {
                     let why = "it was changed, and deleted later: it stays deleted";

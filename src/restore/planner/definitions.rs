@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::archive;
 use crate::catalogue::{self, Object, ObjectName, Target};
-use crate::record::RecordId;
-use crate::restore::cases::{Case, Cases, object_of};
+use crate::record::{Record, RecordId};
+use crate::restore::cases::{Cases, object_of};
 use crate::restore::conditions;
 use crate::restore::definitions::{Definition, Definitions};
 use crate::restore::fields::{Fields, Place, field_id};
@@ -33,8 +33,8 @@ pub(super) fn want(
         let every = |(name, fields): (&'static str, _)| -> Vec<RecordId> { ids(name, fields) };
         then.all().flat_map(every).collect()
     } else {
-        let goals = chosen.records.iter().filter_map(|id| Some((object_of(id)?, cases.all.get(id)?)));
-        goals.flat_map(|(object, case)| used(object, case, then)).collect()
+        let goals = chosen.records.iter().filter_map(|id| Some((object_of(id)?, cases.goal(id)?)));
+        goals.flat_map(|(object, goal)| used(object, &goal, then)).collect()
     };
     for id in used {
         match fields.place(now, id.object.as_str(), &id.key.to_string()) {
@@ -59,8 +59,7 @@ fn ids(name: &'static str, fields: &BTreeMap<String, Definition>) -> Vec<RecordI
 }
 
 /// The fields that a record of the goal has values in, and those that its conditions look at.
-fn used(object: &'static Object, case: &Case, then: &Definitions) -> Vec<RecordId> {
-    let Some(goal) = case.goal() else { return Vec::new() };
+fn used(object: &'static Object, goal: &Record, then: &Definitions) -> Vec<RecordId> {
     let row = goal.fields();
     let set = |name: &str| row.get(name).is_some_and(|value| !is_empty(value));
     let mut found: Vec<RecordId> = Vec::new();

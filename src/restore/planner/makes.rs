@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::archive;
 use crate::catalogue::{Inline, Listing, Object, ObjectName, Restore, find};
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Case, object_of};
+use crate::restore::cases::{Case, Cases, object_of};
 use crate::restore::fill::{Fill, value_key};
 use crate::restore::links::Link;
 use crate::restore::plan::{LeftOut, Upload};
@@ -29,8 +29,8 @@ pub(super) struct Make<'a> {
     pub(super) id: RecordId,
     /// The object whose call makes it.
     pub(super) home: &'static Object,
-    /// The goal's record. Its fields are read when they are needed: all of them at once would not fit into little memory.
-    goal: &'a Record,
+    /// Where the goal's record is. Its fields are read when they are needed: all of them at once would not fit into little memory.
+    cases: &'a Cases,
     /// A field that no list shows.
     inlined: Option<(&'static str, Value)>,
     /// The place among its siblings.
@@ -42,7 +42,7 @@ pub(super) struct Make<'a> {
 impl Make<'_> {
     /// The goal's fields.
     pub(super) fn fields(&self) -> Map<String, Value> {
-        let mut fields = self.goal.fields();
+        let mut fields = self.cases.goal(&self.id).map(|goal| goal.fields()).unwrap_or_default();
         fields.extend(self.inlined.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         fields
     }
@@ -53,12 +53,13 @@ impl<'a, S: State> Planner<'a, S> {
     pub(super) fn makes(&mut self) -> Result<Vec<Make<'a>>, archive::Error> {
         let (mut makes, cases) = (Vec::new(), self.cases);
         for id in &self.chosen.records {
-            let (Some(Case::Deleted(record)), Some(object)) = (cases.all.get(id), object_of(id)) else { continue };
+            let (Some(Case::Deleted(_)), Some(object)) = (cases.all.get(id), object_of(id)) else { continue };
             // What it shows comes back with what it shows it of; a field that has another key now is there.
             if matches!(object.restore, Restore::Mirror(_)) || self.fields.has_moved(id) {
                 continue;
             }
-            match self.make(object, record) {
+            let Some(goal) = cases.goal(id) else { continue };
+            match self.make(object, &goal) {
                 Ok(make) => makes.push(make),
                 Err(why) => self.said.left_out.push(LeftOut::record(id, why)),
             }
@@ -105,7 +106,7 @@ impl<'a, S: State> Planner<'a, S> {
         }
     }
 
-    fn make(&self, object: &'static Object, goal: &'a Record) -> Result<Make<'a>, String> {
+    fn make(&self, object: &'static Object, goal: &Record) -> Result<Make<'a>, String> {
         let (home, id, mut fields) = (home(object), goal.id(), goal.fields());
         let mut inlined = None;
         if let Some(inline) = home.inline {
@@ -133,7 +134,7 @@ impl<'a, S: State> Planner<'a, S> {
             Some(contents) => Some(self.upload(contents.object, id, &fields)?),
             None => None,
         };
-        Ok(Make { id: id.clone(), home, goal, inlined, order: order_of(&fields), contents })
+        Ok(Make { id: id.clone(), home, cases: self.cases, inlined, order: order_of(&fields), contents })
     }
 
     /// Records that are matched are made only if that was asked for, and if there is no counterpart.

@@ -27,8 +27,7 @@ const FEW: usize = 64;
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that link surviving records again.
     pub(super) fn relink(&mut self) -> Result<(), archive::Error> {
-        let mut made: BTreeSet<RecordId> =
-            self.cases.deleted().map(Record::id).filter(|id| self.links.is_made(id)).cloned().collect();
+        let mut made: BTreeSet<RecordId> = self.cases.deleted().filter(|id| self.links.is_made(id)).cloned().collect();
         // An earlier restore that did not come to its end, or was not to, has linked nothing to what it made.
         if self.policy.scope.is_everything() {
             made.extend(self.lineage.replaced().cloned());

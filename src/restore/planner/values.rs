@@ -35,16 +35,17 @@ impl<S: State> Planner<'_, S> {
             let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
                 && self.facts.by_lines.contains(&id.key)
                 && !before.contains(&id.key);
-            let (goal, live) = match self.cases.all.get(id) {
-                Some(Case::Deleted(goal)) if by_lines && self.links.is_made(id) => (goal, None),
+            let live = match self.cases.all.get(id) {
+                Some(Case::Deleted(_)) if by_lines && self.links.is_made(id) => None,
                 Some(Case::Changed { goal, live })
                     if by_lines && !self.is_withheld(id, "value") && !same(&value_of(goal), &value_of(live)) =>
                 {
-                    (goal, Some(live))
+                    Some(live)
                 }
                 _ => continue,
             };
-            let Some(value) = goal.fields().remove("value").filter(|value| !is_empty(value)) else { continue };
+            let value = self.cases.goal(id).and_then(|goal| goal.fields().remove("value"));
+            let Some(value) = value.filter(|value| !is_empty(value)) else { continue };
             if torn.contains(&id.key) {
                 let why = "the service counts it from the deal's lines, and these will not all be as they were";
                 self.said.left_out.push(LeftOut::field(id, "value", why));
