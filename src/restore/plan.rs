@@ -9,6 +9,7 @@
 mod said;
 
 use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Seek, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -341,23 +342,34 @@ impl Plan {
         serde_json::to_string_pretty(self).expect("a plan has only text keys")
     }
 
-    /// Reads a plan's file.
+    /// Writes the plan's file, without holding the whole of it.
+    pub fn write(&self, to: impl Write) -> io::Result<()> {
+        Ok(serde_json::to_writer_pretty(to, self)?)
+    }
+
+    /// Reads the text of a plan's file.
     pub fn from_json(text: &str) -> Result<Plan, NotAPlan> {
+        Plan::read(io::Cursor::new(text))
+    }
+
+    /// Reads a plan's file, without holding the whole of it.
+    pub fn read(mut from: impl Read + Seek) -> Result<Plan, NotAPlan> {
         #[derive(Deserialize)]
         struct Format {
             format: u32,
         }
-        let Format { format: found } = serde_json::from_str(text)?;
+        let Format { format: found } = serde_json::from_reader(BufReader::new(&mut from))?;
         if found != FORMAT {
             return Err(NotAPlan::Newer { found });
         }
-        Ok(serde_json::from_str(text)?)
+        from.rewind().map_err(serde_json::Error::io)?;
+        Ok(serde_json::from_reader(BufReader::new(from))?)
     }
 
     /// What the plan is known by: a journal belongs to exactly one plan.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        serde_json::to_writer(std::io::BufWriter::new(&mut hasher), self).expect("a plan has only text keys");
+        serde_json::to_writer(io::BufWriter::new(&mut hasher), self).expect("a plan has only text keys");
         hasher.finalize().to_hex().to_string()
     }
 

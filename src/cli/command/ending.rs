@@ -3,7 +3,8 @@
 //! One set of flags for every command that writes to an account, so that `--dry-run`
 //! and consent mean the same in each.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -91,6 +92,11 @@ impl Ending {
 
 /// Writes a plan to a new file.
 fn write_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
-    fs::write(path, plan.to_json() + "\n")
-        .map_err(|error| Failure::from(error).while_doing(format_args!("write {}", path.display())))
+    let write = || -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        plan.write(&mut file)?;
+        writeln!(file)?;
+        file.flush()
+    };
+    write().map_err(|error| Failure::from(error).while_doing(format_args!("write {}", path.display())))
 }

@@ -1,6 +1,7 @@
 //! The second half of a restore: keeping plans, finding them again, replaying them, and saying how it went.
 
-use std::fs;
+use std::fs::File;
+use std::path::Path;
 
 use crate::account::{Account, Consent};
 use crate::archive::{Archive, Snapshot};
@@ -28,16 +29,20 @@ impl Work<'_> {
         match Journal::create(self.archive, &plan, self.session.clock()) {
             Ok(journal) => Ok((plan, journal)),
             // The same plan was shown before, or even begun: its journal knows how far it went.
-            Err(NoJournal::Begun(name)) => self.open(&name),
+            Err(NoJournal::Begun(name)) => {
+                drop(plan);
+                self.open(&name)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     /// A plan by its file, or by the beginning of its id.
     pub(crate) fn kept(&self, name: &str) -> Result<(Plan, Journal), Failure> {
-        if let Ok(text) = fs::read_to_string(name) {
-            let plan = Plan::from_json(&text)
-                .map_err(|error| Failure::usage(error).while_doing(format_args!("read {name}")))?;
+        if Path::new(name).is_file() {
+            let reading = || format!("read {name}");
+            let file = File::open(name).map_err(|error| Failure::from(error).while_doing(reading()))?;
+            let plan = Plan::read(file).map_err(|error| Failure::usage(error).while_doing(reading()))?;
             let kept = plan.digest()[..16].to_owned();
             // What pdbak has written itself is kept; anything else was edited.
             return match self.archive.logs()?.contains(&kept) {
