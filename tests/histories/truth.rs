@@ -124,6 +124,9 @@ const BY_NATURE_OF: &[(&str, &[&str])] = &[
 /// Kinds whose `add_time` a creation may set.
 const ADDED_WHEN: &[&str] = &["Notes", "Persons", "Organizations"];
 
+/// Whether a row of a kind is meant, by its id.
+type Choice<'a> = &'a dyn Fn(&'static str, &str) -> bool;
+
 /// A row of the judge's telling.
 type Row = Map<String, Value>;
 
@@ -218,11 +221,7 @@ fn target(kind: &str, field: &str) -> Option<&'static str> {
 impl Places {
     /// Finds each wanted row of the goal in the account: by its id, else the row that says most of what it said and is not
     /// told to be a twin.
-    pub(super) fn find(
-        goal: &Value,
-        after: &Value,
-        [wanted, twin]: [&dyn Fn(&'static str, &str) -> bool; 2],
-    ) -> Places {
+    pub(super) fn find(goal: &Value, after: &Value, wanted: Choice<'_>, twin: Choice<'_>) -> Places {
         let mut places = Places { types: types(goal), ..Places::default() };
         for kind in kinds() {
             let (then, now) = (by_id(goal, kind), by_id(after, kind));

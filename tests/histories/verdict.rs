@@ -84,7 +84,7 @@ impl Seen<'_> {
                 || !self.policy.scope.is_everything()
         };
         let twin = |kind: &'static str, id: &str| self.is_twin(kind, id);
-        let places = Places::find(self.goal, self.after, [&wanted, &twin]);
+        let places = Places::find(self.goal, self.after, &wanted, &twin);
         for kind in kinds() {
             self.rows(kind, (&places, &surprises), &mut faults);
         }
@@ -138,7 +138,7 @@ impl Seen<'_> {
                     .push(format!("{kind} {id} was not in the scope, and is gone: {}", Value::Object(row.clone()))),
                 Some(now) => {
                     let then = goal.get(id).map(|then| places.differences(kind, then, now));
-                    let own = Places::find(self.before, self.after, [&|_, _| false; 2]);
+                    let own = Places::find(self.before, self.after, &|_, _| false, &|_, _| false);
                     for (field, words) in own.differences(kind, row, now) {
                         let linked_again =
                             then.as_ref().is_some_and(|then| !then.iter().any(|(name, _)| *name == field));
