@@ -52,6 +52,31 @@ pub(super) fn rests_on(object: &str) -> Option<&'static str> {
     matches!(object, "dealInstallments" | "dealDiscounts").then_some("dealProducts")
 }
 
+/// The object whose record stands in this field and must be where it belongs first: a stage goes with its pipeline, a
+/// phase with its board (api/restore-hazards.md 4, Deals, Projects).
+pub(super) fn goes_with(field: &str) -> Option<&'static str> {
+    match field {
+        "stage_id" => Some("stages"),
+        "phase_id" => Some("projectPhases"),
+        _ => None,
+    }
+}
+
+/// Adds what must stand in the same body: a pipeline alone throws a deal to its first stage, a flag alone pins nothing.
+pub(super) fn together(object: &str, differs: &mut Map<String, Value>, whole: &Map<String, Value>) {
+    let pairs: &[(&str, &str)] = match object {
+        "deals" => &[("pipeline_id", "stage_id"), ("stage_id", "pipeline_id")],
+        "projects" => &[("board_id", "phase_id"), ("phase_id", "board_id")],
+        "notes" => PINS,
+        _ => &[],
+    };
+    for (one, other) in pairs {
+        if let (true, Some(value)) = (differs.contains_key(*one), whole.get(*other)) {
+            differs.insert((*other).to_owned(), value.clone());
+        }
+    }
+}
+
 /// Whether others rest on rows of this object.
 pub(super) fn is_rested_on(object: &str) -> bool {
     object == "dealProducts"
@@ -446,5 +471,20 @@ mod tests {
         }
         assert!(why(json!({"remote_location": "s3", "mail_message_id": "17"})).is_some());
         assert!(why(json!({"remote_location": "s3", "inline_flag": true})).is_some());
+    }
+
+    #[test]
+    fn what_goes_together_is_written_together() {
+        let row = |value: Value| value.as_object().cloned().expect("a row");
+        let sent = |object: &str, differs: Value, whole: Value| {
+            let mut differs = row(differs);
+            together(object, &mut differs, &row(whole));
+            Value::Object(differs)
+        };
+        let deal = json!({"pipeline_id": 2, "stage_id": 7, "title": "x"});
+        assert_eq!(sent("deals", json!({"pipeline_id": 2}), deal.clone()), json!({"pipeline_id": 2, "stage_id": 7}));
+        assert_eq!(sent("deals", json!({"title": "x"}), deal), json!({"title": "x"}));
+        let note = json!({"pinned_to_deal_flag": 1, "deal_id": 4});
+        assert_eq!(sent("notes", json!({"pinned_to_deal_flag": 1}), note.clone()), note);
     }
 }

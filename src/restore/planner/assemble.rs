@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
-use crate::restore::fill::{Body, BodyText, Fill};
+use crate::restore::fill::{Body, BodyText, Fill, value_key};
 use crate::restore::past::Between;
 use crate::restore::plan::{Action, FORMAT, Plan, SideEffects, Step, StepNumber};
 use crate::restore::planner::price::{price, step_price};
 use crate::restore::planner::{Draft, Phase, Planner, is_ordered};
-use crate::restore::rules::rests_on;
+use crate::restore::rules::{goes_with, rests_on};
 use crate::restore::state::State;
 
 impl<S: State> Planner<'_, S> {
@@ -134,8 +134,24 @@ impl Order {
             }
         };
         let bodies: Vec<Body> = bodies.into_iter().map(BodyText::fields).collect();
+        for (name, fill) in bodies.iter().flatten() {
+            self.moved_before(name, fill, after);
+        }
         let fills = bodies.iter().flat_map(Body::values).chain(under);
         after.extend(fills.flat_map(Fill::needs).filter_map(|id| self.made.get(id)));
+    }
+
+    /// A stage that is there is brought back to its pipeline before anything names both.
+    fn moved_before(&self, name: &str, fill: &Fill, after: &mut BTreeSet<StepNumber>) {
+        match fill {
+            Fill::Fields(parts) => parts.iter().for_each(|(name, fill)| self.moved_before(name, fill, after)),
+            Fill::Is(value) => {
+                let id = goes_with(name).zip(value_key(value));
+                let id = id.map(|(object, key)| RecordId::new(ObjectName::known(object), key));
+                after.extend(id.and_then(|id| self.last_of.get(&id)));
+            }
+            _ => {}
+        }
     }
 
     /// Whether the deletions reach another object: parts are gone before what they belong to.
@@ -175,5 +191,24 @@ fn identities(action: &Action) -> Vec<RecordId> {
         Action::AddOptions(added) => vec![added.record.clone()],
         // It changes nothing about the record it was added to.
         Action::Expel(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::restore::Policy;
+    use crate::restore::planner::tests::{company, planned};
+
+    #[test]
+    fn a_deal_goes_to_a_stage_once_that_is_back_in_its_pipeline() {
+        // The pipeline is gone; its stages and the deal are there and name it still.
+        let seen = company().without("pipelines/1").set("deals/42", "title", json!("Edited"));
+        let plan = planned(&company(), &seen, &Policy::default());
+        let number = |id: &str| plan.steps.iter().find(|step| step.record().to_string() == id).expect("a step").number;
+        let deal = &plan.steps[number("deals/42") as usize];
+        assert!(deal.after.contains(&number("pipelines/1")), "{:?}", deal.after);
+        assert!(deal.after.contains(&number("stages/1")), "{:?}", deal.after);
     }
 }

@@ -13,6 +13,7 @@ use crate::restore::replay::{Row, Run, Sent, Stop, stop};
 use crate::restore::request::{
     DELETED, Request, Verb, identity, is_archived, is_deleted, other_forms, plain_times, unlike,
 };
+use crate::restore::rules;
 
 impl Run<'_> {
     pub(super) async fn send(&self, request: &Request) -> Sent {
@@ -150,12 +151,15 @@ impl Run<'_> {
             Ok(row) => row,
             Err(stop) => return Sent::Stopped(stop),
         };
-        let differs = unlike(&row, mend);
+        let mut differs = unlike(&row, mend);
+        rules::together(object.name, &mut differs, mend);
         if differs.is_empty() {
             return Sent::Ended(request.done(Was::Revived, request.record.clone(), row));
         }
         match self.site.writer.update(object, key, &differs).await {
             Ok(row) => Sent::Ended(request.done(Was::Revived, request.record.clone(), row)),
+            // Sent again it reads first, and writes what is not there yet.
+            Err(Error::InDoubt(_) | Error::Garbled(_)) => Sent::Lost,
             Err(error) => match stop(&error) {
                 Some(stop) => Sent::Stopped(stop),
                 None => {
