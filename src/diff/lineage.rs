@@ -36,26 +36,32 @@ impl Lineage {
 
     /// The later identities of a record, the next one first; of several restores, the one learnt last comes last.
     pub fn after<'a>(&'a self, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
-        let of = |id: &RecordId| self.heirs.get(id).into_iter().flatten().rev();
-        let mut ahead: Vec<&RecordId> = of(id).collect();
-        // No chain is longer than all that was learnt; a damaged journal could make it a circle.
-        let mut left = self.ancestors.len();
-        std::iter::from_fn(move || {
-            let next = ahead.pop().filter(|_| left > 0)?;
-            left -= 1;
-            ahead.extend(of(next));
-            Some(next)
-        })
+        self.walk(id, |id| self.heirs.get(id).into_iter().flatten().rev())
+    }
+
+    /// The newest of the later identities that is there.
+    pub fn newest<'a>(&'a self, id: &RecordId, is_there: impl Fn(&RecordId) -> bool) -> Option<&'a RecordId> {
+        self.after(id).filter(|heir| is_there(heir)).last()
     }
 
     /// The earlier identities of a record, the last one first.
     pub fn before<'a>(&'a self, id: &RecordId) -> impl Iterator<Item = &'a RecordId> + use<'a> {
-        let mut next = self.ancestors.get(id);
+        self.walk(id, |id| self.ancestors.get(id).into_iter())
+    }
+
+    /// Follows identities to the next ones, the last of which is followed first.
+    fn walk<'a, I: Iterator<Item = &'a RecordId>, F: Fn(&RecordId) -> I>(
+        &self,
+        id: &RecordId,
+        next: F,
+    ) -> impl Iterator<Item = &'a RecordId> + use<'a, I, F> {
+        let mut ahead: Vec<&RecordId> = next(id).collect();
+        // No way is longer than all that was learnt; a damaged journal could make it a circle.
         let mut left = self.ancestors.len();
         std::iter::from_fn(move || {
-            let current = next.filter(|_| left > 0)?;
+            let current = ahead.pop().filter(|_| left > 0)?;
             left -= 1;
-            next = self.ancestors.get(current);
+            ahead.extend(next(current));
             Some(current)
         })
     }

@@ -301,8 +301,8 @@ impl<'a> Links<'a> {
         }
         for id in &candidates {
             // Made again, it may stand in the twin's list by now: an archived lead is made as a lead.
-            let heirs = self.lineage.into_iter().flat_map(|lineage| lineage.after(id));
-            if let Some(now) = heirs.filter(|now| places(now).iter().any(is_live)).last() {
+            let newest = |lineage: &'a Lineage| lineage.newest(id, |now| places(now).iter().any(is_live));
+            if let Some(now) = self.lineage.and_then(newest) {
                 return Link::Live(now.key.clone());
             }
             if let Some(key) = self.matched.get(id) {

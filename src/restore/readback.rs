@@ -63,11 +63,9 @@ impl Heirs<'_> {
 impl Known for Heirs<'_> {
     fn id(&self, record: &RecordId) -> Option<Key> {
         let earlier = || {
-            let mut heirs = self.lineage.after(record).peekable();
+            let heir = self.lineage.newest(record, |heir| self.was_there(heir))?;
             // A number that is alive again means what it meant.
-            let moved = heirs.peek().is_some() && !self.was_there(record);
-            let heirs = heirs.filter(|heir| moved && self.was_there(heir));
-            heirs.last().map(|heir| heir.key.clone())
+            (!self.was_there(record)).then(|| heir.key.clone())
         };
         self.journal.id(record).or_else(earlier)
     }

@@ -38,6 +38,9 @@ const PINS: &[(&str, &str)] = &[
     ("pinned_to_task_flag", "task_id"),
 ];
 
+/// Why a note comes back without its pin.
+pub(super) const UNPINNED: &str = "what it was pinned to is not there";
+
 /// Of which fields at least one must be there: api/objects.md Leads, Notes.
 pub(super) fn one_of(object: &str) -> &'static [&'static str] {
     match object {
@@ -361,19 +364,16 @@ fn note(pair: &Pair<'_>, body: &mut Body, facts: &Facts, fill: &dyn Fn(&str) -> 
             body.extend(fill(id).filter(|fill| !fill.clears()).map(|fill| ((*id).to_owned(), fill)));
         }
     }
-    said.lost.extend(unpinned(body).into_iter().map(|(flag, why)| (flag, why.to_owned())));
+    said.lost.extend(unpinned(body).into_iter().map(|flag| (flag.to_owned(), UNPINNED.to_owned())));
 }
 
 /// Takes away the flags that pin a note to what is not there: a flag is refused without the id beside it.
-pub(super) fn unpinned(body: &mut Body) -> Vec<(String, &'static str)> {
+pub(super) fn unpinned(body: &mut Body) -> Vec<&'static str> {
     let on = |fill: &Fill| matches!(fill, Fill::Is(value) if truthy(value));
     let hangs = |(flag, id): &&(&str, &str)| body.get(*flag).is_some_and(on) && body.get(*id).is_none_or(Fill::clears);
     let loose: Vec<&str> = PINS.iter().filter(hangs).map(|(flag, _)| *flag).collect();
+    body.retain(|name, _| !loose.contains(&name.as_str()));
     loose
-        .into_iter()
-        .filter_map(|flag| body.remove_entry(flag))
-        .map(|(flag, _)| (flag, "what it was pinned to is not there"))
-        .collect()
 }
 
 /// Exactly one of a count and no end, and the deal keeps the value it has: api/restore-hazards.md 4, Subscriptions.

@@ -139,7 +139,7 @@ impl<S: State> Planner<'_, S> {
         let (mut body, lost) = self.filled(make.home, &wanted, fields);
         self.said.left_out.extend(lost.into_iter().map(|(field, lost)| LeftOut::field(&make.id, &field, lost.words())));
         let loose = rules::unpinned(&mut body);
-        self.said.left_out.extend(loose.into_iter().map(|(flag, why)| LeftOut::field(&make.id, &flag, why)));
+        self.said.left_out.extend(loose.into_iter().map(|flag| LeftOut::field(&make.id, flag, rules::UNPINNED)));
         body
     }
 

@@ -85,10 +85,8 @@ impl<'a, S: State> Planner<'a, S> {
             }
             for key in self.seen.keys(&name)? {
                 let id = RecordId::new(name.clone(), key?);
-                let goes = self.policy.delete_added
-                    && self.chosen.records.contains(&id)
-                    && matches!(self.cases.all.get(&id), Some(Case::Added(_)));
-                standing.extend(id.key.parent().filter(|_| !goes));
+                let added = matches!(self.cases.all.get(&id), Some(Case::Added(_)));
+                standing.extend(id.key.parent().filter(|_| !(added && self.removes(&id))));
             }
         }
         Ok(standing)
@@ -196,8 +194,9 @@ impl<'a, S: State> Planner<'a, S> {
         loop {
             let before = makes.len();
             let mut dropped: BTreeMap<RecordId, String> = BTreeMap::new();
-            let bases = makes.iter().filter_map(|make| Some((make.home.name, make.id.key.parent()?)));
-            let bases: BTreeSet<(&str, Key)> = bases.filter(|(name, _)| rules::is_rested_on(name)).collect();
+            let bases = makes.iter().filter(|make| rules::is_rested_on(make.home.name));
+            let bases: BTreeSet<(&str, Key)> =
+                bases.filter_map(|make| Some((make.home.name, make.id.key.parent()?))).collect();
             for make in makes.iter() {
                 let hovers = || self.hovers(make, &bases, standing).then(|| HOVERS.to_owned());
                 if let Some(why) = self.lacks(make).or_else(hovers) {

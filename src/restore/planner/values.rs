@@ -80,10 +80,15 @@ impl<S: State> Planner<'_, S> {
         let stays = |(id, case): &(&RecordId, &Case)| match case {
             Case::Deleted(_) => !self.links.is_made(id),
             Case::Changed { .. } => !self.chosen.records.contains(id),
-            Case::Added(_) => !(self.policy.delete_added && self.chosen.records.contains(id)),
+            Case::Added(_) => !self.removes(id),
         };
         let lines = self.cases.all.iter().filter(|(id, _)| rules::decides_value(id.object.as_str()));
         lines.filter(stays).filter_map(|(id, _)| id.key.parent()).collect()
+    }
+
+    /// Whether a record that was added is deleted.
+    pub(super) fn removes(&self, added: &RecordId) -> bool {
+        self.policy.delete_added && self.chosen.records.contains(added)
     }
 
     /// What the lines of these deals of the goal add up to in the account, by the deal's number there.
