@@ -200,8 +200,8 @@ if command -v s3s-fs >/dev/null; then
     printf '[offsite.s3s]\nurl = "s3://acme/crm"\nendpoint = "http://127.0.0.1:%s"\nregion = "us-east-1"\n' "$port" >pdbak.toml
     story s3s
     lives s3s acme "$port"
-    PDBAK_OFFSITE_S3S=AKIAEXAMPLE:wrongwrong "$pdbak" offsite push s3s 2>&1 | grep -q 'refuses the credentials' ||
-        fail "a wrong secret was not told as such"
+    PDBAK_OFFSITE_S3S=AKIAEXAMPLE:wrongwrong "$pdbak" offsite push s3s >"$scratch/refused" 2>&1 && fail "a wrong secret was taken"
+    grep -q 'refuses the credentials' "$scratch/refused" || fail "a wrong secret was not told as such"
 else
     echo "s3s-fs is not installed (cargo install s3s-fs --features binary): left out"
 fi
