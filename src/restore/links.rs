@@ -318,6 +318,12 @@ impl<'a> Links<'a> {
         if missing { Link::Missing } else { Link::Live(key.clone()) }
     }
 
+    /// Whether it was found out where the record with this id is; of others only what differs is known.
+    pub(super) fn is_known(&self, objects: &[&'static str], key: &Key) -> bool {
+        let asked = |id: &RecordId| self.asked.get(&id.object).is_some_and(|keys| keys.contains(&id.key));
+        self.strict || candidates(objects, key).iter().any(|id| self.making.contains(id) || asked(id))
+    }
+
     /// Whether an earlier restore gave the record of this id a new number; whatever names the old one names nothing.
     pub(super) fn has_moved(&self, objects: &[&'static str], key: &Key) -> bool {
         self.is_old(objects, key) && matches!(self.find(objects, key), Link::Live(now) if now != *key)

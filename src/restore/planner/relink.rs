@@ -15,11 +15,33 @@ use crate::restore::cases::{Case, object_of};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::links::{Link, Pointer, linked, pointers};
 use crate::restore::plan::{LeftOut, Reason};
-use crate::restore::planner::updates::named;
+use crate::restore::planner::updates::{Delta, named};
 use crate::restore::planner::{Planner, home, is_archive};
 use crate::restore::rules;
 use crate::restore::same::is_empty;
 use crate::restore::state::State;
+
+/// Where a record points to.
+struct Pointing<'r> {
+    goal: &'r Record,
+    live: &'r Record,
+    /// The fields of both.
+    then: Map<String, Value>,
+    now: Map<String, Value>,
+    /// The list in which it is changed, where its object is known.
+    home: Option<&'static Object>,
+    /// The ids in the goal.
+    all: Vec<Pointer>,
+    /// The fields whose link is lost.
+    lost: BTreeSet<String>,
+}
+
+/// Whether all is known that decides upon a record's links.
+#[derive(PartialEq, Eq)]
+enum Known {
+    Yes,
+    No,
+}
 
 /// Below so many ids, looking for their text is quicker than reading every record.
 const FEW: usize = 64;
@@ -39,9 +61,14 @@ impl<S: State> Planner<'_, S> {
             if let Case::Changed { goal, live } = case
                 && !self.chosen.records.contains(id)
             {
-                self.relink_one(goal, live)?;
+                self.link_again(&self.links_of(goal, live));
             }
         }
+        self.relink_unchanged(&made)
+    }
+
+    /// Drafts the same for records that are as they were in the goal.
+    fn relink_unchanged(&mut self, made: &BTreeSet<RecordId>) -> Result<(), archive::Error> {
         let few: Option<Vec<String>> = (made.len() <= FEW).then(|| {
             let names = self.links.names().map(str::to_owned);
             // A row under a parent is known to others by its own id.
@@ -53,6 +80,7 @@ impl<S: State> Planner<'_, S> {
         });
         let elsewhere: BTreeSet<&RecordId> = self.cases.all.values().filter_map(Case::elsewhere).collect();
         let targets: BTreeSet<&str> = made.iter().map(|id| id.object.as_str()).collect();
+        let (mut unknown, mut later) = (Vec::new(), Vec::new());
         for object in catalogue::ALL.iter().filter(|object| points_to(object, &targets)) {
             let name = ObjectName::known(object.name);
             if self.seen.contents(&name).is_none() {
@@ -63,57 +91,99 @@ impl<S: State> Planner<'_, S> {
                 let likely =
                     few.as_ref().is_none_or(|keys| keys.iter().any(|key| record.text().contains(key.as_str())));
                 // What differs from the goal was looked at as a case; what was added has nothing to do with it.
-                let is_case = self.cases.all.contains_key(record.id()) || elsewhere.contains(record.id());
-                if likely && !is_case {
-                    self.relink_one(&record, &record)?;
+                if !likely || self.cases.all.contains_key(record.id()) || elsewhere.contains(record.id()) {
+                    continue;
+                }
+                if self.relink_known(&record, &mut unknown)? == Known::No {
+                    later.push(record.id().clone());
+                }
+            }
+        }
+        // In one go: to look for a few ids costs a walk over all.
+        while !later.is_empty() {
+            self.links.ask(std::mem::take(&mut unknown).into_iter(), self.cases, (self.goal, self.seen))?;
+            for id in std::mem::take(&mut later) {
+                let Some(record) = self.seen.find(&id)? else { continue };
+                if self.relink_known(&record, &mut unknown)? == Known::No {
+                    later.push(id);
                 }
             }
         }
         Ok(())
     }
 
-    fn relink_one(&mut self, goal: &Record, live: &Record) -> Result<(), archive::Error> {
-        let Some(object) = object_of(goal.id()) else { return Ok(()) };
+    /// Drafts the steps that link this record again, if all is known that decides upon them; adds what is not.
+    fn relink_known(&mut self, record: &Record, unknown: &mut Vec<Pointer>) -> Result<Known, archive::Error> {
+        let links = self.links_of(record, record);
+        let known = unknown.len();
+        // What an earlier restore made again; what a list names beside what is lost, because it is sent whole, and one id in
+        // it that means nothing any more would have it refused; and all that is written where the row is made again.
+        let whole = self.policy.scope.is_everything();
+        let anew = links.home.is_some_and(|home| !links.lost.is_empty() && self.is_replaced(home, record, record));
+        let matters = |pointer: &&Pointer| {
+            let old = whole && self.links.is_old(pointer.objects, &pointer.key);
+            old || anew || links.lost.contains(&pointer.field)
+        };
+        let is_known = |pointer: &&Pointer| self.links.is_known(pointer.objects, &pointer.key);
+        unknown.extend(links.all.iter().filter(matters).filter(|pointer| !is_known(pointer)).cloned());
+        if unknown.len() > known {
+            return Ok(Known::No);
+        }
+        self.link_again(&links);
+        Ok(Known::Yes)
+    }
+
+    /// Where a record points to, and which of that it lost.
+    fn links_of<'r>(&self, goal: &'r Record, live: &'r Record) -> Pointing<'r> {
         let (then, now) = (goal.fields(), live.fields());
+        let Some(object) = object_of(goal.id()) else {
+            return Pointing { goal, live, then, now, home: None, all: Vec::new(), lost: BTreeSet::new() };
+        };
         let all = pointers(object, goal.id(), &then, &self.then);
-        self.ask_old(&all)?;
-        let fields: BTreeSet<String> = all
+        let lost = all
             .iter()
             .filter(|pointer| self.is_anew(pointer.objects, &pointer.key))
             .map(|pointer| pointer.field.clone())
             .filter(|field| !field.is_empty() && self.is_lost((object, live.id()), field, &now))
             .chain(self.names_lost(object, &then, &now))
             .collect();
-        if fields.is_empty() {
-            return Ok(());
-        }
-        let home = home(object);
-        // Whom it names is all there is of it, or it can hang there only when it is uploaded once more.
-        if home.update.is_none() || self.needs_upload(home, goal, live) {
-            self.links.ask(all.iter().cloned(), self.cases, (self.goal, self.seen))?;
-            match self.loses_more(home, &all, &fields) {
-                true => self.say_unlinked(home, goal.id(), &fields, &BTreeSet::new()),
-                false => self.replace(home, goal, &then, live, &now),
+        Pointing { goal, live, then, now, home: Some(home(object)), all, lost }
+    }
+
+    /// Whether a row is linked by making it again: whom it names is all there is of it, or it can hang there only when it is
+    /// uploaded once more.
+    fn is_replaced(&self, home: &'static Object, goal: &Record, live: &Record) -> bool {
+        home.update.is_none() || self.needs_upload(home, goal, live)
+    }
+
+    fn link_again(&mut self, links: &Pointing<'_>) {
+        let Pointing { goal, live, then, now, all, lost: fields, .. } = links;
+        let (goal, live) = (*goal, *live);
+        let Some(home) = links.home.filter(|_| !fields.is_empty()) else { return };
+        if self.is_replaced(home, goal, live) {
+            match self.loses_more(home, all, fields) {
+                true => self.say_unlinked(home, goal.id(), fields, &BTreeSet::new()),
+                false => self.replace(home, goal, then, live, now),
             }
-            return Ok(());
+            return;
         }
-        let delta = self.delta(home, goal.id(), &then, &now);
-        let mut body: Body = delta
-            .body
-            .into_iter()
-            .filter_map(|(name, fill)| Some((name.clone(), only(&name, fill, &fields)?)))
-            .collect();
+        let Delta { body, mut lost } = self.delta(home, goal.id(), then, now);
+        // What else the record lacks was so before, and is not written.
+        lost.retain(|(field, _)| fields.contains(field));
+        self.lose(goal.id(), lost);
+        let mut body: Body =
+            body.into_iter().filter_map(|(name, fill)| Some((name.clone(), only(&name, fill, fields)?))).collect();
         let written: BTreeSet<String> = body.keys().flat_map(|name| named(name, &body)).collect();
-        self.say_unlinked(home, goal.id(), &fields, &written);
+        self.say_unlinked(home, goal.id(), fields, &written);
         if body.is_empty() {
-            return Ok(());
+            return;
         }
-        self.part_from_variation(goal.id(), &now, &mut body);
+        self.part_from_variation(goal.id(), now, &mut body);
         if body.contains_key("stage_id") || body.contains_key("pipeline_id") {
             // A stage goes with its pipeline: the rule of deals, applied by the rules themselves.
             let translator = self.translator();
             let fill = |name: &str| translator.field(home, name, then.get(name)?).fill;
-            let pair = rules::Pair { key: &goal.id().key, goal: &then, live: &now };
+            let pair = rules::Pair { key: &goal.id().key, goal: then, live: now };
             rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
         }
         // A project is changed where it is: `archive`.
@@ -125,17 +195,8 @@ impl<S: State> Planner<'_, S> {
         let reason = Reason::LostLink(written.into_iter().collect());
         self.draft_update(home, (goal.id(), live), body, (reason, Vec::new()), phase);
         if archived {
-            self.draft_close(home, goal.id(), Some(live), &now);
+            self.draft_close(home, goal.id(), Some(live), now);
         }
-        Ok(())
-    }
-
-    /// Looks up what earlier restores made again of what these point to.
-    fn ask_old(&mut self, all: &[Pointer]) -> Result<(), archive::Error> {
-        let whole = self.policy.scope.is_everything();
-        let old = |pointer: &&Pointer| whole && self.links.is_old(pointer.objects, &pointer.key);
-        let old: Vec<Pointer> = all.iter().filter(old).cloned().collect();
-        self.links.ask(old.into_iter(), self.cases, (self.goal, self.seen))
     }
 
     /// Whether a record that is made again, only to be linked, would lose another link that it still shows: what that
@@ -271,7 +332,8 @@ mod tests {
     use crate::record::RecordId;
     use crate::restore::Policy;
     use crate::restore::planner::plan;
-    use crate::restore::planner::tests::{company, told};
+    use crate::restore::planner::specimen::World;
+    use crate::restore::planner::tests::{company, planned, told};
 
     #[test]
     fn what_an_earlier_restore_made_again_is_linked_by_one_step() {
@@ -288,5 +350,21 @@ mod tests {
         let told = told(&plan(&company(), &seen, &Policy::default(), &lineage).expect("a plan"));
         let of_deals: Vec<&String> = told.iter().filter(|step| step.contains(" deals/")).collect();
         assert_eq!(of_deals, ["update deals/42"], "{told:?}");
+    }
+
+    #[test]
+    fn a_list_is_sent_without_those_who_were_gone_before_the_goal() {
+        let people = json!([{"person_id": 8, "primary": true}, {"person_id": 7, "primary": false}]);
+        let goal = World::of(&[
+            ("persons/8", json!({"name": "Ann Lee"})),
+            ("activities/4", json!({"subject": "call", "participants": people})),
+        ]);
+        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }.without("persons/8");
+        let plan = planned(&goal, &seen, &Policy::default());
+        assert_eq!(told(&plan), ["revive persons/8", "update activities/4"]);
+        let body: Value = serde_json::to_value(plan.steps[1].body().expect("a body")).expect("JSON");
+        assert_eq!(body["participants"]["list"].as_array().map(Vec::len), Some(1), "{body}");
+        let lost = plan.left_out.iter().any(|left| left.why.contains("persons/7 is not in the account"));
+        assert!(lost, "{:?}", plan.left_out);
     }
 }

@@ -193,7 +193,7 @@ impl<S: State> Planner<'_, S> {
         places.iter().any(|place| self.goal.left_out(&place.object, field) || self.seen.left_out(&place.object, field))
     }
 
-    fn lose(&mut self, id: &RecordId, lost: Vec<(String, Lost)>) {
+    pub(super) fn lose(&mut self, id: &RecordId, lost: Vec<(String, Lost)>) {
         self.said.left_out.extend(lost.into_iter().map(|(field, lost)| LeftOut::field(id, &field, lost.words())));
     }
 
