@@ -16,10 +16,9 @@ use crate::restore::same::{is_empty, same};
 pub(super) struct Facts {
     /// The token belongs to an administrator.
     pub(super) is_admin: bool,
-    /// Deals whose value their products decide once the plan is done.
+    /// Deals whose products are not what they were: these decide the value, and where the plan leaves none, what was sent
+    /// before the last one went would not last.
     pub(super) by_lines: BTreeSet<Key>,
-    /// Deals whose products were all added since and are deleted by the plan: their value can be written afterwards.
-    pub(super) freed: BTreeSet<Key>,
 }
 
 /// Times that say when a deal was closed, and the status they belong to.
@@ -329,7 +328,7 @@ fn deal(pair: &Pair<'_>, body: &mut Body, facts: &Facts, fill: &dyn Fn(&str) -> 
     }
     if body.contains_key("value") && facts.by_lines.contains(pair.key) {
         body.remove("value");
-        said.notes.push("its value follows its products and is not written".to_owned());
+        said.notes.push("its value follows its products and is looked at after them".to_owned());
     }
 }
 

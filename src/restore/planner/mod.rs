@@ -185,7 +185,7 @@ fn plan_along<S: State>(
     }
     planner.know_fields()?;
     planner.leave_alone()?;
-    let facts = facts((goal, mapping.is_none().then_some(seen)), &cases, &planner.chosen, policy)?;
+    let facts = facts((goal, mapping.is_none().then_some(seen)), &cases, &planner.chosen)?;
     planner.facts = Facts { is_admin: seen.manifest().source.is_admin, ..facts };
     planner.draft()?;
     Ok(planner.assemble())
@@ -453,7 +453,6 @@ fn facts<S: State>(
     (goal, seen): (&S, Option<&S>),
     cases: &Cases,
     chosen: &Chosen,
-    policy: &Policy,
 ) -> Result<Facts, crate::archive::Error> {
     let is_deal = |id: &&RecordId| object_of(id).is_some_and(|object| home(object).name == "deals");
     let deals: BTreeSet<&Key> = cases.all.keys().filter(is_deal).map(|id| &id.key).collect();
@@ -476,19 +475,9 @@ fn facts<S: State>(
     let mut after = BTreeSet::new();
     if let Some(seen) = seen.filter(|seen| seen.contents(&lines).is_some()) {
         for key in seen.keys(&lines)? {
-            let id = RecordId::new(lines.clone(), key?);
-            let Some(deal) = id.key.parent().filter(|deal| deals.contains(deal) && !before.contains(deal)) else {
-                continue;
-            };
-            let goes = policy.delete_added && chosen.records.contains(&id);
-            if goes {
-                facts.freed.insert(deal)
-            } else {
-                after.insert(deal)
-            };
+            after.extend(key?.parent().filter(|deal| deals.contains(deal)));
         }
     }
-    facts.freed = facts.freed.difference(&after).cloned().collect();
     // Where the lines are what they were and the value is not, the value was evidently its own.
     let decides = |id: &&RecordId| rules::decides_value(id.object.as_str());
     let moved: BTreeSet<Key> = cases.all.keys().filter(decides).filter_map(|id| id.key.parent()).collect();

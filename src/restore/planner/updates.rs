@@ -63,7 +63,7 @@ impl<S: State> Planner<'_, S> {
         let (notes, kept) = self.settle(home, goal.id(), (&then, &now), &mut body);
         self.said.kept.extend(kept.into_iter().map(|why| Kept { record: goal.id().clone(), why }));
         let moves = is_archive(object) != is_archive(there);
-        let mut phase = self.phase(home, &body);
+        let phase = self.phase(home, &body);
         let stays = home.archive.is_some() && is_archive(there);
         if stays && moves {
             let why = "it was archived since, and no call takes it out of the archive";
@@ -72,9 +72,6 @@ impl<S: State> Planner<'_, S> {
         let writes = !body.is_empty() || closed_at.is_some();
         if is_archive(there) && !stays && (moves || writes) {
             self.draft_open(home, goal.id(), live, &body);
-        }
-        if home.name == "deals" && self.facts.freed.contains(&goal.id().key) && body.contains_key("value") {
-            phase = Phase::Settle;
         }
         let closes = is_archive(object) && !stays && (moves || writes);
         if !body.is_empty() {
@@ -322,8 +319,7 @@ impl<S: State> Planner<'_, S> {
     ) {
         let now = live.fields();
         // Lines written before it change a deal's value.
-        let by_lines =
-            home.name == "deals" && (self.facts.by_lines.contains(&id.key) || self.facts.freed.contains(&id.key));
+        let by_lines = home.name == "deals" && self.facts.by_lines.contains(&id.key);
         let without = if by_lines { vec!["value".to_owned()] } else { Vec::new() };
         let clears = body.iter().flat_map(|(name, fill)| cleared(name, fill)).collect();
         let update = Update {
@@ -408,5 +404,55 @@ fn cleared(name: &str, fill: &Fill) -> Vec<String> {
         }
         fill if fill.clears() => vec![name.to_owned()],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::restore::plan::{Action, Step};
+    use crate::restore::planner::specimen::World;
+    use crate::restore::planner::tests::planned;
+    use crate::restore::{Policy, Reason};
+
+    #[test]
+    fn only_the_value_waits_until_added_lines_are_gone() {
+        let goal = World::of(&[
+            ("persons/8", json!({"name": "Ann Lee"})),
+            ("persons/9", json!({"name": "Bo Lee"})),
+            ("products/3", json!({"name": "Pencil"})),
+            ("deals/42", json!({"title": "Big", "person_id": 8, "value": 90})),
+            ("deals/43", json!({"title": "Other", "person_id": 9, "value": 90})),
+            ("dealProducts/43:6", json!({"id": 6, "deal_id": 43, "product_id": 3, "item_price": 90, "quantity": 1})),
+            ("dealParticipants/43:9", json!({"person_id": 9})),
+        ]);
+        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+            .set("deals/42", "person_id", json!(9))
+            .set("deals/42", "value", json!(300))
+            .with(
+                "dealProducts/42:7",
+                json!({"id": 7, "deal_id": 42, "product_id": 3, "item_price": 300, "quantity": 1}),
+            );
+        let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
+        let told = |step: &Step| match &step.action {
+            Action::Update(update) => {
+                format!("{} of {}", update.body.fields().into_keys().collect::<Vec<_>>().join(", "), update.record)
+            }
+            Action::Expel(expel) => format!("keep {} out of {}", expel.part, expel.host),
+            Action::Delete { live, .. } => format!("delete {}", live.0),
+            _ => format!("{:?}", step.action),
+        };
+        let steps: Vec<String> = plan.steps.iter().map(told).collect();
+        assert_eq!(
+            steps,
+            [
+                "person_id of deals/42",
+                "keep dealParticipants out of deals/42",
+                "delete dealProducts/42:7",
+                "value of deals/42"
+            ]
+        );
+        assert_eq!(plan.steps[3].reason, Reason::AfterLines);
     }
 }

@@ -27,14 +27,11 @@ impl<S: State> Planner<'_, S> {
     /// Drafts the steps that write values after the lines.
     pub(super) fn settle_values(&mut self) -> Result<(), archive::Error> {
         let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
-        let settled = self.drafts.iter().filter(|draft| draft.phase == Phase::Settle);
-        let before: BTreeSet<Key> = settled.map(|draft| draft.key.clone()).collect();
         let torn = self.torn();
         let sums = self.sums(&torn)?;
         for id in &self.chosen.records {
             let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
-                && self.facts.by_lines.contains(&id.key)
-                && !before.contains(&id.key);
+                && self.facts.by_lines.contains(&id.key);
             let live = match self.cases.all.get(id) {
                 Some(Case::Deleted(_)) if by_lines && self.links.is_made(id) => None,
                 Some(Case::Changed { goal, live })
