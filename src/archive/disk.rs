@@ -72,6 +72,10 @@ pub(super) trait Disk: Send + Sync {
     fn label(&self) -> Option<String> {
         None
     }
+    /// Something about the place that somebody should know.
+    fn remark(&self) -> Option<String> {
+        None
+    }
     /// Files that are on this machine only, and do not belong there.
     fn unsent(&self) -> Vec<String> {
         Vec::new()

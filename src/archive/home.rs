@@ -21,6 +21,10 @@ use super::working::Working;
 pub trait Home: Send + Sync {
     /// What people call it: its address.
     fn label(&self) -> String;
+    /// Something that came to light meanwhile and that somebody should know.
+    fn remark(&self) -> Option<String> {
+        None
+    }
     /// Everything of the archive that lies there.
     fn contents(&self) -> Result<HomeContents, Unreached>;
     /// Writes the bytes of a file to a path, and returns their hex BLAKE3; `None` if it is not there.
@@ -57,6 +61,23 @@ pub struct Unreached {
     pub what: String,
     /// What it said.
     pub fact: String,
+    /// What has to be looked at before it is tried again.
+    pub cause: Cause,
+}
+
+/// Why a store does not do what it is asked, as far as it says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The way there, or the store itself.
+    Line,
+    /// Who is asking.
+    Credentials,
+    /// Which bucket or region is asked.
+    Address,
+    /// It is full.
+    Room,
+    /// The clocks differ.
+    Clock,
 }
 
 impl fmt::Display for Unreached {
@@ -85,17 +106,18 @@ impl FileName {
 
 impl Shelf {
     /// The files of an archive that lives in a store; what of them is on this machine lies below `folder`, by the
-    /// archive's id: whatever lies in the store tomorrow, one is never taken for another.
-    pub fn of_home(home: Arc<dyn Home>, folder: &Path) -> Result<Shelf, Error> {
+    /// archive's id: whatever lies in the store tomorrow, one is never taken for another. Of segments and contents that
+    /// were fetched at most `kept` bytes stay there.
+    pub fn of_home(home: Arc<dyn Home>, folder: &Path, kept: u64) -> Result<Shelf, Error> {
         private_folder(folder)?;
         let header = header_of(&*home, folder)?;
-        Shelf::to_home(home, &folder.join(header.archive))
+        Shelf::to_home(home, &folder.join(header.archive), kept)
     }
 
     /// The files of a store in which an archive is going to live, or does; `root` is the folder for what is on this machine.
-    pub fn to_home(home: Arc<dyn Home>, root: &Path) -> Result<Shelf, Error> {
+    pub fn to_home(home: Arc<dyn Home>, root: &Path, kept: u64) -> Result<Shelf, Error> {
         private_folder(root)?;
-        Ok(Shelf { store: Store::new(root, Arc::new(Working::open(root, home)?)) })
+        Ok(Shelf { store: Store::new(root, Arc::new(Working::open(root, home, kept)?)) })
     }
 
     /// What people call the place: the folder, or the address of the store that stands behind it.
@@ -106,6 +128,11 @@ impl Shelf {
     /// Looks again at what the store has that stands behind it.
     pub fn look_again(&self) -> Result<(), Error> {
         self.store.look_again()
+    }
+
+    /// Something about the store that somebody should know.
+    pub fn remark(&self) -> Option<String> {
+        self.store.remark()
     }
 
     /// Files that are on this machine only, and belong into the store.

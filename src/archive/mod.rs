@@ -88,7 +88,7 @@ pub use self::custody::{KeyCheck, KeyFacts, OpenedKey, keys_in};
 pub use self::error::Error;
 pub use self::header::HeaderFacts;
 pub use self::holders::Holder;
-pub use self::home::{Home, HomeContents, Unreached};
+pub use self::home::{Cause, Home, HomeContents, Unreached};
 pub use self::import::import;
 pub use self::inspect::{Form, inspect};
 pub use self::keys::Role;

@@ -87,6 +87,11 @@ impl Store {
         self.disk.read_anew(contents).map_err(Error::file("read", &self.root))
     }
 
+    /// Something about what lies elsewhere that somebody should know.
+    pub(super) fn remark(&self) -> Option<String> {
+        self.disk.remark()
+    }
+
     /// Files that should lie elsewhere, and are on this machine only.
     pub(super) fn unsent(&self) -> Vec<String> {
         self.disk.unsent()

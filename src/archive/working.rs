@@ -55,13 +55,15 @@ struct Desk {
     beat: Mutex<Option<Arc<Beat>>>,
     /// Copies below [`FETCHED`] that this process has proven.
     proven: Mutex<BTreeSet<String>>,
+    /// So many bytes of segments and contents are kept below [`FETCHED`].
+    kept: u64,
     /// Bytes below [`FETCHED`] that came since anybody looked.
     came: AtomicU64,
 }
 
 impl Working {
     /// Looks at what the store has.
-    pub(super) fn open(root: &Path, home: Arc<dyn Home>) -> Result<Working, Error> {
+    pub(super) fn open(root: &Path, home: Arc<dyn Home>, kept: u64) -> Result<Working, Error> {
         let desk = Desk {
             root: root.to_owned(),
             here: Shelf::at(root),
@@ -71,7 +73,9 @@ impl Working {
             stranger: Mutex::default(),
             beat: Mutex::default(),
             proven: Mutex::default(),
-            came: AtomicU64::new(0),
+            kept,
+            // The limit may be a new one: the first that comes has somebody look.
+            came: AtomicU64::new(kept / fetched::LOOK_AFTER),
         };
         desk.look()?;
         Ok(Working(Arc::new(desk)))
@@ -347,6 +351,10 @@ impl Disk for Working {
 
     fn label(&self) -> Option<String> {
         Some(self.0.home.label())
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.0.home.remark()
     }
 
     fn unsent(&self) -> Vec<String> {

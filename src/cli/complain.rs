@@ -152,9 +152,7 @@ impl From<archive::Error> for Failure {
             Error::BegunElsewhere(_) => Failure::from_error(Exit::Failed, &error).hint(
                 "run \"pdbak restore --resume\" on that machine; if it is gone for good, make a new plan with \"pdbak restore\" and look for what it would make twice",
             ),
-            Error::Home(_) => Failure::from_error(Exit::Failed, &error).hint(
-                "check the network and the credentials of the archive's store, and that it has room, then run the same command again: what was read so far is kept on this machine, and is sent then",
-            ),
+            Error::Home(unreached) => Failure::from_error(Exit::Failed, &error).hint(at_store(unreached.cause)),
             Error::Damaged { .. } | Error::Missing(_) => Failure::from_error(Exit::Failed, &error)
                 .hint("run \"pdbak check\" to see which snapshots are affected; the others are intact"),
             Error::Index(_) if error.is_disk_full() => Failure::from_error(Exit::Failed, &error)
@@ -171,6 +169,21 @@ impl From<archive::Error> for Failure {
             _ => Failure::from_error(Exit::Failed, &error),
         }
     }
+}
+
+/// What to do when the store that the archive lives in does not do what it is asked.
+fn at_store(cause: archive::Cause) -> String {
+    use archive::Cause;
+    let first = match cause {
+        Cause::Line => "check the network, and the endpoint of the archive's store",
+        Cause::Credentials => {
+            "check PDBAK_ARCHIVE_CREDENTIALS or credentials_file of the profile's store, and what they are allowed there"
+        }
+        Cause::Address => "check the bucket in --archive, and the region and endpoint of the archive's store",
+        Cause::Room => "make room in the archive's store or have its limit raised",
+        Cause::Clock => "set this machine's clock",
+    };
+    format!("{first}, then run the same command again: what was read so far is kept on this machine, and is sent then")
 }
 
 /// What to do when the system refuses to read or write a file.
@@ -239,6 +252,14 @@ impl From<offsite::Error> for Failure {
                 Exit::Failed,
                 "check the target's credentials in pdbak.toml or the environment, then run the same command again: it goes on",
             ),
+            Error::NoCredentials { .. } => failure(
+                Exit::Failed,
+                "give the target credentials_file in pdbak.toml, or set PDBAK_OFFSITE_NAME for the target NAME",
+            ),
+            Error::NoBucket { .. } => {
+                failure(Exit::Failed, "check the address, or make the bucket first: pdbak makes none")
+            }
+            Error::OtherRegion { .. } => failure(Exit::Failed, "set the target's region in pdbak.toml"),
             Error::Full { .. } => failure(
                 Exit::Failed,
                 "make room there or have its limit raised, then run the same command again: it goes on with what is missing",

@@ -117,6 +117,13 @@ pub(crate) struct Store {
     pub(crate) account: Option<String>,
     pub(crate) credentials_file: Option<PathBuf>,
     pub(crate) credentials_command: Option<String>,
+    /// `governance` or `compliance`.
+    pub(crate) lock: Option<String>,
+    pub(crate) lock_days: Option<u32>,
+    pub(crate) limit_upload: Option<String>,
+    pub(crate) limit_download: Option<String>,
+    /// How much of what was fetched stays on this machine.
+    pub(crate) cache: Option<String>,
 }
 
 /// Where copies of the archive go: `[offsite.NAME]`.

@@ -9,17 +9,32 @@ use crate::archive::Shelf;
 use crate::cli::complain::Failure;
 use crate::cli::config::{self, Profile};
 use crate::cli::secret::Source;
+use crate::cli::way;
 #[cfg(feature = "object-store")]
 use crate::offsite::StoreHome;
-use crate::offsite::{Address, Target};
+use crate::offsite::{Address, Haul, Target};
 
 /// Where an archive lives.
 pub(crate) enum Dwelling {
     /// A folder.
     Folder(PathBuf),
-    /// A place in a store, and what is needed to get in.
-    Store(Box<Target>),
+    /// A place in a store.
+    Store(Box<InStore>),
 }
+
+/// A place in a store that an archive lives in.
+#[cfg_attr(not(feature = "object-store"), expect(dead_code, reason = "then nobody goes there"))]
+pub(crate) struct InStore {
+    /// Where it is, and what is needed to get in.
+    pub(crate) target: Target,
+    /// How files travel there and back.
+    pub(crate) haul: Haul,
+    /// How many bytes of what was fetched stay on this machine.
+    pub(crate) kept: u64,
+}
+
+/// So much of what was fetched stays on this machine unless somebody says otherwise.
+const KEPT: u64 = 4_000_000_000;
 
 impl Dwelling {
     /// Reads what somebody called the archive.
@@ -34,12 +49,22 @@ impl Dwelling {
         let access = profile.store.clone().unwrap_or_default();
         let word =
             |name: &str, written: Option<String>| env::var(name).ok().filter(|word| !word.is_empty()).or(written);
-        Ok(Dwelling::Store(Box::new(Target {
-            endpoint: word("PDBAK_ARCHIVE_ENDPOINT", access.endpoint.clone()),
-            region: word("PDBAK_ARCHIVE_REGION", access.region.clone()),
-            account: word("PDBAK_ARCHIVE_ACCOUNT", access.account.clone()),
-            credentials: Source::store_credentials(&access).read()?,
-            ..Target::at(address)
+        let rate = |text: &Option<String>| text.as_deref().map(way::rate).transpose().map_err(Failure::usage);
+        Ok(Dwelling::Store(Box::new(InStore {
+            target: Target {
+                endpoint: word("PDBAK_ARCHIVE_ENDPOINT", access.endpoint.clone()),
+                region: word("PDBAK_ARCHIVE_REGION", access.region.clone()),
+                account: word("PDBAK_ARCHIVE_ACCOUNT", access.account.clone()),
+                credentials: Source::store_credentials(&access).read()?,
+                lock: way::lock("the archive's store", access.lock.as_deref(), access.lock_days)?,
+                ..Target::at(address)
+            },
+            haul: Haul {
+                upload: rate(&access.limit_upload)?,
+                download: rate(&access.limit_download)?,
+                ..Haul::default()
+            },
+            kept: access.cache.as_deref().map_or(Ok(KEPT), way::size).map_err(Failure::usage)?,
         })))
     }
 
@@ -47,18 +72,18 @@ impl Dwelling {
     pub(crate) fn shelf(&self) -> Result<Shelf, Failure> {
         match self {
             Dwelling::Folder(path) => Ok(Shelf::at(path)),
-            Dwelling::Store(target) => in_store(target),
+            Dwelling::Store(place) => in_store(place),
         }
     }
 }
 
 #[cfg(feature = "object-store")]
-fn in_store(target: &Target) -> Result<Shelf, Failure> {
-    Ok(Shelf::of_home(Arc::new(StoreHome::open(target)?), &working_folder(target)?)?)
+fn in_store(InStore { target, haul, kept }: &InStore) -> Result<Shelf, Failure> {
+    Ok(Shelf::of_home(Arc::new(StoreHome::open(target, *haul)?), &working_folder(target)?, *kept)?)
 }
 
 #[cfg(not(feature = "object-store"))]
-fn in_store(_target: &Target) -> Result<Shelf, Failure> {
+fn in_store(_place: &InStore) -> Result<Shelf, Failure> {
     Err(unbuilt())
 }
 

@@ -45,6 +45,10 @@ archive = "s3://acme-crm/daily"
 [profiles.cloud.store]
 region = "eu-central-1"
 credentials_file = "/etc/pdbak/store"
+lock = "governance"
+lock_days = 30
+limit_upload = "2M"
+cache = "20G"
 ```
 
 - `archive`: a folder, `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`; `PDBAK_ARCHIVE` and `--archive` likewise
@@ -52,10 +56,15 @@ credentials_file = "/etc/pdbak/store"
   `PDBAK_ARCHIVE_REGION`, `PDBAK_ARCHIVE_ACCOUNT`
 - `credentials_file`, `credentials_command`: as for a target of copies below; also `PDBAK_ARCHIVE_CREDENTIALS`, `PDBAK_ARCHIVE_CREDENTIALS_FILE`,
   `PDBAK_ARCHIVE_CREDENTIALS_COMMAND`; without any of them what the store's own tools read
+- `lock` (`governance` or `compliance`), `lock_days`: S3 object lock for every file of the archive from the moment it is sent; a bucket that
+  has none refuses, and nothing is stored. `prune` and `forget` go on as before: what they remove stays behind as an older version, takes
+  room until its lock ends, and then goes by a rule of the bucket. A journal that grows, and a header after `key rotate`, leave versions as well
+- `limit_upload`, `limit_download`: bytes a second, such as `500k` or `2M`
+- `cache`: how much of the segments and contents that were fetched stays on this machine, such as `500M`; `0` keeps none (default `4G`)
 
 pdbak works in a folder below `pdbak/archives` in your cache folder (`XDG_CACHE_HOME`, or `~/.cache`), which only you can look into: the index,
-files that were fetched (at most 4 GiB of segments and contents) and what is not sent yet. It can go at any time, but for the last.
-A snapshot is finished when its manifest is in the store. What was read before the line was cut is kept there and sent by the next run.
+files that were fetched (as much of segments and contents as `cache` says) and what is not sent yet. It can go at any time, but for the last.
+A snapshot is finished when its manifest is in the store. A line that is cut is waited for for two minutes. What was read before the line was cut is kept there and sent by the next run.
 A segment is fetched whole when something in it is read. A folder that was emptied fetches every segment once before the next snapshot.
 The journal of a restore is in the working folder before each request and in the store a few seconds later: an interrupted restore
 goes on only on the machine where it began; others read it, and can undo it. What `pdbak repair` replaces is kept in the working folder. `pdbak offsite pull` and `pdbak bundle import` bring

@@ -19,6 +19,7 @@ mod show;
 mod status;
 mod terminal;
 mod traffic;
+mod way;
 
 use std::io::{Write, stderr};
 use std::process::ExitCode;

@@ -20,6 +20,7 @@ use crate::cli::config::{self, Profile};
 use crate::cli::exit::Exit;
 
 /// The name under which secrets stand in the system's keyring.
+#[cfg(feature = "keyring")]
 const SERVICE: &str = "pdbak";
 
 /// What is kept.

@@ -99,8 +99,11 @@ impl Session {
         }
     }
 
-    /// Says what this run could not send to the store that the archive lives in.
+    /// Says what this run could not send to the store that the archive lives in, and what came to light about it.
     pub(crate) fn tell_unsent(&self) {
+        if let Some(remark) = self.shelf.get().and_then(Shelf::remark) {
+            self.warn(&remark);
+        }
         for file in self.shelf.get().iter().flat_map(|shelf| shelf.unsent()) {
             self.warn(&format!("{file} is on this machine only; the next run that writes sends it"));
         }

@@ -15,6 +15,7 @@ use futures_util::stream::BoxStream;
 use md5::{Digest, Md5};
 use object_store::aws::{AmazonS3Builder, Checksum};
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::ReqwestConnector;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
@@ -23,7 +24,9 @@ use object_store::{
 };
 
 use crate::archive::{FileName, Part, StoredFile};
+use crate::offsite::line::Line;
 use crate::offsite::place::{CLAIM, Listing, Proof, RUNS};
+use crate::offsite::refusal::{is_gone, is_unknown_condition, refusal, tidy};
 use crate::offsite::sign::{LockedUntil, Signing};
 use crate::offsite::{Address, Error, Kind, Target};
 
@@ -31,8 +34,6 @@ use crate::offsite::{Address, Error, Kind, Target};
 pub(super) const ONE_REQUEST: u64 = 16 << 20;
 /// A server that is busy is asked again for about half a minute.
 const RETRIES: usize = 8;
-/// How stores say that they take nothing more: Ceph as if it were a matter of permission, MinIO, and those who go by the status.
-const FULL: [&str; 3] = ["QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"];
 /// The slowest line on which a whole request may take its time: about 30 kB/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -103,7 +104,7 @@ impl Bucket {
         };
         match read {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(self.error("read", Some(name), error)),
         }
     }
@@ -117,7 +118,8 @@ impl Bucket {
     /// Removes a file or a note; one that is not there is no error.
     pub(super) async fn remove(&self, name: &str) -> Result<(), Error> {
         match self.store.delete(&self.path(name)).await {
-            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(self.error("remove", Some(name), error)),
         }
     }
@@ -142,7 +144,7 @@ impl Bucket {
                         .boxed(),
                 ))
             }
-            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(self.error("read", Some(name.as_str()), error)),
         }
     }
@@ -157,9 +159,9 @@ impl Bucket {
                 Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => return Ok(true),
                 Err(error) if is_unknown_condition(&error) => {
                     let put = self.store.put(&path, text()).await;
-                    return put.map(|_| false).map_err(|error| self.error("write to", None, error));
+                    return put.map(|_| false).map_err(|error| self.error("write", None, error));
                 }
-                Err(error) => return Err(self.error("write to", None, error)),
+                Err(error) => return Err(self.error("write", None, error)),
             }
         }
         Ok(false)
@@ -229,23 +231,7 @@ impl Bucket {
     }
 
     fn error(&self, doing: &'static str, name: Option<&str>, error: StoreError) -> Error {
-        let text = chain(&error);
-        let target = self.label.clone();
-        if text.contains("RequestTimeTooSkewed") || text.contains("RequestExpired") {
-            return Error::ClockIsOff { target };
-        }
-        if FULL.iter().any(|code| text.contains(&format!("<Code>{code}</Code>"))) {
-            return Error::Full { target, fact: tidy(&text) };
-        }
-        match error {
-            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-                Error::Denied { target, fact: tidy(&text) }
-            }
-            _ => {
-                let target = name.map_or(target.clone(), |name| format!("{target}/{name}"));
-                Error::Store { doing, target, fact: tidy(&text) }
-            }
-        }
+        refusal(&self.label, doing, name, &error)
     }
 }
 
@@ -257,7 +243,9 @@ fn client(clear: bool) -> ClientOptions {
 }
 
 fn retry() -> RetryConfig {
-    RetryConfig { max_retries: RETRIES, retry_timeout: Duration::from_secs(120), backoff: BackoffConfig::default() }
+    // From a tenth of a second on about twice as long each time.
+    let backoff = BackoffConfig { base: 4.0, ..BackoffConfig::default() };
+    RetryConfig { max_retries: RETRIES, retry_timeout: Duration::from_secs(120), backoff }
 }
 
 fn s3(target: &Target, bucket: &str, locked_until: &LockedUntil) -> Result<Arc<dyn ObjectStore>, Error> {
@@ -287,8 +275,10 @@ fn s3(target: &Target, bucket: &str, locked_until: &LockedUntil) -> Result<Arc<d
     }
     let region = builder.get_config_value(&object_store::aws::AmazonS3ConfigKey::Region);
     let signing = Signing::new(target.lock, region.unwrap_or_else(|| "us-east-1".to_owned()), locked_until.clone());
-    let store =
-        builder.with_http_connector(signing.clone()).build().map_err(|error| refused(tidy(&error.to_string())))?;
+    let store = builder
+        .with_http_connector(Line(signing.clone()))
+        .build()
+        .map_err(|error| refused(tidy(&error.to_string())))?;
     signing.knows(store.credentials().clone());
     Ok(Arc::new(store))
 }
@@ -297,6 +287,7 @@ fn google(target: &Target, bucket: &str) -> Result<GoogleCloudStorageBuilder, Er
     let builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(bucket)
         .with_client_options(client(target.in_the_clear()?))
+        .with_http_connector(Line(ReqwestConnector::default()))
         .with_retry(retry());
     Ok(match &target.credentials {
         Some(credentials) => builder.with_service_account_key(credentials.as_str()),
@@ -308,6 +299,7 @@ fn azure(target: &Target, container: &str) -> Result<MicrosoftAzureBuilder, Erro
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(container)
         .with_client_options(client(target.in_the_clear()?))
+        .with_http_connector(Line(ReqwestConnector::default()))
         .with_retry(retry());
     if let Some(account) = &target.account {
         builder = builder.with_account(account);
@@ -319,53 +311,4 @@ fn azure(target: &Target, container: &str) -> Result<MicrosoftAzureBuilder, Erro
         builder = builder.with_access_key(credentials.trim());
     }
     Ok(builder)
-}
-
-/// Whether a store says that it knows no conditional writes.
-fn is_unknown_condition(error: &StoreError) -> bool {
-    let text = chain(error);
-    matches!(error, StoreError::NotImplemented { .. } | StoreError::NotSupported { .. })
-        || ["NotImplemented", "501 ", "not implemented"].iter().any(|word| text.contains(word))
-}
-
-/// An error with all its causes.
-fn chain(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let own = error.to_string();
-        if !text.contains(&own) {
-            text.push_str(": ");
-            text.push_str(&own);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// The part of an answer that people can use: code and message where the store wrote XML, otherwise its first words.
-fn tidy(text: &str) -> String {
-    let between = |tag: &str| {
-        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-        rest.split_once(&format!("</{tag}>")).map(|(inside, _)| inside.trim().to_owned())
-    };
-    let said: Vec<String> = [between("Code"), between("Message")].into_iter().flatten().collect();
-    if !said.is_empty() {
-        return said.join(": ");
-    }
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    flat.chars().take(300).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tidy;
-
-    #[test]
-    fn a_stores_answer_is_told_without_its_xml() {
-        let xml = "status code: 403: <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
-        assert_eq!(tidy(xml), "AccessDenied: Access Denied");
-        assert_eq!(tidy("a\n  b"), "a b");
-        assert_eq!(tidy(&"x".repeat(1000)).len(), 300);
-    }
 }

@@ -27,11 +27,35 @@ pub enum Error {
         fact: String,
     },
     /// The store does not believe who is asking.
-    #[error("{target} refuses the credentials: {fact}")]
+    #[error("{target} refuses the credentials when asked to {doing}: {fact}")]
     Denied {
         /// The target.
         target: String,
+        /// The operation.
+        doing: &'static str,
         /// What it said.
+        fact: String,
+    },
+    /// Nobody said who is asking, and the machine has nothing to say of its own.
+    #[error("{target} was given no credentials, and this machine has none of its own")]
+    NoCredentials {
+        /// The target.
+        target: String,
+    },
+    /// There is no such place.
+    #[error("there is no such bucket: {target}: {fact}")]
+    NoBucket {
+        /// The target.
+        target: String,
+        /// What the store said.
+        fact: String,
+    },
+    /// The place is somewhere else.
+    #[error("{target} lies in another region: {fact}")]
+    OtherRegion {
+        /// The target.
+        target: String,
+        /// What the store said.
         fact: String,
     },
     /// The store takes nothing more.

@@ -20,11 +20,15 @@ mod compare;
 mod error;
 #[cfg(feature = "object-store")]
 mod home;
+#[cfg(feature = "object-store")]
+mod line;
 mod mend;
 mod pace;
 mod place;
 mod pull;
 mod push;
+#[cfg(feature = "object-store")]
+mod refusal;
 #[cfg(feature = "object-store")]
 mod sign;
 

@@ -18,6 +18,7 @@ use object_store::client::{
 use reqwest::header::HeaderValue;
 
 use crate::offsite::Lock;
+use crate::offsite::place::RUNS;
 
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
@@ -50,13 +51,7 @@ impl Signing {
     /// Adds the lock to what makes an object, and signs again.
     async fn lock(&self, request: &mut HttpRequest) -> Result<(), HttpError> {
         let (Some(lock), Some(credentials)) = (self.lock, self.credentials.get()) else { return Ok(()) };
-        let query = request.uri().query().unwrap_or_default();
-        let makes_object = match request.method().as_str() {
-            "PUT" => query.is_empty(),
-            "POST" => query.starts_with("uploads") && !query.contains("uploadId"),
-            _ => false,
-        };
-        if !makes_object {
+        if !makes_object(request) || is_run(request.uri().path()) {
             return Ok(());
         }
         let until = Utc::now() + TimeDelta::days(i64::from(lock.days));
@@ -76,6 +71,20 @@ impl Signing {
         let credential = credentials.get_credential().await.map_err(unsigned)?;
         AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(request, body.as_deref()).map_err(unsigned)
     }
+}
+
+fn makes_object(request: &HttpRequest) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    match request.method().as_str() {
+        "PUT" => query.is_empty(),
+        "POST" => query.starts_with("uploads") && !query.contains("uploadId"),
+        _ => false,
+    }
+}
+
+/// Whether it is what a writer says of itself, every minute: nobody wants to keep that.
+fn is_run(path: &str) -> bool {
+    path.rsplit('/').nth(1) == Some(RUNS.trim_end_matches('/'))
 }
 
 impl fmt::Debug for Signing {

@@ -31,8 +31,8 @@ print(json.dumps(v))' "$1"; }
 
 is() { [ "$1" = "$2" ] || fail "$3: $1, expected $2"; }
 
-if [ ! -x "$venv/bin/moto_server" ]; then
-    python3 -m venv "$venv"
+if ! "$venv/bin/python" -c 'import moto.server' 2>/dev/null; then
+    python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5,<6'
 fi
 
@@ -51,7 +51,7 @@ DATA
 "$pdbak" import export --quiet >/dev/null
 
 moto=${PDBAK_MOTO_PORT:-8654}
-"$venv/bin/moto_server" -H 127.0.0.1 -p "$moto" >"$scratch/moto.log" 2>&1 &
+"$venv/bin/python" -m moto.server -H 127.0.0.1 -p "$moto" >"$scratch/moto.log" 2>&1 &
 servers+=($!)
 answers "$moto"
 "$venv/bin/python" - "http://127.0.0.1:$moto" <<'BUCKETS'
@@ -109,10 +109,14 @@ with open("other/deals.ndjson", "w") as out:
         as two check --read-data --quiet >/dev/null
         is "$(as two ls latest deals --json | wc -l)" 60000 "$home_of: deals on another machine"
         as two forget --keep-last 1 --quiet >/dev/null
-        as two prune --grace 0 --quiet >/dev/null
+        for moment in 0.1 0.2 0.3 0.5 0.7 1; do
+            { HOME=$scratch/$home_of-two timeout -s KILL "$moment" "$pdbak" prune --grace 0 --repack 1 --quiet || true; } >/dev/null 2>&1
+            as three check --read-data --quiet >/dev/null
+        done
+        as two prune --grace 0 --repack 1 --quiet >/dev/null
         as three check --read-data --quiet >/dev/null
         is "$(as three snapshots --json | "$venv/bin/python" -c 'import json,sys; print(len(json.load(sys.stdin)))')" 1 "$home_of: snapshots"
-        echo "$home_of: lived in by three machines, seven kills"
+        echo "$home_of: lived in by three machines, seven kills while writing, six while pruning"
     )
 }
 mkdir -p other
@@ -153,6 +157,37 @@ print(f"locked: a thief with the credentials removed none of {kept} files")
 ERASE
 "$pdbak" offsite check locked --read-data --quiet >/dev/null
 
+# An archive that lives behind an object lock: forgetting and pruning go on, and everything it ever had is still there.
+(
+    export PDBAK_ARCHIVE=s3://locked/lives PDBAK_ARCHIVE_CREDENTIALS=AKIAEXAMPLE:secretsecret PDBAK_PASSPHRASE=horse HOME=$scratch/locked-home
+    mkdir -p "$HOME"
+    printf '[profiles.one.store]\nendpoint = "http://127.0.0.1:%s"\nregion = "us-east-1"\nlock = "governance"\nlock_days = 30\n' "$moto" >lives.toml
+    export PDBAK_CONFIG=$scratch/lives.toml
+    "$pdbak" init 2>&1 >/dev/null | grep -q 'holds on to what it is given: this until .*governance' || fail "the lock of an archive is not told"
+    "$pdbak" import other --quiet >/dev/null
+    "$pdbak" import export --quiet >/dev/null
+    "$pdbak" forget --keep-last 1 --quiet >/dev/null
+    "$pdbak" prune --grace 0 --repack 1 --quiet >/dev/null
+    HOME=$scratch/locked-other "$pdbak" check --read-data --quiet >/dev/null
+)
+"$venv/bin/python" - "http://127.0.0.1:$moto" <<'ERASE'
+import boto3, botocore, sys
+s3 = boto3.client("s3", endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="secretsecret")
+listed = s3.list_object_versions(Bucket="locked", Prefix="lives/")
+kept = pruned = 0
+for version in listed["Versions"]:
+    name = version["Key"].removeprefix("lives/")
+    try:
+        s3.delete_object(Bucket="locked", Key=version["Key"], VersionId=version["VersionId"])
+        assert name.startswith("runs/"), f"{name} was removed"
+    except botocore.exceptions.ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied", error
+        kept += 1
+        pruned += not version["IsLatest"]
+assert kept > 10 and pruned > 2, f"{kept} kept, {pruned} of them pruned"
+print(f"locked: an archive that lives there keeps {kept} files against a thief, {pruned} of which a prune had removed")
+ERASE
+
 # Pushes that are killed at random moments, then one that is not.
 sed 's|plain/crm|plain/killed|' pdbak.toml >killed.toml
 for moment in 0.02 0.05 0.1 0.15 0.2 0.3 0.4; do
@@ -165,7 +200,7 @@ echo "killed: whole after seven kills"
 
 # A server that recomputes every signature, those of locked uploads too, which pdbak signs itself.
 strict=$((moto + 1))
-INITIAL_NO_AUTH_ACTION_COUNT=4 "$venv/bin/moto_server" -H 127.0.0.1 -p "$strict" >"$scratch/strict.log" 2>&1 &
+INITIAL_NO_AUTH_ACTION_COUNT=4 "$venv/bin/python" -m moto.server -H 127.0.0.1 -p "$strict" >"$scratch/strict.log" 2>&1 &
 servers+=($!)
 answers "$strict"
 "$venv/bin/python" - "http://127.0.0.1:$strict" >strict.key <<'USER'

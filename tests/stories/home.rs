@@ -255,13 +255,117 @@ fn without_a_line_it_is_said_what_failed_and_what_to_do() {
     town.s3.state().denies = Some("/segments/");
     let cut = town.pdbak("one", &["import", "export"]);
     assert_eq!(cut.code, 1, "{}", cut.stderr);
-    for said in ["s3://acme/crm", "hint: check the network and the credentials", "is sent then"] {
+    for said in [
+        "s3://acme/crm",
+        "refuses the credentials when asked to write",
+        "hint: check PDBAK_ARCHIVE_CREDENTIALS",
+        "is sent then",
+    ] {
         assert!(cut.stderr.contains(said), "{}", cut.stderr);
     }
     assert_eq!(town.snapshots("one"), 1);
     town.s3.state().denies = None;
     town.expect("one", 0, &["import", "export"]);
     assert_eq!(town.snapshots("two"), 2);
+}
+
+#[test]
+fn a_store_that_is_full_is_told_at_once_and_what_was_read_is_sent_when_there_is_room() {
+    let town = Town::with_archive();
+    town.export("one", 1);
+    town.s3.state().full_by_status = true;
+    let before = town.s3.state().requests;
+    let full = town.pdbak("one", &["import", "export"]);
+    assert_eq!(full.code, 1, "{}", full.stderr);
+    for said in ["s3://acme/crm", "there is no room left", "hint: make room in the archive's store"] {
+        assert!(full.stderr.contains(said), "{}", full.stderr);
+    }
+    assert!(town.s3.state().requests - before < 12, "nobody makes room while it is asked again");
+    town.s3.state().full_by_status = false;
+    town.expect("one", 0, &["import", "export"]);
+    assert_eq!(town.snapshots("two"), 2);
+}
+
+#[test]
+fn an_address_that_leads_nowhere_is_told_as_such() {
+    let town = Town::with_archive();
+    for arguments in [&["snapshots"][..], &["init", "--no-encryption"]] {
+        let mut command = town.command("one", arguments);
+        command.env("PDBAK_ARCHIVE", "s3://acne/crm");
+        let refused = Program(command).run();
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        for said in ["there is no such bucket", "s3://acne/crm", "hint: check the bucket"] {
+            assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        }
+    }
+    town.s3.state().other_region = true;
+    let elsewhere = town.pdbak("one", &["snapshots"]);
+    assert!(elsewhere.code == 1 && elsewhere.stderr.contains("it lies in another region"), "{}", elsewhere.stderr);
+    town.s3.state().other_region = false;
+    town.s3.state().other_clock = true;
+    let clock = town.pdbak("one", &["snapshots"]);
+    assert!(clock.code == 1 && clock.stderr.contains("hint: set this machine's clock"), "{}", clock.stderr);
+}
+
+/// Writes the configuration of a machine, with more about its store.
+fn configure(town: &Town, machine: &str, more: &str) {
+    let text = format!("[profiles.acme]\narchive = \"s3://acme/crm\"\n[profiles.acme.store]\n{more}\n");
+    fs::write(town.folder(machine).join("pdbak.toml"), text).expect("a configuration");
+}
+
+#[test]
+fn a_store_holds_on_to_what_it_is_given_where_the_configuration_asks_for_it() {
+    let town = Town::new();
+    town.s3.state().locks = true;
+    configure(&town, "one", "lock = \"governance\"\nlock_days = 30");
+    let made = town.pdbak("one", &["init", "--no-encryption"]);
+    assert!(made.code == 0 && made.stderr.contains("holds on to what it is given"), "{}", made.stderr);
+    town.import("one", 0);
+    let locked: Vec<String> = town.s3.state().locked.keys().cloned().collect();
+    assert!(
+        town.names("").iter().filter(|name| !name.contains("/tmp/")).all(|name| locked.contains(name)),
+        "{locked:?}"
+    );
+    assert!(!locked.iter().any(|name| name.contains("/runs/")), "what is put every minute is not kept: {locked:?}");
+    // A bucket without locks refuses them, and nothing is stored that was to be protected.
+    town.s3.state().locks = false;
+    town.export("one", 1);
+    let refused = town.pdbak("one", &["import", "export"]);
+    assert!(refused.code == 1 && refused.stderr.contains("InvalidRequest"), "{}", refused.stderr);
+    configure(&town, "one", "lock = \"for ever\"");
+    assert_eq!(town.pdbak("one", &["snapshots"]).code, 2);
+}
+
+#[test]
+fn the_way_to_a_store_is_as_narrow_and_the_cache_as_small_as_the_configuration_says() {
+    let town = Town::with_archive();
+    town.pdbak("two", &["ls", "latest", "deals"]);
+    let segments = |machine: &str| {
+        let folder = town.folder(machine).join(".cache/pdbak/archives");
+        let mut files = Vec::new();
+        let mut folders = vec![folder];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.path().is_dir() {
+                    true => folders.push(entry.path()),
+                    false => files.push(entry.path()),
+                }
+            }
+        }
+        files.into_iter().filter(|file| file.to_string_lossy().contains("/fetched/segments/")).count()
+    };
+    assert_ne!(segments("two"), 0);
+    configure(&town, "three", "cache = \"0\"");
+    assert_eq!(town.pdbak("three", &["ls", "latest", "deals"]).code, 0);
+    assert_eq!(segments("three"), 0, "what was read does not stay");
+    configure(&town, "three", "limit_download = \"2k\"");
+    let begun = std::time::Instant::now();
+    assert_eq!(town.pdbak("three", &["ls", "latest", "deals"]).code, 0);
+    assert!(begun.elapsed() > std::time::Duration::from_millis(500), "some thousand bytes at two thousand a second");
+    for wrong in ["limit_upload = \"fast\"", "cache = \"much\"", "lock_days = 3"] {
+        configure(&town, "three", wrong);
+        assert_eq!(town.pdbak("three", &["snapshots"]).code, 2, "{wrong}");
+    }
 }
 
 #[test]

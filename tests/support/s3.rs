@@ -31,6 +31,10 @@ pub(crate) struct State {
     pub(crate) denies: Option<&'static str>,
     /// Has no room left and says so as Ceph does.
     pub(crate) full: bool,
+    /// Has no room left and says so by the status alone.
+    pub(crate) full_by_status: bool,
+    /// The bucket lies in another region than is said.
+    pub(crate) other_region: bool,
     /// Its clock is another.
     pub(crate) other_clock: bool,
     /// Keeps object locks; otherwise it refuses them.
@@ -41,6 +45,10 @@ pub(crate) struct State {
     pub(crate) holds: Option<(Method, u32)>,
     /// Uploads that it has answered.
     pub(crate) uploads: u32,
+    /// Downloads that it was asked for: of what, and how many bytes left.
+    pub(crate) downloads: Vec<(String, usize)>,
+    /// Requests that came, of whatever kind.
+    pub(crate) requests: u32,
 }
 
 /// The server; gone when dropped.
@@ -126,6 +134,13 @@ async fn answer(
         std::future::pending::<Infallible>().await;
     }
     let mut state = state.lock().expect("no panic");
+    state.requests += 1;
+    if !head.uri.path().starts_with("/acme") {
+        return Ok(fault(404, "NoSuchBucket"));
+    }
+    if state.other_region {
+        return Ok(fault(400, "AuthorizationHeaderMalformed"));
+    }
     if state.other_clock {
         return Ok(fault(403, "RequestTimeTooSkewed"));
     }
@@ -151,8 +166,19 @@ async fn answer(
         found =
             found.header("x-amz-object-lock-mode", "GOVERNANCE").header("x-amz-object-lock-retain-until-date", until);
     }
-    found = found.header("content-length", bytes.len());
-    let body = if head.method == Method::HEAD { Bytes::new() } else { bytes };
+    let body = match (&head.method, head.headers.get("range")) {
+        (&Method::HEAD, _) => {
+            return Ok(found.header("content-length", bytes.len()).body(Full::default())?);
+        }
+        (_, Some(range)) => {
+            let (first, last) = range.to_str()?.trim_start_matches("bytes=").split_once('-').ok_or("an open range")?;
+            let (first, last) = (first.parse::<usize>()?, last.parse::<usize>()?.min(bytes.len() - 1));
+            found = found.status(206).header("content-range", format!("bytes {first}-{last}/{}", bytes.len()));
+            bytes.slice(first..=last)
+        }
+        (_, None) => bytes,
+    };
+    state.downloads.push((key, body.len()));
     Ok(found.body(Full::new(body))?)
 }
 
@@ -164,6 +190,9 @@ fn put(
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     if state.denies.is_some_and(|folder| key.contains(folder)) {
         return Ok(fault(403, "AccessDenied"));
+    }
+    if state.full_by_status {
+        return Ok(say(507, Bytes::new()));
     }
     if state.full {
         return Ok(fault(403, "QuotaExceeded"));

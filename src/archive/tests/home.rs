@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::retention::expect_sound;
-use super::town::{Fault, Line, Town};
+use super::town::{Fault, KEPT, Line, Town};
 use super::*;
 use crate::archive::run::DEAD_AFTER;
 
@@ -267,7 +267,7 @@ fn a_creation_cut_off_at_any_request_leaves_no_archive_or_a_whole_one() {
         for at in 1.. {
             let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
             let create = |line: Arc<Line>, folder: &str| {
-                let shelf = Shelf::to_home(line, &town.machines.path().join(folder))?;
+                let shelf = Shelf::to_home(line, &town.machines.path().join(folder), KEPT)?;
                 Archive::create(shelf, Protection::Clear, Clock::Fixed(noon())).map(drop)
             };
             let line = town.line(fault, at);
@@ -290,9 +290,9 @@ fn a_store_that_holds_something_else_becomes_no_archive() {
     let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
     town.bucket.put("holiday.jpg", b"x");
     let line = || town.line(Fault::Cut, u64::MAX);
-    let opened = Shelf::of_home(line(), town.machines.path());
+    let opened = Shelf::of_home(line(), town.machines.path(), KEPT);
     assert!(matches!(opened.map(drop), Err(Error::NotAnArchive(place)) if place == Path::new("memory://acme")));
-    let shelf = Shelf::to_home(line(), &town.machines.path().join("maker")).unwrap();
+    let shelf = Shelf::to_home(line(), &town.machines.path().join("maker"), KEPT).unwrap();
     let made = Archive::create(shelf, Protection::Clear, Clock::System).map(drop).unwrap_err().to_string();
     assert_eq!(made, "cannot create an archive in memory://acme: it is not empty");
 }

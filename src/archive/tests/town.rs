@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 
+/// So much of what was fetched stays on a machine.
+pub(super) const KEPT: u64 = 1 << 30;
+
 /// Files of a store with the time when they came.
 type Objects = BTreeMap<String, (Vec<u8>, SystemTime)>;
 
@@ -64,7 +67,12 @@ impl Line {
 
     pub(super) fn request<T>(&self, what: &str, mut work: impl FnMut(&Bucket) -> T) -> Result<T, Unreached> {
         let (number, at) = (self.done.fetch_add(1, Ordering::SeqCst) + 1, self.at.load(Ordering::SeqCst));
-        let cut = || Unreached { doing: "reach", what: what.to_owned(), fact: "the line is cut".to_owned() };
+        let cut = || Unreached {
+            doing: "reach",
+            what: what.to_owned(),
+            fact: "the line is cut".to_owned(),
+            cause: Cause::Line,
+        };
         if number > at || (number == at && self.fault == Fault::Cut) {
             return Err(cut());
         }
@@ -111,7 +119,12 @@ impl Home for Line {
             }
             there
         })?;
-        let other = |_| Unreached { doing: "write", what: file.name.to_string(), fact: "another is there".to_owned() };
+        let other = |_| Unreached {
+            doing: "write",
+            what: file.name.to_string(),
+            fact: "another is there".to_owned(),
+            cause: Cause::Line,
+        };
         there.filter(|there| *there != bytes).map_or(Ok(()), |there| Err(other(there)))
     }
 
@@ -145,7 +158,7 @@ impl Town {
     /// A store with an archive in it.
     pub(super) fn new() -> Town {
         let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
-        let shelf = Shelf::to_home(town.line(Fault::Cut, u64::MAX), &town.machines.path().join("maker")).unwrap();
+        let shelf = Shelf::to_home(town.line(Fault::Cut, u64::MAX), &town.machines.path().join("maker"), KEPT).unwrap();
         drop(Archive::create(shelf, Protection::Clear, Clock::Fixed(noon())).unwrap());
         town
     }
@@ -160,7 +173,7 @@ impl Town {
     }
 
     pub(super) fn over(&self, machine: &str, line: Arc<Line>) -> Result<Archive, Error> {
-        let shelf = Shelf::of_home(line, &self.machines.path().join(machine))?;
+        let shelf = Shelf::of_home(line, &self.machines.path().join(machine), KEPT)?;
         Archive::open(shelf, &Passphrase("none needed"), Clock::Fixed(noon()))
     }
 

@@ -18,10 +18,8 @@ use crate::archive::store::QUARANTINE;
 pub(super) const FETCHED: &str = "fetched";
 /// So many requests are under way where many files are wanted or sent at once. One that is sent may be in memory whole.
 const AT_ONCE: usize = 4;
-/// More than so many bytes of segments and contents are not kept.
-const KEPT_BYTES: u64 = 4 << 30;
-/// After so many bytes came somebody looks how many there are.
-const LOOK_AFTER: u64 = KEPT_BYTES / 16;
+/// Somebody looks how many bytes there are after this share of what may be kept has come.
+pub(super) const LOOK_AFTER: u64 = 16;
 
 impl Desk {
     /// Where a copy of a file lies.
@@ -157,7 +155,7 @@ impl Desk {
 
     /// Lets the copies go that came first, where there are too many of them.
     pub(super) fn make_room(&self, came: u64) {
-        if self.came.fetch_add(came, Ordering::Relaxed) + came < LOOK_AFTER {
+        if self.came.fetch_add(came, Ordering::Relaxed).saturating_add(came) < self.kept / LOOK_AFTER {
             return;
         }
         self.came.store(0, Ordering::Relaxed);
@@ -168,7 +166,7 @@ impl Desk {
         copies.sort();
         let mut bytes: u64 = copies.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, length, path) in copies {
-            if bytes <= KEPT_BYTES {
+            if bytes <= self.kept {
                 return;
             }
             // One that is being read on another system than this stays until it is not.

@@ -10,16 +10,15 @@ use serde::Serialize;
 
 use crate::archive::{Archive, Protection};
 #[cfg(feature = "object-store")]
-use crate::archive::{Home, Shelf};
+use crate::archive::{FileName, Home, Shelf};
 use crate::cli::command::key::ONE_LEFT;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::home::{self, Dwelling};
+use crate::cli::home::{self, Dwelling, InStore};
 use crate::cli::session::Session;
 use crate::cli::show::View;
 #[cfg(feature = "object-store")]
 use crate::offsite::StoreHome;
-use crate::offsite::Target;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +74,7 @@ impl Init {
             Dwelling::Folder(folder) => {
                 Archive::create(folder, protection, session.clock()).map_err(|error| doing(error.into()))?
             }
-            Dwelling::Store(target) => in_store(session, target, protection).map_err(doing)?,
+            Dwelling::Store(place) => in_store(session, place, protection).map_err(doing)?,
         };
         session.show(&Made {
             archive: named.clone(),
@@ -105,23 +104,30 @@ impl Init {
 
 /// Makes an archive in an object store.
 #[cfg(feature = "object-store")]
-fn in_store(session: &Session, target: &Target, protection: Protection) -> Result<Archive, Failure> {
-    let home = Arc::new(StoreHome::open(target)?);
+fn in_store(session: &Session, place: &InStore, protection: Protection) -> Result<Archive, Failure> {
+    let InStore { target, haul, kept } = place;
+    let home = Arc::new(StoreHome::open(target, *haul)?);
     let folder = home::working_folder(target)?;
     std::fs::create_dir_all(&folder)?;
     // What is made is in the store; the next command gives it a folder under its own id.
     let folder = tempfile::Builder::new().prefix("new-").tempdir_in(&folder)?;
-    let shelf = Shelf::to_home(Arc::clone(&home) as Arc<dyn Home>, folder.path())?;
+    let shelf = Shelf::to_home(Arc::clone(&home) as Arc<dyn Home>, folder.path(), *kept)?;
     let archive = Archive::create(shelf, protection, session.clock())?;
     if !home.claim(archive.id())? {
         session.say(
             "warning: the store ignores \"If-None-Match\": it lets whoever has the credentials replace what is there, also by mistake",
         );
     }
+    if target.lock.is_some() {
+        session.say(&match home.locked_until(&FileName::header())? {
+            Some(until) => format!("The store holds on to what it is given: this until {until}."),
+            None => "warning: the store took the object lock without an error, and does not hold it".to_owned(),
+        });
+    }
     Ok(archive)
 }
 
 #[cfg(not(feature = "object-store"))]
-fn in_store(_session: &Session, _target: &Target, _protection: Protection) -> Result<Archive, Failure> {
+fn in_store(_session: &Session, _place: &InStore, _protection: Protection) -> Result<Archive, Failure> {
     Err(home::unbuilt())
 }

@@ -12,6 +12,7 @@ use crate::cli::home::Dwelling;
 use crate::cli::session::{Session, wait};
 use crate::cli::show::copies::{Fetched, Looked, Sent, There};
 use crate::cli::status::facts;
+use crate::cli::way;
 use crate::offsite::{self, Haul, Pushed};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -49,10 +50,10 @@ struct Way {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     transfers: u8,
     /// The most bytes a second to the target, such as 500k or 2M
-    #[arg(long, value_name = "RATE", value_parser = target::rate)]
+    #[arg(long, value_name = "RATE", value_parser = way::rate)]
     limit_upload: Option<NonZeroU64>,
     /// The most bytes a second from the target
-    #[arg(long, value_name = "RATE", value_parser = target::rate)]
+    #[arg(long, value_name = "RATE", value_parser = way::rate)]
     limit_download: Option<NonZeroU64>,
 }
 

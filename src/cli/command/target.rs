@@ -10,6 +10,7 @@ use crate::cli::config::OffsiteTarget;
 use crate::cli::secret::Source;
 use crate::cli::session::Session;
 use crate::cli::show::View;
+use crate::cli::way;
 use crate::offsite::{Address, Lock, Target};
 
 /// A target that somebody chose.
@@ -91,7 +92,7 @@ fn choose(session: &Session, name: &str) -> Result<Chosen, Failure> {
         let target = Target::at(Address::parse(name)?);
         return Ok(Chosen { name: target.address.to_string(), target, upload: None, download: None });
     };
-    let limit = |text: &Option<String>| text.as_deref().map(rate).transpose().map_err(Failure::usage);
+    let limit = |text: &Option<String>| text.as_deref().map(way::rate).transpose().map_err(Failure::usage);
     let target = Target {
         address: Address::parse(&one.url)?,
         endpoint: one.endpoint.clone(),
@@ -109,48 +110,5 @@ fn choose(session: &Session, name: &str) -> Result<Chosen, Failure> {
 }
 
 fn lock(name: &str, one: &OffsiteTarget) -> Result<Option<Lock>, Failure> {
-    let compliance = match one.lock.as_deref() {
-        None => return Ok(None),
-        Some("governance") => false,
-        Some("compliance") => true,
-        Some(other) => {
-            return Err(Failure::usage(format!("the target {name} wants the object lock {other}"))
-                .hint("write lock = \"governance\" or lock = \"compliance\" to pdbak.toml"));
-        }
-    };
-    match one.lock_days.filter(|days| (1..=36_500).contains(days)) {
-        Some(days) => Ok(Some(Lock { compliance, days })),
-        None => Err(Failure::usage(format!("the target {name} wants an object lock for no time"))
-            .hint("write lock_days = 30 to pdbak.toml, or as many days as nobody may remove a copy")),
-    }
-}
-
-/// Reads bytes a second: `800`, `500k`, `2M`, `1G`.
-pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
-    let refuse = || format!("{text} is no rate such as 500k or 2M bytes a second");
-    let (digits, unit) = match text.chars().last() {
-        Some('k' | 'K') => (&text[..text.len() - 1], 1_000),
-        Some('M') => (&text[..text.len() - 1], 1_000_000),
-        Some('G') => (&text[..text.len() - 1], 1_000_000_000),
-        _ => (text, 1),
-    };
-    let number: u64 = digits.parse().map_err(|_| refuse())?;
-    number.checked_mul(unit).and_then(NonZeroU64::new).ok_or_else(refuse)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rate;
-
-    #[test]
-    fn a_rate_is_a_number_with_a_unit() {
-        let rate = |text: &str| rate(text).ok().map(u64::from);
-        assert_eq!(
-            [rate("800"), rate("500k"), rate("2M"), rate("1G")],
-            [Some(800), Some(500_000), Some(2_000_000), Some(1_000_000_000)]
-        );
-        for text in ["", "0", "k", "-1", "1.5M", "99999999999G", "2 M"] {
-            assert_eq!(rate(text), None, "{text}");
-        }
-    }
+    way::lock(&format!("the target {name}"), one.lock.as_deref(), one.lock_days)
 }
