@@ -144,6 +144,19 @@ pub enum Malformed {
 #[derive(Clone)]
 pub struct DigestKey(pub [u8; 32]);
 
+impl DigestKey {
+    /// The digest of a version as it lies in an archive: the bytes of its key ([`Key::to_bytes`]), and its body.
+    pub fn digest(&self, object: &ObjectName, key: &[u8], body: &str) -> Digest {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(object.as_str().as_bytes());
+        hasher.update(b"\0");
+        hasher.update(key);
+        hasher.update(b"\0");
+        hasher.update(body.as_bytes());
+        Digest(*hasher.finalize().as_bytes())
+    }
+}
+
 /// The keyed BLAKE3 of a record version.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
@@ -246,13 +259,7 @@ impl Record {
 
     /// The keyed hash of identity and body.
     pub fn digest(&self, key: &DigestKey) -> Digest {
-        let mut hasher = blake3::Hasher::new_keyed(&key.0);
-        hasher.update(self.id.object.as_str().as_bytes());
-        hasher.update(b"\0");
-        hasher.update(&self.id.key.to_bytes());
-        hasher.update(b"\0");
-        hasher.update(self.body.as_bytes());
-        Digest(*hasher.finalize().as_bytes())
+        key.digest(&self.id.object, &self.id.key.to_bytes(), &self.body)
     }
 }
 

@@ -12,7 +12,7 @@ use super::reader::parse_line;
 use super::segment::{BlockFacts, Directory, SegmentFile};
 use super::{Inner, Role, segment};
 use crate::catalogue::ObjectName;
-use crate::record::{DigestKey, Key, Record, RecordId};
+use crate::record::{DigestKey, Key};
 
 impl Inner {
     /// Enters a stored segment in the index.
@@ -112,22 +112,30 @@ impl Inner {
 /// The rows of a block that is whole.
 fn rows_in(file: &mut SegmentFile, facts: &BlockFacts, at: (u32, u32), digest: &DigestKey) -> Option<Vec<Row>> {
     let text = file.block(facts).ok()?;
-    let rows: Vec<Row> = rows_of(&text, &ObjectName::new(&facts.object), at.0, at.1, digest).collect::<Option<_>>()?;
+    let rows: Vec<Row> = rows_of(&text, &ObjectName::new(&facts.object), at, digest).collect::<Option<_>>()?;
     (rows.len() == facts.lines as usize).then_some(rows)
 }
 
 /// The index rows of a block's lines; `None` for a line that is no record.
-pub(super) fn rows_of<'t>(
+fn rows_of<'t>(
     text: &'t [u8],
     object: &'t ObjectName,
-    segment: u32,
-    first: u32,
+    (segment, first): (u32, u32),
     digest: &'t DigestKey,
 ) -> impl Iterator<Item = Option<Row>> + 't {
-    text.split_inclusive(|byte| *byte == b'\n').zip(first..).map(move |(line, number)| {
-        let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-        let (key, body) = parse_line(line, object)?;
-        let record = Record::stored(RecordId::new(object.clone(), key), body.into());
-        Some(Row { key: record.id().key.to_bytes(), segment, line: number, digest: record.digest(digest) })
+    records_in(text, object).zip(first..).map(move |(record, line)| {
+        let (key, body) = record?;
+        let key = key.to_bytes();
+        let digest = digest.digest(object, &key, body);
+        Some(Row { key, segment, line, digest })
     })
+}
+
+/// Key and body of each of a block's lines; `None` for what is no record.
+pub(super) fn records_in<'t>(
+    text: &'t [u8],
+    object: &'t ObjectName,
+) -> impl Iterator<Item = Option<(Key, &'t str)>> + 't {
+    let (lines, illegible) = std::str::from_utf8(text).map_or(("", Some(None)), |text| (text, None));
+    lines.split_inclusive('\n').map(|line| parse_line(line.strip_suffix('\n')?, object)).chain(illegible)
 }

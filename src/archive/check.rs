@@ -11,14 +11,16 @@ mod chain;
 mod memory;
 mod pool;
 mod problem;
+mod roots;
 mod segments;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 pub use self::problem::{Checked, Kind, Problem, Reading, Remedy};
 
 use self::memory::Memo;
+use self::roots::read_index;
 use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
@@ -31,7 +33,6 @@ use super::losses::LossLine;
 use super::manifest::{Line, SNAPSHOTS};
 use super::map::Map;
 use super::marks::MARKS;
-use super::merkle::Merkle;
 use super::moves::MOVES;
 use super::prune::DOOMED;
 use super::run::Turn;
@@ -39,7 +40,6 @@ use super::segment::SEGMENTS;
 use super::shelf::belongs;
 use super::store::{QUARANTINE, hash_of};
 use super::{Archive, Inner, SnapshotId};
-use crate::catalogue::ObjectName;
 
 /// How long another one's turn is waited for before the archive is looked at again.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -143,23 +143,26 @@ impl<'c> Check<'c> {
         self.moves()?;
         self.manifests()?;
         self.maps()?;
-        let index_is_right = self.segments()?;
+        let rereads = self.reading != Reading::Structure && self.inner.reads_data() && self.inner.reads_manifests();
+        let whole = rereads.then(|| self.whole()).transpose()?;
+        let told = self.segments(whole.as_ref())?;
         self.blobs()?;
         self.logs()?;
         self.strangers()?;
         self.missed_files()?;
-        if self.reading == Reading::Structure || !self.inner.reads_data() || !self.inner.reads_manifests() {
-            return Ok(true);
+        match (whole, told) {
+            (Some(whole), Some(told)) => self.roots(&whole, &told),
+            (Some(_), None) if nobody_writes => {
+                let text = "does not agree with the segments; it has been thrown away and is made again";
+                self.found(Problem::of(INDEX, Remedy::None, text));
+                self.inner.discard_index()?;
+                let whole = self.whole()?;
+                let told = read_index(self.inner, &whole)?;
+                self.roots(&whole, &told);
+            }
+            (Some(_), None) => return Ok(false),
+            (None, _) => {}
         }
-        if !index_is_right && !nobody_writes {
-            return Ok(false);
-        }
-        if !index_is_right {
-            let text = "does not agree with the segments; it has been thrown away and is made again";
-            self.found(Problem::of(INDEX, Remedy::None, text));
-            self.inner.discard_index()?;
-        }
-        self.roots()?;
         Ok(true)
     }
 }
@@ -394,52 +397,6 @@ impl Check<'_> {
             }
         }
         self.done.quarantined = self.inner.store.list(QUARANTINE)?.len() as u64;
-        Ok(())
-    }
-
-    /// Content roots again, from digests that were compared with the records.
-    fn roots(&mut self) -> Result<(), Error> {
-        let blank = self.inner.mending()?;
-        let mut maps = Vec::new();
-        for seen in self.snapshots.iter().filter(|seen| seen.readable) {
-            match self.inner.map(&seen.id) {
-                // Lines of which nobody knows what they held have been told of, and have no digest.
-                Ok(map) if map.and(&blank.blank).is_empty() => maps.push((seen, map)),
-                Ok(_) => {}
-                Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let objects: BTreeSet<&ObjectName> =
-            maps.iter().flat_map(|(seen, _)| seen.line.contents.iter().map(|contents| &contents.object)).collect();
-        let mut problems = Vec::new();
-        for object in objects {
-            let mut roots = vec![Merkle::default(); maps.len()];
-            let index = self.inner.index();
-            if let Some(number) = index.known_object(object.as_str())? {
-                index.walk(number, &mut |segment, line, digest| {
-                    for ((_, map), root) in maps.iter().zip(&mut roots) {
-                        if map.contains(segment, line) {
-                            root.push(digest);
-                        }
-                    }
-                })?;
-            }
-            for ((seen, _), root) in maps.iter().zip(roots) {
-                let expected = seen
-                    .line
-                    .contents
-                    .iter()
-                    .find(|contents| contents.object == *object)
-                    .map(|contents| &contents.root);
-                if expected.is_some_and(|expected| *expected != root.root()) {
-                    problems.push((seen.id.clone(), format!("its {object} have another root than it says")));
-                }
-            }
-        }
-        for (id, text) in problems {
-            self.found(Problem::of(&format!("{SNAPSHOTS}/{}", id.0), Remedy::None, text).hurting(&[id]));
-        }
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //! it compares them with the content root of the manifest.
 
 mod bad;
+mod ledger;
 mod memory;
 mod outlines;
 mod seen;
@@ -24,6 +25,7 @@ use super::segment::{BlockFacts, Directory};
 use crate::record::Digest;
 
 pub(super) use self::bad::{Held, Place};
+pub(super) use self::ledger::{Ledger, Sum};
 
 /// The index's name in the archive.
 pub(super) const INDEX: &str = "index.sqlite";
@@ -251,7 +253,7 @@ impl Index {
         self.open_transaction()?;
         let mut digest = [0; 36];
         digest[..32].copy_from_slice(&row.digest.0);
-        digest[32..].copy_from_slice(&tag(&row.key, row.segment, row.line, &row.digest));
+        digest[32..].copy_from_slice(&print(&row.key, row.segment, row.line, &row.digest)[..4]);
         // A line that was found in its segment before (an interrupted run) is there already.
         let mut statement = self.db.prepare_cached("INSERT OR REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5)")?;
         statement.execute(params![object, row.key, row.segment, row.line, digest])?;
@@ -373,17 +375,15 @@ impl Index {
         )?;
         let mut rows = statement.query([object])?;
         while let Some(row) = rows.next()? {
-            let (segment, line, digest) = proven(row)?;
+            let Proven { segment, line, digest, .. } = proven(row)?;
             each(segment, line, &digest);
         }
         Ok(())
     }
 
-    /// How many lines of a segment have a row.
-    pub(super) fn versions_of_segment(&self) -> Result<HashMap<u32, u64>, Error> {
-        let mut statement = self.db.prepare("SELECT segment, count(*) FROM versions GROUP BY segment")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// How many versions it knows.
+    pub(super) fn count(&self) -> Result<u64, Error> {
+        Ok(self.db.query_row("SELECT count(*) FROM versions", [], |row| row.get(0).map(i64::cast_unsigned))?)
     }
 
     pub(super) fn blob(&self, contents: &[u8; 32]) -> Result<Option<BlobRef>, Error> {
@@ -418,30 +418,38 @@ fn wrong_type(error: rusqlite::types::FromSqlError) -> Error {
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> Result<Row, Error> {
-    let (segment, line, digest) = proven(row)?;
+    let Proven { segment, line, digest, .. } = proven(row)?;
     let key = row.get_ref(0)?.as_blob().map_err(wrong_type)?;
     Ok(Row { key: key.to_vec(), segment, line, digest })
 }
 
-/// Segment, line and digest of a row that matches its own hash.
-fn proven(row: &rusqlite::Row<'_>) -> Result<(u32, u32, Digest), Error> {
+/// What a row says that matches its own hash.
+struct Proven {
+    segment: u32,
+    line: u32,
+    digest: Digest,
+    print: Print,
+}
+
+fn proven(row: &rusqlite::Row<'_>) -> Result<Proven, Error> {
     let key = row.get_ref(0)?.as_blob().map_err(wrong_type)?;
     let (segment, line) = (row.get(1)?, row.get(2)?);
     let sealed = row.get_ref(3)?.as_blob().map_err(wrong_type)?;
-    let digest = sealed.get(..32).and_then(|digest| digest.try_into().ok()).map(Digest);
-    match digest {
-        Some(digest) if sealed[32..] == tag(key, segment, line, &digest) => Ok((segment, line, digest)),
-        _ => Err(damaged_row()),
-    }
+    let digest = sealed.get(..32).and_then(|digest| digest.try_into().ok()).map(Digest).ok_or_else(damaged_row)?;
+    let print = print(key, segment, line, &digest);
+    if sealed[32..] == print[..4] { Ok(Proven { segment, line, digest, print }) } else { Err(damaged_row()) }
 }
 
 fn damaged_row() -> Error {
     Error::IndexDamaged("a row that does not match its own hash".to_owned())
 }
 
-/// The tag of a version: a wrong position must never be taken for a record's.
-fn tag(key: &[u8], segment: u32, line: u32, digest: &Digest) -> [u8; 4] {
-    tag_of(&[&digest.0[..16], &segment.to_le_bytes(), &line.to_le_bytes(), key])
+/// What stands for a version at its place; the first four bytes are its tag: a wrong position must never be taken for
+/// a record's.
+type Print = [u8; 16];
+
+fn print(key: &[u8], segment: u32, line: u32, digest: &Digest) -> Print {
+    print_of(&[&digest.0[..16], &segment.to_le_bytes(), &line.to_le_bytes(), key])
 }
 
 fn block_tag(segment: u32, first: u32, facts: &str) -> [u8; 4] {
@@ -450,9 +458,13 @@ fn block_tag(segment: u32, first: u32, facts: &str) -> [u8; 4] {
 
 /// Four bytes that a damaged row does not match.
 fn tag_of(parts: &[&[u8]]) -> [u8; 4] {
+    print_of(parts)[..4].try_into().expect("a print has 16 bytes")
+}
+
+fn print_of(parts: &[&[u8]]) -> Print {
     let mut hasher = blake3::Hasher::new();
     parts.iter().for_each(|part| {
         hasher.update(part);
     });
-    hasher.finalize().as_bytes()[..4].try_into().expect("a hash has 32 bytes")
+    hasher.finalize().as_bytes()[..16].try_into().expect("a hash has 32 bytes")
 }

@@ -9,7 +9,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use super::absorb::rows_of;
+use super::absorb::records_in;
 use super::error::Error;
 use super::header::Header;
 use super::keys::Wrapped;
@@ -21,7 +21,6 @@ use super::moves::MovedLine;
 use super::segment::{BlockFacts, SegmentFile};
 use super::signed::read_unproven;
 use crate::catalogue::ObjectName;
-use crate::record::DigestKey;
 
 /// What bytes are taken for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +83,7 @@ fn records(archive: &str, bytes: Vec<u8>, path: &Path) -> Result<u64, Error> {
     for facts in file.directory()?.blocks {
         let BlockFacts { object, lines, .. } = &facts;
         let (text, object) = (file.block(&facts)?, ObjectName::new(object));
-        let found = rows_of(&text, &object, 0, 0, &DigestKey([0; 32])).take_while(Option::is_some).count() as u64;
+        let found = records_in(&text, &object).take_while(Option::is_some).count() as u64;
         if found != u64::from(*lines) {
             return Err(Error::damaged(path, format!("{found} records in a block of {lines}")));
         }

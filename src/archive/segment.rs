@@ -332,18 +332,26 @@ impl SegmentFile {
 
     /// Unpacks one block; zstd's own checksum and the seal vouch for it.
     pub(super) fn block(&mut self, facts: &BlockFacts) -> Result<Vec<u8>, Error> {
+        let mut text = Vec::new();
+        self.block_into(&mut text, facts)?;
+        Ok(text)
+    }
+
+    /// Unpacks one block in the place of what was read before: memory that is there already costs nothing.
+    pub(super) fn block_into(&mut self, text: &mut Vec<u8>, facts: &BlockFacts) -> Result<(), Error> {
         if facts.raw > RAW_LIMIT || facts.stored > RAW_LIMIT {
             return Err(Error::damaged(&self.path, "a block of impossible length"));
         }
         let stored = self.bytes(facts.offset, facts.stored)?;
         let raw = usize::try_from(facts.raw).expect("the length was limited above");
-        let text = self
-            .decompressor
-            .decompress(&stored, raw)
+        text.clear();
+        text.reserve_exact(raw);
+        self.decompressor
+            .decompress_to_buffer(&stored, text)
             .map_err(|error| Error::damaged(&self.path, error.to_string()))?;
         if text.len() != raw {
             return Err(Error::damaged(&self.path, format!("a block of {} bytes, expected {raw}", text.len())));
         }
-        Ok(text)
+        Ok(())
     }
 }

@@ -1,19 +1,21 @@
 //! Segments: every one that a snapshot needs is there and holds what its directory says.
 //!
 //! Files are read once each, several at a time: hashed, unsealed, unpacked, and every record's digest
-//! made anew, to be compared with the index. Of a damaged one it is found out which blocks still can be read.
+//! made anew. Beside that the index is read once in order; what both say of each block is compared by its
+//! sum. Of a damaged file it is found out which blocks still can be read.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::io::Cursor;
 
 use bytes::Bytes;
 
 use super::memory::Memo;
 use super::pool::{side_by_side, threads};
+use super::roots::{Told, Whole, read_index};
 use super::{Check, Problem, Remedy, fact_of};
-use crate::archive::absorb::rows_of;
+use crate::archive::absorb::records_in;
 use crate::archive::error::Error;
-use crate::archive::index::Row;
+use crate::archive::index::{Ledger, Sum};
 use crate::archive::segment::{BlockFacts, Directory, SEGMENTS, SegmentFile};
 use crate::archive::store::{Store, hash_of};
 use crate::archive::{Inner, Role, SnapshotId};
@@ -41,20 +43,45 @@ struct Examined {
     hash: Option<Result<(u64, String), Error>>,
     directory: Result<Directory, Error>,
     /// The blocks that can be read.
-    rows: Vec<Good>,
+    good: Vec<Good>,
     /// Those that cannot.
     bad: Vec<Bad>,
 }
 
-/// A block's object and rows.
-type Good = (String, Vec<Row>);
+/// A block's first line, and its versions.
+type Good = (u32, Sum);
 
 /// A block's first line, lines, object, and why it cannot be read.
 type Bad = (u32, u32, String, String);
 
+/// What was read of a segment that the index knows.
+struct Heard {
+    number: u32,
+    directory: Directory,
+    good: Vec<Good>,
+    /// Lines of which nobody knows what they held.
+    blank: u64,
+}
+
+impl Heard {
+    /// Whether the index has the same blocks, in those that could be read the same versions, and a row for each other line.
+    fn agrees(&self, ledger: &Ledger) -> bool {
+        let Some(blocks) = ledger.blocks_of(self.number) else { return false };
+        let same = blocks.iter().zip(placed(&self.directory)).all(|((object, block), (first, facts))| {
+            (*object, block.first, block.lines) == (&facts.object, first, facts.lines)
+        });
+        let mut known = blocks.iter().map(|(_, block)| block);
+        let found = |(first, sum): &Good| known.any(|block| block.first == *first && block.sum == *sum);
+        let rows: u64 = blocks.iter().map(|(_, block)| block.sum.versions).sum();
+        same && blocks.len() == self.directory.blocks.len()
+            && self.good.iter().all(found)
+            && rows + self.blank == self.directory.lines()
+    }
+}
+
 impl Check<'_> {
-    /// Returns whether the index agrees with all that was read.
-    pub(super) fn segments(&mut self) -> Result<bool, Error> {
+    /// Returns what the index says of all versions, if that is asked for and agrees with all that was read.
+    pub(super) fn segments(&mut self, whole: Option<&Whole>) -> Result<Option<Told>, Error> {
         let inner = self.inner;
         let on_disk = inner.store.list_spread(SEGMENTS)?;
         let there: HashSet<String> = on_disk.iter().map(|(_, name)| name.clone()).collect();
@@ -84,27 +111,30 @@ impl Check<'_> {
             let large = inner.store.length(&file).is_ok_and(|length| length > LARGE);
             jobs.push(Job { file, name, number, read, hands: if large { threads() } else { 1 } });
         }
-        let rows = if jobs.iter().any(|job| job.read) { inner.index().versions_of_segment()? } else { HashMap::new() };
-        let mut index_is_right = true;
-        side_by_side(
-            &jobs,
-            |job| examine(inner, job),
-            |job, examined| {
-                index_is_right &= self.judge(job, examined, &rows)?;
+        let mut heard = Vec::new();
+        let told = std::thread::scope(|scope| {
+            let index = whole.map(|whole| scope.spawn(|| read_index(inner, whole)));
+            let each = |job: &Job, examined| {
+                heard.extend(self.judge(job, examined)?);
                 Ok(())
-            },
-        )?;
-        Ok(index_is_right)
+            };
+            side_by_side(&jobs, |job| examine(inner, job), each)?;
+            index.map(|index| index.join().expect("reading does not panic")).transpose()
+        });
+        match told {
+            Err(error) if error.is_index_damage() => Ok(None),
+            told => Ok(told?.filter(|told| heard.iter().all(|heard| heard.agrees(&told.ledger)))),
+        }
     }
 
-    /// Tells what is wrong with a segment; returns whether the index agrees with what was read.
-    fn judge(&mut self, job: &Job, examined: Examined, rows: &HashMap<u32, u64>) -> Result<bool, Error> {
+    /// Tells what is wrong with a segment, and returns what the index must say of it.
+    fn judge(&mut self, job: &Job, examined: Examined) -> Result<Option<Heard>, Error> {
         let snapshots = self.needs.get(&job.name).cloned().unwrap_or_default();
         let hash = match examined.hash.transpose() {
             Ok(hash) => hash,
             Err(error) => {
                 self.hurt(job, &examined.directory, &examined.bad, (fact_of(error)?, None), &snapshots)?;
-                return Ok(true);
+                return Ok(None);
             }
         };
         let bytes = hash.as_ref().map_or(0, |(bytes, _)| *bytes);
@@ -128,22 +158,12 @@ impl Check<'_> {
             self.memos.push(Memo::Verified(job.file.clone(), bytes));
             job.number.into_iter().for_each(|number| self.memos.push(Memo::Bad(number, Vec::new())));
         }
-        let Ok(directory) = examined.directory else { return Ok(true) };
-        if !job.read {
-            return Ok(true);
-        }
+        let (Ok(directory), true) = (examined.directory, job.read) else { return Ok(None) };
+        self.done.records += examined.good.iter().map(|(_, sum)| sum.versions).sum::<u64>();
         // A segment that no snapshot needs may not have been entered yet.
-        let Some(number) = job.number else {
-            self.done.records += examined.rows.iter().map(|(_, rows)| rows.len() as u64).sum::<u64>();
-            return Ok(true);
-        };
+        let Some(number) = job.number else { return Ok(None) };
         let blank = self.inner.mending()?.blank.lines(number).map_or(0, |lines| lines.len());
-        let mut agrees = rows.get(&number).copied().unwrap_or(0) + blank == directory.lines();
-        for (object, rows) in examined.rows {
-            self.done.records += rows.len() as u64;
-            agrees &= self.index_has(&object, rows)?;
-        }
-        Ok(agrees)
+        Ok(Some(Heard { number, directory, good: examined.good, blank }))
     }
 
     /// Tells that a segment is damaged, and which of its lines can be trusted.
@@ -178,23 +198,6 @@ impl Check<'_> {
         self.found(Problem { known, objects: objects.into_iter().collect(), ..problem });
         Ok(())
     }
-
-    fn index_has(&self, object: &str, mut rows: Vec<Row>) -> Result<bool, Error> {
-        rows.sort_by(|left, right| left.key.cmp(&right.key));
-        let mut keys: Vec<Vec<u8>> = rows.iter().map(|row| row.key.clone()).collect();
-        keys.dedup();
-        let index = self.inner.index();
-        let Some(number) = index.known_object(object)? else { return Ok(false) };
-        let mut found = 0;
-        let looked_up = index.look_up(number, &keys, &mut |at, row| {
-            let of_key = rows.partition_point(|own| own.key < keys[at]);
-            found += usize::from(rows[of_key..].iter().take_while(|own| own.key == row.key).any(|own| *own == row));
-        });
-        match looked_up {
-            Err(error) if error.is_index_damage() => Ok(false),
-            looked_up => looked_up.map(|()| found == rows.len()),
-        }
-    }
 }
 
 /// The same damage once more: an error is told where it is met, and its text elsewhere.
@@ -209,7 +212,7 @@ fn again(error: &Error) -> Error {
 /// Looks at one segment.
 fn examine(inner: &Inner, job: &Job) -> Examined {
     let path = inner.store.path(&job.file);
-    let mut examined = Examined { hash: None, directory: Err(Error::PackerEnded), rows: Vec::new(), bad: Vec::new() };
+    let mut examined = Examined { hash: None, directory: Err(Error::PackerEnded), good: Vec::new(), bad: Vec::new() };
     let mut bytes: Option<Bytes> = None;
     if job.read {
         let held = inner.store.length(&job.file).is_ok_and(|length| length <= HELD);
@@ -236,7 +239,7 @@ fn examine(inner: &Inner, job: &Job) -> Examined {
     };
     examined.directory = open().and_then(|mut opened| opened.directory());
     if let (Ok(directory), true) = (&examined.directory, job.read) {
-        (examined.rows, examined.bad) = blocks(inner, job, &open, directory);
+        (examined.good, examined.bad) = blocks(inner, job, &open, directory);
     }
     examined
 }
@@ -248,22 +251,17 @@ fn blocks(
     open: &(impl Fn() -> Result<SegmentFile, Error> + Sync),
     directory: &Directory,
 ) -> (Vec<Good>, Vec<Bad>) {
-    let mut first: u32 = 0;
-    let mut placed = Vec::with_capacity(directory.blocks.len());
-    for facts in &directory.blocks {
-        placed.push((first, facts));
-        first = first.saturating_add(facts.lines);
-    }
+    let placed: Vec<_> = placed(directory).collect();
     let share = |placed: &[(u32, &BlockFacts)]| {
         let mut opened = open();
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        let (mut good, mut bad, mut text) = (Vec::new(), Vec::new(), Vec::new());
         for (first, facts) in placed {
             let read = match &mut opened {
-                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first)),
+                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first), &mut text),
                 Err(error) => Err(fact_of(again(error)).unwrap_or_else(|error| error.to_string())),
             };
             match read {
-                Ok(rows) => good.push((facts.object.clone(), rows)),
+                Ok(sum) => good.push((*first, sum)),
                 Err(fact) => bad.push((*first, facts.lines, facts.object.clone(), fact)),
             }
         }
@@ -286,19 +284,39 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// Reads one block and compares it with what the directory says.
-fn block(inner: &Inner, opened: &mut SegmentFile, facts: &BlockFacts, at: (u32, u32)) -> Result<Vec<Row>, String> {
-    let text = opened.block(facts).map_err(|error| fact_of(error).unwrap_or_else(|error| error.to_string()))?;
+fn block(
+    inner: &Inner,
+    opened: &mut SegmentFile,
+    facts: &BlockFacts,
+    (segment, first): (u32, u32),
+    text: &mut Vec<u8>,
+) -> Result<Sum, String> {
+    opened.block_into(text, facts).map_err(|error| fact_of(error).unwrap_or_else(|error| error.to_string()))?;
     let object = ObjectName::new(&facts.object);
-    let rows: Option<Vec<Row>> = rows_of(&text, &object, at.0, at.1, &inner.secrets.digest).collect();
-    let rows = rows.ok_or_else(|| "a line that is no record".to_owned())?;
-    let range = rows.iter().map(|row| &row.key).min().zip(rows.iter().map(|row| &row.key).max());
-    let ends = range.map(|(least, greatest)| (key_text(least), key_text(greatest)));
-    let right = blake3::hash(&text).to_hex().as_str() == facts.blake3
-        && rows.len() as u64 == u64::from(facts.lines)
+    let (mut sum, mut ends) = (Sum::default(), None);
+    for (record, line) in records_in(text, &object).zip(first..) {
+        let (key, body) = record.ok_or_else(|| "a line that is no record".to_owned())?;
+        let bytes = key.to_bytes();
+        sum.add(&bytes, (segment, line), &inner.secrets.digest.digest(&object, &bytes, body));
+        let (least, greatest) = ends.get_or_insert_with(|| (key.clone(), key.clone()));
+        if key < *least {
+            *least = key;
+        } else if key > *greatest {
+            *greatest = key;
+        }
+    }
+    let ends = ends.map(|(least, greatest)| (least.to_string(), greatest.to_string()));
+    let right = blake3::hash(text).to_hex().as_str() == facts.blake3
+        && sum.versions == u64::from(facts.lines)
         && ends == Some((facts.first.clone(), facts.last.clone()));
-    if right { Ok(rows) } else { Err(format!("the block at {} is not what the directory says", facts.offset)) }
+    if right { Ok(sum) } else { Err(format!("the block at {} is not what the directory says", facts.offset)) }
 }
 
-fn key_text(key: &[u8]) -> String {
-    crate::record::Key::from_bytes(key).map(|key| key.to_string()).unwrap_or_default()
+/// The blocks, each with its first line.
+fn placed(directory: &Directory) -> impl Iterator<Item = (u32, &BlockFacts)> {
+    directory.blocks.iter().scan(0u32, |next, facts| {
+        let first = *next;
+        *next = first.saturating_add(facts.lines);
+        Some((first, facts))
+    })
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 
-use super::{Index, proven};
+use super::{Index, Proven, proven};
 use crate::archive::error::Error;
 use crate::archive::map::Map;
 use crate::record::Digest;
@@ -85,7 +85,7 @@ impl Index {
                 versions.clear();
             };
             while let Some(row) = rows.next()? {
-                let (segment, line, digest) = proven(row)?;
+                let Proven { segment, line, digest, .. } = proven(row)?;
                 let own = row.get_ref(0)?.as_blob().map_err(super::wrong_type)?;
                 if own != key {
                     settle(&mut versions);
@@ -134,7 +134,7 @@ impl Index {
                 .prepare_cached("SELECT key, segment, line, digest FROM versions WHERE object=?1 AND segment=?2")?;
             let mut rows = statement.query(params![object, segment])?;
             while let Some(row) = rows.next()? {
-                let (_, line, digest) = proven(row)?;
+                let Proven { line, digest, .. } = proven(row)?;
                 let key = row.get_ref(0)?.as_blob().map_err(super::wrong_type)?.to_vec();
                 held.push(Held { object: name.clone(), key, line, digest });
             }

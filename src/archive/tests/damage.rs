@@ -1,6 +1,8 @@
 //! Every flipped byte, every cut, every removal is found, and nothing wrong is ever given out.
 
 use super::*;
+use crate::archive::index::{Index, Row};
+use crate::record::Digest;
 
 /// Snapshots with their records.
 pub(super) type Kept = Vec<(SnapshotId, Vec<Record>)>;
@@ -269,6 +271,35 @@ fn a_wiped_index_row_is_never_taken_for_fewer_records() {
     assert!(snapshot.keys(&deals()).unwrap().any(|key| key.is_err()));
     assert!(problems(&world) > 0);
     assert_eq!(problems(&world), 0, "the check had it made again");
+}
+
+#[test]
+fn an_index_that_says_other_things_than_the_segments_is_found_and_made_again() {
+    let key = deal(3, "").id().key.to_bytes();
+    let known = |index: &Index, number| index.versions(number, &key).unwrap();
+    // Rows that match their own hash, so that only a comparison tells: another version, one at another's line, one too many.
+    for change in [
+        (|rows| rows[0].digest = Digest([7; 32])) as fn(&mut Vec<Row>),
+        |rows| rows.push(Row { line: rows[0].line + 1, ..rows[0].clone() }),
+        |rows| rows.push(Row { line: 1000, ..rows[0].clone() }),
+    ] {
+        let (world, snapshots) = small(false);
+        let archive = world.open();
+        let mut index = Index::open(&world.root.join("index.sqlite"), archive.id()).unwrap();
+        drop(archive);
+        let number = index.known_object(deals().as_str()).unwrap().unwrap();
+        let mut rows = known(&index, number);
+        change(&mut rows);
+        index.begin().unwrap();
+        rows.iter().for_each(|row| index.insert(number, row).unwrap());
+        index.commit().unwrap();
+        drop(index);
+        let told = found(&world).unwrap();
+        assert!(told.iter().all(|problem| problem.file == Some(world.root.join("index.sqlite"))), "{told:?}");
+        assert_eq!(told.len(), 1, "{rows:?}");
+        assert_eq!(problems(&world), 0, "the check had it made again");
+        assert_eq!(records_of(&world.open(), &snapshots[1].0), snapshots[1].1);
+    }
 }
 
 #[test]
