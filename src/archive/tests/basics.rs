@@ -191,6 +191,9 @@ fn snapshots_answer_to_prefix_age_and_date() {
     assert!(matches!(archive.resolve("2026-11-02T11:59"), Err(Error::NoSnapshot(_))));
     assert!(matches!(archive.resolve("latest~2"), Err(Error::NoSnapshot(_))));
     assert!(matches!(archive.resolve("nothing"), Err(Error::NoSnapshot(_))));
+    let names = ["latest~1", second.id.short(), "2026-11-02"].map(str::to_owned);
+    assert_eq!(archive.resolve_all(&names).unwrap(), [first.id, second.id.clone(), second.id]);
+    assert!(matches!(archive.resolve_all(&["latest".to_owned(), "none".to_owned()]), Err(Error::NoSnapshot(_))));
 }
 
 #[test]

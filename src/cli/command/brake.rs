@@ -51,8 +51,7 @@ pub(crate) fn limit(text: &str) -> Result<Limit, String> {
 impl Brake {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         let archive = session.archive()?;
-        let named: Vec<SnapshotId> =
-            self.snapshots.iter().map(|name| archive.resolve(name)).collect::<Result<_, _>>()?;
+        let named = archive.resolve_all(&self.snapshots)?;
         let of_named = |alarm: &&Alarm| named.is_empty() || named.contains(&alarm.snapshot);
         if self.acknowledge {
             let open = archive.alarms()?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use crate::archive::{Archive, Decision, Manifest, Policy, SnapshotId, Span};
+use crate::archive::{Archive, Decision, Manifest, Policy, Span};
 use crate::cli::command::brake;
 use crate::cli::complain::Failure;
 use crate::cli::exit::Exit;
@@ -134,8 +134,7 @@ impl Forget {
         brake::before_letting_go(session, &archive, self.dry_run)?;
         if !self.snapshots.is_empty() {
             let known = archive.snapshots()?;
-            let ids: Vec<SnapshotId> =
-                self.snapshots.iter().map(|name| archive.resolve(name)).collect::<Result<_, _>>()?;
+            let ids = archive.resolve_all(&self.snapshots)?;
             archive.forget_these(&ids, self.dry_run)?;
             let gone = known.iter().filter(|manifest| ids.contains(&manifest.id));
             let snapshots: Vec<Fate> = gone.map(|manifest| fate(manifest, None)).collect();
