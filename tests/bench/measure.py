@@ -20,16 +20,21 @@ class Cost:
         return Cost(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak), self.written + other.written)
 
 
-def run(*arguments, cwd=None, environment=None, takes=(0,)):
-    """The cost of one command; an end that is not in `takes` ends the benchmark with its words."""
+def run(*arguments, cwd=None, environment=None, takes=(0,), told=None, cores=None):
+    """The cost of one command, with a text on its way in and so many cores at most; an end that is not in `takes` ends the
+    benchmark with its words."""
     began = time.perf_counter()
     environment = {**os.environ, **(environment or {})}
-    child = subprocess.Popen(arguments, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    told = child.stderr.read()
+    few = cores and (lambda: os.sched_setaffinity(0, range(cores)))
+    child = subprocess.Popen(arguments, cwd=cwd, env=environment, preexec_fn=few, stdin=subprocess.PIPE,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    child.stdin.write((told or "").encode())
+    child.stdin.close()
+    words = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode not in takes:
-        sys.exit(f"{' '.join(arguments)} ended with {child.returncode}:\n{told.decode()}")
+        sys.exit(f"{' '.join(arguments)} ended with {child.returncode}:\n{words.decode()}")
     wall = time.perf_counter() - began
     # The kernel counts blocks of 512 bytes.
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, usage.ru_oublock * 512 / 1e6)
