@@ -26,8 +26,9 @@ impl Inner {
         known.map_or(Ok(()), |number| self.absorb_as(name, Some(number)).map(drop))
     }
 
-    /// Enters every stored segment that the index does not know; those that cannot be read are passed over.
+    /// Enters every stored segment that the index does not know, or not wholly; those that cannot be read are passed over.
     pub(super) fn absorb_the_rest(&self) -> Result<(), Error> {
+        self.enter_all()?;
         let known: HashSet<String> = self.index().segments()?.into_iter().map(|(_, name)| name).collect();
         for (_, name) in self.store.list_spread(segment::SEGMENTS)? {
             if known.contains(&name) {
@@ -117,7 +118,7 @@ fn rows_in(file: &mut SegmentFile, facts: &BlockFacts, at: (u32, u32), digest: &
 }
 
 /// The index rows of a block's lines; `None` for a line that is no record.
-fn rows_of<'t>(
+pub(super) fn rows_of<'t>(
     text: &'t [u8],
     object: &'t ObjectName,
     (segment, first): (u32, u32),

@@ -294,16 +294,28 @@ impl SnapshotWriter<'_> {
             notes: tally.notes,
             contents: self.order.iter().filter_map(|object| self.objects[object].closed.clone()).collect(),
             blobs: self.blobs.values().cloned().collect(),
-            map: self.map_line(&map, &names)?,
+            map: self.map_with_directories(&map, &names)?,
         };
         Ok((line, map))
     }
 
+    fn map_with_directories(&self, map: &Map, names: &HashMap<u32, String>) -> Result<MapLine, Error> {
+        let mut line = self.map_line(map, names)?;
+        let numbers: HashMap<&str, u32> = names.iter().map(|(number, name)| (name.as_str(), *number)).collect();
+        line.say_directories(|segment| {
+            let Some(number) = numbers.get(segment) else { return Ok(None) };
+            self.archive.inner.directory_known(*number).map(|known| Some(known.hash()))
+        })?;
+        Ok(line)
+    }
+
     /// Against the parent's map where that is shorter, whole where the chain is long or the delta large.
     fn map_line(&self, map: &Map, names: &HashMap<u32, String>) -> Result<MapLine, Error> {
-        let full = map
-            .segments()
-            .map(|(segment, lines)| AliveRuns { segment: names[&segment].clone(), alive: to_runs(lines) });
+        let full = map.segments().map(|(segment, lines)| AliveRuns {
+            segment: names[&segment].clone(),
+            alive: to_runs(lines),
+            directory: None,
+        });
         let full = MapLine::Full { segments: full.collect() };
         let Some(newest) = &self.head.newest else { return Ok(full) };
         let chain = match self.archive.inner.line(&newest.manifest().id)?.map {
@@ -326,6 +338,7 @@ impl SnapshotWriter<'_> {
                 segment: name,
                 added: runs(&added, segment),
                 removed: runs(&removed, segment),
+                directory: None,
             });
         }
         let delta = MapLine::Delta { chain, segments };

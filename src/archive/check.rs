@@ -137,6 +137,7 @@ impl<'c> Check<'c> {
         self.choose()?;
         // A copy on this machine proves nothing of what lies in a store.
         self.inner.store.read_anew(self.reading != Reading::Structure)?;
+        self.inner.enter_all()?;
         self.headers()?;
         self.marks()?;
         self.notes()?;

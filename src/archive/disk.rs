@@ -7,7 +7,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::error::Error;
@@ -23,6 +25,30 @@ pub(super) trait Output: Write + Send {
 pub(super) trait Input: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Input for T {}
 
+/// How many bytes somebody is going to read from the next place on.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Ahead(Arc<AtomicU64>);
+
+impl Ahead {
+    /// So many are going to be read.
+    pub(super) fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What was said last; nothing the second time.
+    pub(super) fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// A file of which only some is going to be read.
+pub(super) struct Partial {
+    pub(super) input: Box<dyn Input>,
+    /// Where to say what is going to be read. With it nobody has proven that the file is what its name says; without it
+    /// the file is here as a whole, as any other.
+    pub(super) ahead: Option<Ahead>,
+}
+
 /// What an archive asks of a disk.
 pub(super) trait Disk: Send + Sync {
     /// Creates a file that must not exist.
@@ -31,6 +57,14 @@ pub(super) trait Disk: Send + Sync {
     fn append(&self, path: &Path) -> io::Result<Box<dyn Output>>;
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Input>>;
+    /// The same where only some of it is going to be read.
+    fn open_in_part(&self, path: &Path) -> io::Result<Partial> {
+        Ok(Partial { input: self.open(path)?, ahead: None })
+    }
+    /// These are going to be opened one after the other, as a whole or in part.
+    fn fetch_ahead(&self, _paths: &[PathBuf], _whole: bool) -> io::Result<()> {
+        Ok(())
+    }
     /// How many bytes a file holds.
     fn length(&self, path: &Path) -> io::Result<u64>;
     /// The names in a folder, sorted; none if there is no such folder.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,6 +30,8 @@ pub trait Home: Send + Sync {
     fn contents(&self) -> Result<HomeContents, Unreached>;
     /// Writes the bytes of a file to a path, and returns their hex BLAKE3; `None` if it is not there.
     fn fetch(&self, name: &FileName, to: &Path) -> Result<Option<String>, Unreached>;
+    /// Some bytes of a file, one after the other, which it must have; `None` if it is not there.
+    fn fetch_part(&self, name: &FileName, range: Range<u64>) -> Result<Option<Vec<u8>>, Unreached>;
     /// Sends a file of a folder and makes sure of what arrived; `create` where its name must be free.
     fn send(&self, from: &Shelf, file: &StoredFile, create: bool) -> Result<(), Unreached>;
     /// Removes a file; one that is not there is no error.

@@ -10,6 +10,7 @@ mod bad;
 mod ledger;
 mod memory;
 mod outlines;
+mod pending;
 mod seen;
 
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ const TABLES: &str = "
 const LATER_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS bad(segment INTEGER NOT NULL, first INTEGER NOT NULL, lines INTEGER NOT NULL, PRIMARY KEY(segment, first)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS files(name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, verified INTEGER) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS pending(segment INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY(segment, block)) WITHOUT ROWID;
 ";
 /// So long one waits for another that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -69,6 +71,18 @@ pub(super) struct Row {
 pub(super) struct BlockRow {
     pub(super) first: u32,
     pub(super) facts: BlockFacts,
+}
+
+impl BlockRow {
+    /// From the columns `first`, `facts` and `tag`, which begin at `column`.
+    fn read(row: &rusqlite::Row<'_>, segment: u32, column: usize) -> Result<BlockRow, Error> {
+        let (first, text): (u32, String) = (row.get(column)?, row.get(column + 1)?);
+        if row.get::<_, Vec<u8>>(column + 2)? != block_tag(segment, first, &text) {
+            return Err(damaged_row());
+        }
+        let facts = serde_json::from_str(&text).map_err(|error| Error::IndexDamaged(error.to_string()))?;
+        Ok(BlockRow { first, facts })
+    }
 }
 
 /// The open index.
@@ -102,7 +116,7 @@ impl Index {
         if schema != SCHEMA {
             return Ok(None);
         }
-        if !db.table_exists(None, "files")? {
+        if !db.table_exists(None, "pending")? {
             db.execute_batch(LATER_TABLES)?;
         }
         let found: String = db.query_row("SELECT archive FROM about", [], |row| row.get(0))?;
@@ -320,7 +334,7 @@ impl Index {
 
     /// Forgets a segment that is not on disk any more, so that its records are stored again.
     pub(super) fn forget_segment(&mut self, number: u32) -> Result<(), Error> {
-        for table in ["versions", "blocks", "bad", "outlines"] {
+        for table in ["versions", "blocks", "bad", "outlines", "pending"] {
             self.db.execute(&format!("DELETE FROM {table} WHERE segment=?1"), [number])?;
         }
         self.db.execute("DELETE FROM segments WHERE number=?1", [number])?;
@@ -334,12 +348,7 @@ impl Index {
         let mut rows = statement.query([segment])?;
         let mut blocks = Vec::new();
         while let Some(row) = rows.next()? {
-            let (first, text): (u32, String) = (row.get(0)?, row.get(1)?);
-            if row.get::<_, Vec<u8>>(2)? != block_tag(segment, first, &text) {
-                return Err(damaged_row());
-            }
-            let facts = serde_json::from_str(&text).map_err(|error| Error::IndexDamaged(error.to_string()))?;
-            blocks.push(BlockRow { first, facts });
+            blocks.push(BlockRow::read(row, segment, 0)?);
         }
         Ok(blocks)
     }

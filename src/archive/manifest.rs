@@ -113,6 +113,34 @@ impl MapLine {
         };
         full.iter().map(|part| &part.segment).chain(delta.iter().map(|part| &part.segment))
     }
+
+    /// What the directories of segments hash to, as far as it says so.
+    pub(super) fn directories(&self) -> impl Iterator<Item = (&String, &String)> {
+        let (full, delta): (&[AliveRuns], &[ChangedRuns]) = match self {
+            MapLine::Full { segments } => (segments, &[]),
+            MapLine::Delta { segments, .. } => (&[], segments),
+        };
+        let full = full.iter().map(|part| (&part.segment, &part.directory));
+        let delta = delta.iter().map(|part| (&part.segment, &part.directory));
+        full.chain(delta).filter_map(|(segment, directory)| Some((segment, directory.as_ref()?)))
+    }
+
+    /// Says of each segment of which lines are in, or came, what its directory hashes to.
+    pub(super) fn say_directories<E>(&mut self, hash: impl Fn(&str) -> Result<Option<String>, E>) -> Result<(), E> {
+        match self {
+            MapLine::Full { segments } => {
+                for part in segments {
+                    part.directory = hash(&part.segment)?;
+                }
+            }
+            MapLine::Delta { segments, .. } => {
+                for part in segments.iter_mut().filter(|part| !part.added.is_empty()) {
+                    part.directory = hash(&part.segment)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Lines of a segment that are in: alternating lengths, in first.
@@ -120,6 +148,9 @@ impl MapLine {
 pub(super) struct AliveRuns {
     pub(super) segment: String,
     pub(super) alive: Vec<u32>,
+    /// Hex BLAKE3 of the segment's directory, so that it can be read without the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) directory: Option<String>,
 }
 
 /// Lines of a segment that came and went.
@@ -130,6 +161,9 @@ pub(super) struct ChangedRuns {
     pub(super) added: Vec<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) removed: Vec<u32>,
+    /// Likewise, where lines came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) directory: Option<String>,
 }
 
 impl Line {

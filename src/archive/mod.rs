@@ -27,6 +27,7 @@ mod error;
 mod excerpt;
 mod facts;
 mod forget;
+mod glance;
 mod header;
 mod holders;
 mod home;

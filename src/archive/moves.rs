@@ -5,7 +5,7 @@
 //! map is read through that. Each line moves to one place and no two to the same,
 //! so maps from before and after a move still stand on each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -32,6 +32,9 @@ pub(super) struct MovedLine {
     archive: String,
     made: DateTime<Utc>,
     pub(super) moves: Vec<Move>,
+    /// What the directories of the segments hash to that the lines went to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    directories: BTreeMap<String, String>,
 }
 
 /// Lines of one segment that lie one after the other in another.
@@ -80,6 +83,8 @@ pub(super) struct Moves {
     /// The lists they were read from.
     names: Vec<String>,
     gone: HashMap<String, Vec<Gone>>,
+    /// What the directories of segments hash to that lines went to.
+    pub(super) directories: HashMap<String, String>,
 }
 
 impl Moves {
@@ -130,7 +135,10 @@ impl Inner {
         for name in &moves.names {
             let path = self.store.path(&format!("{MOVES}/{name}"));
             let list = match self.read_signed::<MovedLine>(&MOVED, name) {
-                Ok(line) => line.moves,
+                Ok(line) => {
+                    moves.directories.extend(line.directories);
+                    line.moves
+                }
                 // It costs the lines that it moved and no other: a check tells of it, and a prune does nothing without it.
                 Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {
                     whole = false;
@@ -149,8 +157,9 @@ impl Inner {
     }
 
     /// Puts a list in place: from here on every map is read through it. What it moves lies in its new place already.
-    pub(super) fn place_moves(&self, moves: Vec<Move>) -> Result<String, Error> {
-        let line = MovedLine { format: FORMAT, archive: self.header.archive.clone(), made: self.clock.now(), moves };
+    pub(super) fn place_moves(&self, moves: Vec<Move>, directories: BTreeMap<String, String>) -> Result<String, Error> {
+        let (archive, made) = (self.header.archive.clone(), self.clock.now());
+        let line = MovedLine { format: FORMAT, archive, made, moves, directories };
         self.place_signed(&MOVED, &line)
     }
 

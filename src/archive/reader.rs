@@ -22,7 +22,7 @@ use crate::record::{Key, Record, RecordId};
 /// Unpacked blocks kept for the next window.
 const CACHE_BYTES: usize = 12 << 20;
 /// Blocks unpacked at a time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// One unpacked block.
 pub(super) struct Block {
@@ -37,6 +37,10 @@ impl Block {
         let mut starts = vec![0];
         starts.extend(memchr_lines(text.as_bytes()));
         (*starts.last()? as usize == text.len()).then_some(Block { text, starts })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -86,10 +90,10 @@ impl Cache {
 }
 
 /// A block that rows of a window lie in: its place, facts, and which of the sorted rows.
-struct Wanted {
-    place: (u32, u32),
-    row: BlockRow,
-    rows: Range<usize>,
+pub(super) struct Wanted {
+    pub(super) place: (u32, u32),
+    pub(super) row: BlockRow,
+    pub(super) rows: Range<usize>,
 }
 
 impl Inner {
@@ -173,7 +177,7 @@ impl Inner {
     }
 
     /// Unpacks blocks, on two threads where there is work for them.
-    fn unpack(&self, wanted: &[Wanted]) -> Result<Vec<Arc<Block>>, Error> {
+    pub(super) fn unpack(&self, wanted: &[Wanted]) -> Result<Vec<Arc<Block>>, Error> {
         let mut blocks: Vec<Option<Arc<Block>>> = {
             let cache = self.cache();
             wanted.iter().map(|wanted| cache.get(wanted.place)).collect()
@@ -209,10 +213,18 @@ impl Inner {
                     .index()
                     .segment_name(segment)?
                     .ok_or_else(|| Error::IndexDamaged(format!("no segment {segment}")))?;
-                SegmentFile::open(&self.store, &name, &self.header.archive, &self.secrets.data)?
+                SegmentFile::open_in_part(&self.store, &name, &self.header.archive, &self.secrets.data)?
             }
         };
-        let text = file.block(&wanted.row.facts)?;
+        let text = match file.block(&wanted.row.facts) {
+            // All of the file says whether it is damaged, or only what came of it.
+            Err(error) if file.is_in_part() && !matches!(error, Error::Home(_)) => {
+                let name = self.index().segment_name(segment)?.ok_or(error)?;
+                file = SegmentFile::open(&self.store, &name, &self.header.archive, &self.secrets.data)?;
+                file.block(&wanted.row.facts)?
+            }
+            text => text?,
+        };
         self.put_file(segment, file);
         let block = Block::new(text).filter(|block| block.lines() == wanted.row.facts.lines as usize);
         block.map(Arc::new).ok_or_else(|| {
@@ -240,13 +252,13 @@ impl Inner {
         Error::damaged(&self.store.path(&Store::spread(SEGMENTS, &name)), fact)
     }
 
-    fn take_file(&self, segment: u32) -> Option<SegmentFile> {
+    pub(super) fn take_file(&self, segment: u32) -> Option<SegmentFile> {
         let mut files = self.files();
         let at = files.iter().position(|(number, _)| *number == segment)?;
         files.remove(at).map(|(_, file)| file)
     }
 
-    fn put_file(&self, segment: u32, file: SegmentFile) {
+    pub(super) fn put_file(&self, segment: u32, file: SegmentFile) {
         let mut files = self.files();
         files.push_back((segment, file));
         while files.len() > OPEN_FILES {

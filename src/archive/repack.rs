@@ -86,7 +86,7 @@ impl Inner {
                 done => done?,
             }
             packed.needed = anew.bytes;
-            self.place_moves(anew.moves)?;
+            self.place_moves(anew.moves, anew.directories)?;
         }
         Ok(packed)
     }
@@ -137,6 +137,8 @@ struct Anew<'a> {
     /// What went to the growing segment: from where, which lines, and the number of the first.
     went: Vec<(String, RoaringBitmap, u32)>,
     moves: Vec<Move>,
+    /// What the directories of the new segments hash to.
+    directories: BTreeMap<String, String>,
     /// Stored bytes of the new segments.
     bytes: u64,
 }
@@ -144,7 +146,8 @@ struct Anew<'a> {
 impl<'a> Anew<'a> {
     fn new(inner: &'a Inner) -> Result<Anew<'a>, Error> {
         let growing = Growing::anew(&inner.header.archive)?;
-        Ok(Anew { inner, growing, block: None, lines: 0, went: Vec::new(), moves: Vec::new(), bytes: 0 })
+        let (went, moves, directories) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Ok(Anew { inner, growing, block: None, lines: 0, went, moves, directories, bytes: 0 })
     }
 
     /// Object by object, so that what is alike lies together.
@@ -230,8 +233,10 @@ impl<'a> Anew<'a> {
             return Ok(());
         }
         let inner = self.inner;
-        let (placed, _) = self.growing.store(&inner.store, inner.data_recipient.as_ref(), &inner.secrets.data)?;
+        let (placed, directory) =
+            self.growing.store(&inner.store, inner.data_recipient.as_ref(), &inner.secrets.data)?;
         self.bytes += placed.bytes;
+        self.directories.insert(placed.name.clone(), directory.hash());
         let went = std::mem::take(&mut self.went).into_iter();
         self.moves.extend(went.map(|(from, lines, first)| Move::new(from, &lines, placed.name.clone(), first)));
         self.growing.clear();

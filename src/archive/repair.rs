@@ -199,7 +199,7 @@ impl Archive {
 
 impl Inner {
     /// A segment's blocks as the index knows them.
-    fn directory_known(&self, number: u32) -> Result<Directory, Error> {
+    pub(super) fn directory_known(&self, number: u32) -> Result<Directory, Error> {
         let blocks = self.index().blocks(number)?.into_iter().map(|block| block.facts).collect();
         Ok(Directory { blocks })
     }

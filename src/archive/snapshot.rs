@@ -69,10 +69,19 @@ impl<'a> Snapshot<'a> {
         if let Some((_, map)) = map.as_ref().filter(|(made, _)| *made == generation) {
             return Ok(Arc::clone(map));
         }
+        self.inner().glance(&self.manifest.id)?;
         let fresh = Arc::new(self.inner().map(&self.manifest.id)?);
         // Reading the map may itself have made the index anew.
         *map = Some((self.inner().generation(), Arc::clone(&fresh)));
         Ok(fresh)
+    }
+
+    /// Has the index know of the lines that a record of the snapshot may stand in.
+    fn bring_in(&self, id: &RecordId, map: &Map) -> Result<(), Error> {
+        self.inner().bring_in(&id.object, &|segment, block| {
+            let (first, last) = (Key::parse(&block.facts.first), Key::parse(&block.facts.last));
+            first <= id.key && id.key <= last && block.has_any(map.lines(segment))
+        })
     }
 
     /// The positions of one object.
@@ -112,6 +121,7 @@ impl<'a> Snapshot<'a> {
     pub fn find(&self, id: &RecordId) -> Result<Option<Record>, Error> {
         self.inner().healing(|inner| {
             let map = self.map()?;
+            self.bring_in(id, &map)?;
             let row = {
                 let index = inner.index();
                 let Some(object) = index.known_object(id.object.as_str())? else { return Ok(None) };
@@ -136,6 +146,7 @@ impl<'a> Snapshot<'a> {
     pub fn holds(&self, record: &Record) -> Result<bool, Error> {
         self.inner().healing(|inner| {
             let map = self.map()?;
+            self.bring_in(record.id(), &map)?;
             let index = inner.index();
             let Some(object) = index.known_object(record.id().object.as_str())? else { return Ok(false) };
             let digest = record.digest(&inner.secrets.digest);
@@ -205,6 +216,7 @@ impl Records<'_> {
         let (snapshot, rows) = (self.snapshot, &mut self.rows);
         let records = snapshot.inner().healing(|inner| {
             let map = snapshot.map()?;
+            inner.bring_in(&rows.object, &|segment, block| block.has_any(map.lines(segment)))?;
             let mending = if snapshot.lenient { inner.mending()? } else { Arc::default() };
             let wanted = |segment, line| map.contains(segment, line) && mending.trusts(segment, line);
             let window = rows.next(&mut { wanted })?;
@@ -263,8 +275,9 @@ struct Keys<'s> {
 impl Keys<'_> {
     fn refill(&mut self) -> Result<(), Error> {
         let (snapshot, rows) = (self.snapshot, &mut self.rows);
-        let window = snapshot.inner().healing(|_| {
+        let window = snapshot.inner().healing(|inner| {
             let map = snapshot.map()?;
+            inner.bring_in(&rows.object, &|segment, block| block.has_any(map.lines(segment)))?;
             let window = rows.next(&mut |segment, line| map.contains(segment, line))?;
             rows.passed(&window);
             Ok(window)
@@ -318,6 +331,10 @@ impl Differences<'_, '_> {
         let (before, after, rows) = (self.before, self.after, &mut self.rows);
         let window = before.inner().healing(|inner| {
             let (old, new) = (before.map()?, after.map()?);
+            inner.bring_in(&rows.object, &|segment, block| match (old.lines(segment), new.lines(segment)) {
+                (Some(old), Some(new)) => block.has_any(Some(&(old ^ new))),
+                (only, or) => block.has_any(only.or(or)),
+            })?;
             let window = rows.next(&mut |segment, line| old.contains(segment, line) != new.contains(segment, line))?;
             let records = inner.records_at(&rows.object, &window)?;
             rows.passed(&window);

@@ -8,6 +8,8 @@
 //! Blobs are many and small: their folders are synced together, before anything
 //! that names them is written.
 
+mod far;
+
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,6 @@ use std::time::{Duration, SystemTime};
 use super::disk::{Disk, Input, Output};
 use super::error::Error;
 use super::witness::Witnessed;
-use super::working::FarTurn;
 
 /// Where files are written before they have their names.
 pub(super) const DRAFTS: &str = "tmp";
@@ -70,31 +71,6 @@ impl Store {
     /// Where a file of `segments` or `blobs` lies: spread over 256 folders.
     pub(super) fn spread(folder: &str, name: &str) -> String {
         format!("{folder}/{}/{name}", name.get(..2).unwrap_or("--"))
-    }
-
-    /// Takes the right to write among machines that share what lies here, if several do.
-    pub(super) fn far_turn(&self, about: &[u8]) -> Result<Option<FarTurn>, Error> {
-        self.disk.turn(about)
-    }
-
-    /// Looks again at what lies elsewhere.
-    pub(super) fn look_again(&self) -> Result<(), Error> {
-        self.disk.look_again()
-    }
-
-    /// Makes sure that what is read next is what lies there, not a copy of it on this machine.
-    pub(super) fn read_anew(&self, contents: bool) -> Result<(), Error> {
-        self.disk.read_anew(contents).map_err(Error::file("read", &self.root))
-    }
-
-    /// Something about what lies elsewhere that somebody should know.
-    pub(super) fn remark(&self) -> Option<String> {
-        self.disk.remark()
-    }
-
-    /// Files that should lie elsewhere, and are on this machine only.
-    pub(super) fn unsent(&self) -> Vec<String> {
-        self.disk.unsent()
     }
 
     /// When a file came there, as far as anybody knows.
@@ -280,6 +256,11 @@ impl Store {
     pub(super) fn begin_turn(&self) {
         self.clear_drafts(|name| name.starts_with(OF_A_TURN));
         self.has_turn.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether whoever reads here has the right to write.
+    pub(super) fn has_turn(&self) -> bool {
+        self.has_turn.load(Ordering::SeqCst)
     }
 
     /// The right to write is given back.

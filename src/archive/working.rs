@@ -12,6 +12,7 @@
 //! nothing until something in the store names them.
 
 mod fetched;
+mod pieces;
 mod sending;
 mod turn;
 
@@ -28,7 +29,7 @@ pub(super) use self::sending::BegunElsewhere;
 use self::sending::LogOutput;
 use self::turn::Beat;
 pub(super) use self::turn::{FarTurn, TurnLost};
-use super::disk::{Disk, Input, LocalDisk, Output};
+use super::disk::{Disk, Input, LocalDisk, Output, Partial};
 use super::error::Error;
 use super::header::{HEADER, HEADER_COPY};
 use super::home::{Home, HomeContents};
@@ -247,6 +248,18 @@ impl Disk for Working {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Input>> {
         self.0.name(path).map_or_else(|| LocalDisk.open(path), |name| self.0.open(&name))
+    }
+
+    fn open_in_part(&self, path: &Path) -> io::Result<Partial> {
+        match self.0.name(path) {
+            Some(name) => self.0.open_in_part(&name),
+            None => Ok(Partial { input: LocalDisk.open(path)?, ahead: None }),
+        }
+    }
+
+    fn fetch_ahead(&self, paths: &[PathBuf], whole: bool) -> io::Result<()> {
+        let names: Vec<FileName> = paths.iter().filter_map(|path| self.0.name(path)).collect();
+        self.0.fetch_ahead(&names, whole)
     }
 
     fn length(&self, path: &Path) -> io::Result<u64> {

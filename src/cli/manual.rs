@@ -65,7 +65,7 @@ cache = "20G"
 pdbak works in a folder below `pdbak/archives` in your cache folder (`XDG_CACHE_HOME`, or `~/.cache`), which only you can look into: the index,
 files that were fetched (as much of segments and contents as `cache` says) and what is not sent yet. It can go at any time, but for the last.
 A snapshot is finished when its manifest is in the store. A line that is cut is waited for for two minutes. What was read before the line was cut is kept there and sent by the next run.
-A segment is fetched whole when something in it is read. A folder that was emptied fetches every segment once before the next snapshot.
+Whoever looks something up fetches the blocks that it may stand in, not whole segments, and proves each by its hash. A folder that was emptied fetches every segment once before the next snapshot.
 The journal of a restore is in the working folder before each request and in the store a few seconds later: an interrupted restore
 goes on only on the machine where it began; others read it, and can undo it. What `pdbak repair` replaces is kept in the working folder. `pdbak offsite pull` and `pdbak bundle import` bring
 an archive into a folder only; `pdbak offsite push` brings it from there to a store, where it can live from then on.

@@ -6,6 +6,7 @@
 //! it back.
 
 use std::io::Read;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use object_store::{
 use crate::archive::{FileName, Part, StoredFile};
 use crate::offsite::line::Line;
 use crate::offsite::place::{CLAIM, Listing, Proof, RUNS};
-use crate::offsite::refusal::{is_gone, is_unknown_condition, refusal, tidy};
+use crate::offsite::refusal::{is_gone, is_unknown_condition, is_whole, refusal, tidy};
 use crate::offsite::sign::{LockedUntil, Signing};
 use crate::offsite::{Address, Error, Kind, Target};
 
@@ -105,6 +106,20 @@ impl Bucket {
         match read {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(self.error("read", Some(name), error)),
+        }
+    }
+
+    /// Some bytes of a file; `None` if it is not there.
+    pub(super) async fn read_part(&self, name: &str, range: Range<u64>) -> Result<Option<Bytes>, Error> {
+        match self.store.get_range(&self.path(name), range.clone()).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if is_gone(&error) => Ok(None),
+            // It gives whole files only.
+            Err(error) if is_whole(&error) => {
+                let (from, until) = (range.start as usize, range.end as usize);
+                Ok(self.read(name).await?.filter(|all| until <= all.len()).map(|all| all.slice(from..until)))
+            }
             Err(error) => Err(self.error("read", Some(name), error)),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,6 +167,14 @@ impl Home for StoreHome {
 
     fn fetch(&self, name: &FileName, to: &Path) -> Result<Option<String>, Unreached> {
         self.ask(fetch(self.bucket.clone(), name.clone(), to.to_owned(), Arc::clone(&self.download)))
+    }
+
+    fn fetch_part(&self, name: &FileName, range: Range<u64>) -> Result<Option<Vec<u8>>, Unreached> {
+        let (bucket, name, pace) = (self.bucket.clone(), name.clone(), Arc::clone(&self.download));
+        self.ask(async move {
+            pace.allow(range.end - range.start).await;
+            Ok(bucket.read_part(name.as_str(), range).await?.map(Vec::from))
+        })
     }
 
     fn send(&self, from: &Shelf, file: &StoredFile, create: bool) -> Result<(), Unreached> {

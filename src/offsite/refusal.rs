@@ -23,6 +23,11 @@ pub(super) fn is_gone(error: &StoreError) -> bool {
     matches!(error, StoreError::NotFound { .. }) && !says(&chain(error), &NO_BUCKET)
 }
 
+/// Whether a store gave all of a file where some of it was asked for.
+pub(super) fn is_whole(error: &StoreError) -> bool {
+    chain(error).contains("non-partial response")
+}
+
 /// Whether a store says that it knows no conditional writes.
 pub(super) fn is_unknown_condition(error: &StoreError) -> bool {
     let text = chain(error);

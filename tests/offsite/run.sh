@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Copies, and archives that live there, against real S3-compatible servers on this machine: run.sh PDBAK
-# moto (PyPI) knows versions, object locks and, where it is told to, signatures; s3s-fs (crates.io) is tried where it is installed.
+# moto (PyPI) knows versions, object locks and, where it is told to, signatures; s3s-fs (crates.io) checks signatures and
+# checksums and takes conditional writes. It is tried where it is on the path or in target/s3s, where the gate installs it.
 set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: $0 PDBAK" >&2; exit 2; }
 pdbak=$(realpath "$1")
@@ -106,6 +107,9 @@ with open("other/deals.ndjson", "w") as out:
             { HOME=$scratch/$home_of-one timeout -s KILL "$moment" "$pdbak" import other --quiet || true; } >/dev/null 2>&1
         done
         as one import other --quiet >/dev/null
+        as four get deals/42 >/dev/null
+        looked=$(find "$scratch/$home_of-four" -path '*/fetched/segments/*' -type f -printf '%s\n' | awk '{ all += $1 } END { print all + 0 }')
+        [ "$looked" -lt 6000000 ] || fail "$home_of: one record cost $looked bytes"
         as two check --read-data --quiet >/dev/null
         is "$(as two ls latest deals --json | wc -l)" 60000 "$home_of: deals on another machine"
         as two forget --keep-last 1 --quiet >/dev/null
@@ -226,10 +230,11 @@ PDBAK_OFFSITE_LOCKED=$(cut -d: -f1 strict.key):wrongwrong "$pdbak" --config stri
     fail "a wrong secret was believed"
 grep -q 'refuses the credentials' wrong || fail "a wrong secret was not told as such: $(cat wrong)"
 
-if command -v s3s-fs >/dev/null; then
-    port=${PDBAK_S3S_PORT:-8655}
+s3s=$(command -v s3s-fs || echo "$here/../../target/s3s/bin/s3s-fs")
+if [ -x "$s3s" ]; then
+    port=${PDBAK_S3S_PORT:-8656}
     mkdir -p s3s/acme
-    s3s-fs --access-key AKIAEXAMPLE --secret-key secretsecret --host 127.0.0.1 --port "$port" s3s >"$scratch/s3s.log" 2>&1 &
+    "$s3s" --access-key AKIAEXAMPLE --secret-key secretsecret --host 127.0.0.1 --port "$port" s3s >"$scratch/s3s.log" 2>&1 &
     servers+=($!)
     answers "$port"
     printf '[offsite.s3s]\nurl = "s3://acme/crm"\nendpoint = "http://127.0.0.1:%s"\nregion = "us-east-1"\n' "$port" >pdbak.toml
@@ -238,6 +243,6 @@ if command -v s3s-fs >/dev/null; then
     PDBAK_OFFSITE_S3S=AKIAEXAMPLE:wrongwrong "$pdbak" offsite push s3s >"$scratch/refused" 2>&1 && fail "a wrong secret was taken"
     grep -q 'refuses the credentials' "$scratch/refused" || fail "a wrong secret was not told as such"
 else
-    echo "s3s-fs is not installed (cargo install s3s-fs --features binary): left out"
+    echo "s3s-fs is not installed (cargo install s3s-fs --version 0.14.1 --features binary --root target/s3s): left out"
 fi
 echo "offsite: all passed"

@@ -369,6 +369,33 @@ fn the_way_to_a_store_is_as_narrow_and_the_cache_as_small_as_the_configuration_s
 }
 
 #[test]
+fn one_record_costs_a_new_machine_a_block_and_from_a_store_without_ranges_it_comes_all_the_same() {
+    let town = Town::new();
+    town.expect("one", 0, &["init"]);
+    town.export("one", 0);
+    // What cannot be packed.
+    let noise = |id: u64| {
+        let mut bytes = [0; 512];
+        blake3::Hasher::new().update(&id.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        hex::encode(bytes)
+    };
+    let lines = (1..=8000).map(|id| format!("{{\"id\":{id},\"title\":\"{}\"}}\n", noise(id)));
+    fs::write(town.folder("one").join("export/deals.ndjson"), lines.collect::<String>()).expect("an export");
+    town.expect("one", 0, &["import", "export"]);
+    let stored: usize = town.s3.state().objects.values().map(bytes::Bytes::len).sum();
+    let title = noise(4242);
+    for (machine, gives_all) in [("two", false), ("three", true)] {
+        town.s3.state().gives_all = gives_all;
+        town.s3.state().downloads.clear();
+        let got = town.pdbak(machine, &["get", "deals/4242"]);
+        assert!(got.code == 0 && got.stdout.contains(&title), "{}", got.stderr);
+        let came: usize = town.s3.state().downloads.iter().map(|(_, bytes)| bytes).sum();
+        assert!(gives_all || came < stored / 2, "{came} of {stored} bytes");
+    }
+    town.expect("two", 0, &["check", "--read-data"]);
+}
+
+#[test]
 fn a_machine_that_writes_keeps_others_from_writing_and_nobody_from_reading() {
     let town = Town::with_archive();
     town.export("one", 1);

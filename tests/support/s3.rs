@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) full_by_status: bool,
     /// The bucket lies in another region than is said.
     pub(crate) other_region: bool,
+    /// Gives all of a file whatever part of it is asked for.
+    pub(crate) gives_all: bool,
     /// Its clock is another.
     pub(crate) other_clock: bool,
     /// Keeps object locks; otherwise it refuses them.
@@ -170,13 +172,13 @@ async fn answer(
         (&Method::HEAD, _) => {
             return Ok(found.header("content-length", bytes.len()).body(Full::default())?);
         }
-        (_, Some(range)) => {
+        (_, Some(range)) if !state.gives_all => {
             let (first, last) = range.to_str()?.trim_start_matches("bytes=").split_once('-').ok_or("an open range")?;
             let (first, last) = (first.parse::<usize>()?, last.parse::<usize>()?.min(bytes.len() - 1));
             found = found.status(206).header("content-range", format!("bytes {first}-{last}/{}", bytes.len()));
             bytes.slice(first..=last)
         }
-        (_, None) => bytes,
+        _ => bytes,
     };
     state.downloads.push((key, body.len()));
     Ok(found.body(Full::new(body))?)

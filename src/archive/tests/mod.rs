@@ -5,6 +5,7 @@ mod beside;
 mod damage;
 mod faults;
 pub(crate) mod faulty;
+mod glance;
 mod home;
 mod keys;
 mod opening;

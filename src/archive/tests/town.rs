@@ -1,6 +1,7 @@
 //! A store in memory, the line to it, and machines that share it and nothing else.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +36,8 @@ pub(super) struct Line {
     fault: Fault,
     at: AtomicU64,
     pub(super) done: AtomicU64,
+    /// Bytes that were fetched.
+    pub(super) came: AtomicU64,
 }
 
 impl Bucket {
@@ -106,7 +109,16 @@ impl Home for Line {
         self.request(name.as_str(), |bucket| {
             let (bytes, _) = bucket.objects().get(name.as_str()).cloned()?;
             std::fs::write(to, &bytes).unwrap();
+            self.came.fetch_add(bytes.len() as u64, Ordering::SeqCst);
             Some(blake3::hash(&bytes).to_hex().to_string())
+        })
+    }
+
+    fn fetch_part(&self, name: &FileName, range: Range<u64>) -> Result<Option<Vec<u8>>, Unreached> {
+        self.request(name.as_str(), |bucket| {
+            let (bytes, _) = bucket.objects().get(name.as_str()).cloned()?;
+            self.came.fetch_add(range.end - range.start, Ordering::SeqCst);
+            Some(bytes[range.start as usize..range.end as usize].to_owned())
         })
     }
 
@@ -157,14 +169,20 @@ pub(super) struct Town {
 impl Town {
     /// A store with an archive in it.
     pub(super) fn new() -> Town {
+        Town::protected(Protection::Clear)
+    }
+
+    /// The same with an archive that is protected so.
+    pub(super) fn protected(protection: Protection) -> Town {
         let town = Town { bucket: Arc::default(), machines: tempfile::tempdir().unwrap() };
         let shelf = Shelf::to_home(town.line(Fault::Cut, u64::MAX), &town.machines.path().join("maker"), KEPT).unwrap();
-        drop(Archive::create(shelf, Protection::Clear, Clock::Fixed(noon())).unwrap());
+        drop(Archive::create(shelf, protection, Clock::Fixed(noon())).unwrap());
         town
     }
 
     pub(super) fn line(&self, fault: Fault, at: u64) -> Arc<Line> {
-        Arc::new(Line { bucket: Arc::clone(&self.bucket), fault, at: AtomicU64::new(at), done: AtomicU64::new(0) })
+        let (at, done, came) = (AtomicU64::new(at), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Line { bucket: Arc::clone(&self.bucket), fault, at, done, came })
     }
 
     /// Opens the archive on a machine.

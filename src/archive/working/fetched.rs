@@ -93,7 +93,7 @@ impl Desk {
     }
 
     /// A file that was there is gone. Whoever only reads looks again: another machine has pruned, and there may be more.
-    fn miss(&self, name: &FileName) -> io::Result<()> {
+    pub(super) fn miss(&self, name: &FileName) -> io::Result<()> {
         locked(&self.there).remove(name.as_str());
         let writes = locked(&self.beat).is_some();
         if !writes {
