@@ -332,6 +332,10 @@ fn a_store_holds_on_to_what_it_is_given_where_the_configuration_asks_for_it() {
     town.export("one", 1);
     let refused = town.pdbak("one", &["import", "export"]);
     assert!(refused.code == 1 && refused.stderr.contains("InvalidRequest"), "{}", refused.stderr);
+    // One that takes them and forgets them is told of, with every snapshot.
+    town.s3.state().forgets_locks = true;
+    let taken = town.pdbak("one", &["import", "export", "--quiet"]);
+    assert!(taken.code == 0 && taken.stderr.contains("does not hold it"), "{}", taken.stderr);
     configure(&town, "one", "lock = \"for ever\"");
     assert_eq!(town.pdbak("one", &["snapshots"]).code, 2);
 }

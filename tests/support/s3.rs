@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) other_clock: bool,
     /// Keeps object locks; otherwise it refuses them.
     pub(crate) locks: bool,
+    /// Takes object locks without a word, and keeps none.
+    pub(crate) forgets_locks: bool,
     /// Names that carry a lock, and until when.
     pub(crate) locked: BTreeMap<String, String>,
     /// The number of uploads, or downloads, at which it holds the request and never answers.
@@ -200,10 +202,12 @@ fn put(
         return Ok(fault(403, "QuotaExceeded"));
     }
     if let Some(until) = headers.get("x-amz-object-lock-retain-until-date") {
-        if !state.locks {
+        if !state.locks && !state.forgets_locks {
             return Ok(fault(400, "InvalidRequest"));
         }
-        state.locked.insert(key.clone(), until.to_str()?.to_owned());
+        if state.locks {
+            state.locked.insert(key.clone(), until.to_str()?.to_owned());
+        }
     }
     if headers.contains_key("if-none-match") && !state.forgets_conditions && state.objects.contains_key(&key) {
         return Ok(fault(412, "PreconditionFailed"));
