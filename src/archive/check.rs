@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use self::problem::{Checked, Kind, Problem, Reading, Remedy};
 
 use self::memory::Memo;
-use self::roots::read_index;
+use self::roots::{Whole, read_index};
 use super::blob::BLOBS;
 use super::drills::DRILLS;
 use super::error::Error;
@@ -143,9 +143,9 @@ impl<'c> Check<'c> {
         self.notes()?;
         self.moves()?;
         self.manifests()?;
-        self.maps()?;
+        let whole = self.maps()?;
         let rereads = self.reading != Reading::Structure && self.inner.reads_data() && self.inner.reads_manifests();
-        let whole = rereads.then(|| self.whole()).transpose()?;
+        let whole = rereads.then_some(whole);
         let told = self.segments(whole.as_ref())?;
         self.blobs()?;
         self.logs()?;
@@ -293,29 +293,36 @@ impl Check<'_> {
         Ok(right)
     }
 
-    /// Positions exist and are as many as the manifest counts.
-    fn maps(&mut self) -> Result<(), Error> {
+    /// Positions exist and are as many as the manifest counts; returns them where each is known.
+    fn maps(&mut self) -> Result<Whole, Error> {
+        let (numbers, mut whole, mut below) = (self.inner.generation(), Whole::new(), None);
         for at in 0..self.snapshots.len() {
             let (id, file) = (self.snapshots[at].id.clone(), format!("{SNAPSHOTS}/{}", self.snapshots[at].id.0));
             if self.inner.reads_manifests() {
-                let named = self.inner.lines_by_name(&id);
+                let named = self.inner.lines_upon(below.as_ref(), &id);
                 let Some(named) = self.beneath(&file, named, &id)? else {
                     self.snapshots[at].readable = false;
                     continue;
                 };
-                named.into_keys().for_each(|segment| self.need(segment, &id));
+                named.keys().for_each(|segment| self.need(segment, &id));
+                below = Some((id.clone(), named));
             }
             if !self.inner.reads_data() {
                 continue;
             }
-            let map = self.inner.healing(|inner| inner.map(&id));
+            let map = self.inner.healing(|inner| match &below {
+                Some((_, named)) => inner.map_of(named),
+                None => inner.map(&id),
+            });
             let Some(map) = self.beneath(&file, map, &id)? else {
                 self.snapshots[at].readable = false;
                 continue;
             };
             self.counts(at, &map)?;
+            whole.push((at, map));
         }
-        Ok(())
+        // With another index the segments have other numbers.
+        if self.inner.generation() == numbers { self.known(whole) } else { self.whole() }
     }
 
     /// Tells damage as a problem of the file that a snapshot stands on.
@@ -338,8 +345,8 @@ impl Check<'_> {
         Ok(None)
     }
 
-    fn need(&mut self, segment: String, id: &SnapshotId) {
-        let needing = self.needs.entry(segment).or_default();
+    fn need(&mut self, segment: &str, id: &SnapshotId) {
+        let needing = self.needs.entry(segment.to_owned()).or_default();
         if needing.last() != Some(id) {
             needing.push(id.clone());
         }

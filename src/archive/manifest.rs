@@ -167,8 +167,13 @@ pub(super) struct ChangedRuns {
 }
 
 impl Line {
+    /// The line without its map: of many manifests no more is held at a time than one's positions.
+    pub(super) fn without_positions(self) -> Line {
+        Line { map: MapLine::Full { segments: Vec::new() }, ..self }
+    }
+
     /// The part that others see.
-    pub(super) fn manifest(&self, id: &SnapshotId) -> Manifest {
+    pub(super) fn manifest(self, id: &SnapshotId) -> Manifest {
         let Line {
             sequence,
             parent,
@@ -182,7 +187,7 @@ impl Line {
             notes,
             contents,
             ..
-        } = self.clone();
+        } = self;
         Manifest {
             id: id.clone(),
             sequence,

@@ -14,6 +14,9 @@ pub(super) const CHAIN_SANITY: usize = 64;
 /// Nor do they say of more lines that these came, stayed or went.
 const LINES_SANITY: u64 = 1 << 32;
 
+/// Lines by the name of their segment.
+pub(super) type Named = BTreeMap<String, RoaringBitmap>;
+
 impl Inner {
     /// A manifest's line: from its file, or from the index where this machine wrote it and may not read it.
     pub(super) fn line(&self, id: &SnapshotId) -> Result<Line, Error> {
@@ -26,7 +29,15 @@ impl Inner {
 
     /// The positions of a snapshot, with what stands in for those that cannot be read.
     pub(super) fn map(&self, id: &SnapshotId) -> Result<Map, Error> {
-        let map = self.raw_map(id)?;
+        self.mended(self.raw_map(id)?)
+    }
+
+    /// The same of positions that are known by name.
+    pub(super) fn map_of(&self, named: &Named) -> Result<Map, Error> {
+        self.mended(self.numbered(named)?)
+    }
+
+    fn mended(&self, map: Map) -> Result<Map, Error> {
         let mending = self.mending()?;
         if mending.lost(&map).is_empty() {
             return Ok(mending.mend(map));
@@ -41,9 +52,13 @@ impl Inner {
         if !self.reads_manifests() {
             return self.index().snapshot_map(id)?.ok_or_else(|| self.secrets.needs("read manifests", Role::List));
         }
+        self.numbered(&self.lines_by_name(id)?)
+    }
+
+    fn numbered(&self, named: &Named) -> Result<Map, Error> {
         let mut map = Map::default();
-        for (segment, lines) in self.lines_by_name(id)? {
-            map.set(self.segment_number(&segment)?, lines);
+        for (segment, lines) in named {
+            map.set(self.segment_number(segment)?, lines.clone());
         }
         Ok(map)
     }
@@ -51,19 +66,28 @@ impl Inner {
     /// The positions of a snapshot, without asking the index: only segments that it has lines of.
     ///
     /// Lines that a prune packed anew are where they lie today. Segments that a map below it names and it does not need may have been pruned with the snapshots that did.
-    pub(super) fn lines_by_name(&self, id: &SnapshotId) -> Result<BTreeMap<String, RoaringBitmap>, Error> {
+    pub(super) fn lines_by_name(&self, id: &SnapshotId) -> Result<Named, Error> {
+        self.lines_upon(None, id)
+    }
+
+    /// The same beside those of another snapshot: where the map stands on it, nothing below is read again. Whoever goes
+    /// through all snapshots, the oldest first, reads each manifest once.
+    pub(super) fn lines_upon(&self, known: Option<&(SnapshotId, Named)>, id: &SnapshotId) -> Result<Named, Error> {
         let path = self.store.path(&format!("{SNAPSHOTS}/{}", id.0));
         let garbled = |fact: &str| Error::damaged(&path, fact.to_owned());
         let (mut deltas, mut line) = (Vec::new(), self.line(id)?);
-        let full = loop {
+        let (full, mut map) = loop {
             match line.map {
-                MapLine::Full { segments } => break segments,
+                MapLine::Full { segments } => break (segments, Named::new()),
                 MapLine::Delta { segments, .. } => deltas.push(segments),
             }
             let parent = line
                 .parent
                 .filter(|_| deltas.len() < CHAIN_SANITY)
                 .ok_or_else(|| garbled("its map stands on nothing"))?;
+            if let Some((_, map)) = known.filter(|(known, _)| *known == parent) {
+                break (Vec::new(), map.clone());
+            }
             line = self.line(&parent)?;
         };
         let moves = self.moves()?;
@@ -74,7 +98,6 @@ impl Inner {
             left = left.checked_sub(lines.len()).ok_or_else(|| garbled("more lines than can be"))?;
             moves.today(segment, lines, tell)
         };
-        let mut map: BTreeMap<String, RoaringBitmap> = BTreeMap::new();
         for part in full {
             today(&part.segment, &part.alive, &mut |segment, lines| {
                 *map.entry(segment.to_owned()).or_default() |= lines

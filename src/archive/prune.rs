@@ -78,6 +78,24 @@ struct Needed {
     moves: HashSet<String>,
 }
 
+/// What a manifest says, without its positions: these are many, and one manifest's are in memory at a time.
+struct Said {
+    sequence: u64,
+    /// The manifest that its map stands on.
+    stands_on: Option<SnapshotId>,
+    segments: Vec<String>,
+    blobs: Vec<String>,
+}
+
+impl From<Line> for Said {
+    fn from(line: Line) -> Said {
+        let stands_on = line.parent.filter(|_| matches!(line.map, MapLine::Delta { .. }));
+        let segments = line.map.names().cloned().collect();
+        let blobs = line.blobs.into_iter().map(|blob| blob.blob).collect();
+        Said { sequence: line.sequence, stands_on, segments, blobs }
+    }
+}
+
 impl Archive {
     /// Packs anew what is worth it, lists what no snapshot needs, and removes what was listed at least `grace` ago. A dry run
     /// changes nothing.
@@ -171,28 +189,33 @@ impl Inner {
     /// All that manifests name. One that cannot be read may need anything, so it is an error.
     fn needed(&self) -> Result<Needed, Error> {
         let forgotten = self.standings()?.forgotten;
-        let mut lines: HashMap<SnapshotId, Line> = HashMap::new();
+        let mut said: HashMap<SnapshotId, Said> = HashMap::new();
         for name in self.store.list(SNAPSHOTS)? {
             let id = SnapshotId(name);
             let line = self.line(&id)?;
-            lines.insert(id, line);
+            said.insert(id, line.into());
         }
+        let mut kept: Vec<&SnapshotId> = said.keys().filter(|id| !forgotten.contains_key(id)).collect();
+        kept.sort_by_key(|id| (said[*id].sequence, *id));
         let (manifests, segments, blobs, moves) = (HashSet::new(), BTreeMap::new(), HashSet::new(), HashSet::new());
         let mut needed = Needed { manifests, segments, blobs, moves };
-        for id in lines.keys().filter(|id| !forgotten.contains_key(id)) {
-            for (segment, alive) in self.lines_by_name(id)? {
-                *needed.segments.entry(segment).or_default() |= alive;
+        let mut below = None;
+        for id in kept {
+            let lines = self.lines_upon(below.as_ref(), id)?;
+            for (segment, alive) in &lines {
+                *needed.segments.entry(segment.clone()).or_default() |= alive;
             }
-            needed.blobs.extend(lines[id].blobs.iter().map(|blob| blob.blob.clone()));
+            below = Some((id.clone(), lines));
+            needed.blobs.extend(said[id].blobs.iter().cloned());
             // A map that says what changed needs the manifests below it, forgotten or not.
             let mut at = Some(id);
-            while let Some(line) = at.and_then(|id| lines.get(id)) {
+            while let Some(said) = at.and_then(|id| said.get(id)) {
                 needed.manifests.extend(at.cloned());
-                at = line.parent.as_ref().filter(|_| matches!(line.map, MapLine::Delta { .. }));
+                at = said.stands_on.as_ref();
             }
         }
-        let maps = needed.manifests.iter().map(|id| &lines[id].map);
-        needed.moves = self.needed_moves(maps.flat_map(MapLine::names).cloned().collect())?;
+        let maps = needed.manifests.iter().map(|id| &said[id].segments);
+        needed.moves = self.needed_moves(maps.flatten().cloned().collect())?;
         self.need_of_unfinished(&mut needed)?;
         self.need_of_mending(&mut needed)?;
         Ok(needed)

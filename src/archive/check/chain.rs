@@ -109,7 +109,7 @@ impl Check<'_> {
             if let Some(line) = self.damage(&file, line, std::slice::from_ref(&id))? {
                 self.done.snapshots += 1;
                 self.done.bytes_read += self.inner.store.length(&file).unwrap_or(0);
-                self.snapshots.push(Seen { id, line, readable: true });
+                self.snapshots.push(Seen { id, line: line.without_positions(), readable: true });
             }
         }
         self.snapshots.sort_by(|left, right| (left.line.sequence, &left.id).cmp(&(right.line.sequence, &right.id)));

@@ -23,11 +23,35 @@ pub(super) struct Told {
     roots: HashMap<u32, Vec<String>>,
 }
 
+/// Which trees have which lines of a segment.
+#[derive(Default)]
+struct Alive<'m> {
+    trees: Vec<(usize, &'m RoaringBitmap)>,
+    /// Lines that all of them have: most, and asked once.
+    in_all: RoaringBitmap,
+}
+
+impl<'m> Alive<'m> {
+    fn add(&mut self, tree: usize, lines: &'m RoaringBitmap) {
+        if self.trees.is_empty() {
+            self.in_all = lines.clone();
+        } else {
+            self.in_all &= lines;
+        }
+        self.trees.push((tree, lines));
+    }
+
+    fn of(&self, line: u32) -> impl Iterator<Item = usize> {
+        let in_all = self.in_all.contains(line);
+        self.trees.iter().filter(move |(_, lines)| in_all || lines.contains(line)).map(|(tree, _)| *tree)
+    }
+}
+
 /// Reads the index once from its first version to its last.
 pub(super) fn read_index(inner: &Inner, whole: &Whole) -> Result<Told, Error> {
-    let mut alive: HashMap<u32, Vec<(usize, &RoaringBitmap)>> = HashMap::new();
+    let mut alive: HashMap<u32, Alive<'_>> = HashMap::new();
     for (tree, (_, map)) in whole.iter().enumerate() {
-        map.segments().for_each(|(segment, lines)| alive.entry(segment).or_default().push((tree, lines)));
+        map.segments().for_each(|(segment, lines)| alive.entry(segment).or_default().add(tree, lines));
     }
     let mut roots = HashMap::new();
     let mut open: Option<(u32, Forest)> = None;
@@ -36,9 +60,7 @@ pub(super) fn read_index(inner: &Inner, whole: &Whole) -> Result<Told, Error> {
             roots.insert(before, forest.roots());
         }
         let (_, forest) = open.get_or_insert_with(|| (object, Forest::of(whole.len())));
-        for (tree, _) in alive.get(&segment).into_iter().flatten().filter(|(_, lines)| lines.contains(line)) {
-            forest.push(*tree, digest);
-        }
+        alive.get(&segment).into_iter().flat_map(|alive| alive.of(line)).for_each(|tree| forest.push(tree, digest));
     })?;
     roots.extend(open.map(|(object, forest)| (object, forest.roots())));
     Ok(Told { ledger, roots })
@@ -52,18 +74,23 @@ impl Told {
 }
 
 impl Check<'_> {
-    /// The snapshots of which every line is known.
+    /// The positions of all snapshots, read anew.
     pub(super) fn whole(&self) -> Result<Whole, Error> {
-        let blank = self.inner.mending()?;
-        let mut whole = Vec::new();
+        let mut whole = Whole::new();
         for (at, Seen { id, .. }) in self.snapshots.iter().enumerate().filter(|(_, seen)| seen.readable) {
             match self.inner.map(id) {
-                // Lines of which nobody knows what they held have been told of, and have no digest.
-                Ok(map) if map.and(&blank.blank).is_empty() => whole.push((at, map)),
-                Ok(_) | Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {}
+                Ok(map) => whole.push((at, map)),
+                Err(Error::Damaged { .. } | Error::Missing(_) | Error::File { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        self.known(whole)
+    }
+
+    /// Without those that have lines of which nobody knows what they held: these have been told of, and have no digest.
+    pub(super) fn known(&self, mut whole: Whole) -> Result<Whole, Error> {
+        let blank = self.inner.mending()?;
+        whole.retain(|(_, map)| map.and(&blank.blank).is_empty());
         Ok(whole)
     }
 

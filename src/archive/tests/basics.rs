@@ -136,6 +136,16 @@ fn many_segments_and_chains_of_maps_read_back() {
     for (id, records) in &snapshots {
         assert_eq!(&records_of(&archive, id), records);
     }
+    // Read one upon the other, oldest first, positions are those that each has alone; and upon one that it does not stand on.
+    let mut below = None;
+    for (id, _) in &snapshots {
+        let lines = archive.inner.lines_upon(below.as_ref(), id).unwrap();
+        assert_eq!(lines, archive.inner.lines_by_name(id).unwrap());
+        below = Some((id.clone(), lines));
+    }
+    let (first, last) = (&snapshots[0].0, &snapshots[40].0);
+    assert_eq!(archive.inner.lines_upon(below.as_ref(), first).unwrap(), archive.inner.lines_by_name(first).unwrap());
+    assert_ne!(below.unwrap(), (last.clone(), archive.inner.lines_by_name(first).unwrap()));
     // The index is derived: without it everything is still there.
     drop(archive);
     std::fs::remove_file(world.root.join("index.sqlite")).unwrap();
