@@ -159,7 +159,12 @@ fn header_of(home: &dyn Home, folder: &Path) -> Result<Header, Error> {
             }
         }
     }
-    Err(damaged.unwrap_or_else(|| Error::NotAnArchive(home.label().into())))
+    if let Some(error) = damaged {
+        return Err(error);
+    }
+    // Some stores say of a file in a bucket that does not exist only that the file is not there.
+    home.contents()?;
+    Err(Error::NotAnArchive(home.label().into()))
 }
 
 /// Makes a folder that nobody else on this machine can look into.

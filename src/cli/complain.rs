@@ -175,11 +175,13 @@ impl From<archive::Error> for Failure {
 fn at_store(cause: archive::Cause) -> String {
     use archive::Cause;
     let first = match cause {
+        Cause::Address => {
+            return "check the bucket in --archive, and the region and endpoint of the archive's store".to_owned();
+        }
         Cause::Line => "check the network, and the endpoint of the archive's store",
         Cause::Credentials => {
             "check PDBAK_ARCHIVE_CREDENTIALS or credentials_file of the profile's store, and what they are allowed there"
         }
-        Cause::Address => "check the bucket in --archive, and the region and endpoint of the archive's store",
         Cause::Room => "make room in the archive's store or have its limit raised",
         Cause::Clock => "set this machine's clock",
     };

@@ -97,6 +97,8 @@ lives() {
         export PDBAK_ARCHIVE=s3://$2/lives PDBAK_ARCHIVE_ENDPOINT=http://127.0.0.1:$3 PDBAK_ARCHIVE_REGION=us-east-1
         export PDBAK_ARCHIVE_CREDENTIALS=AKIAEXAMPLE:secretsecret PDBAK_PASSPHRASE=horse
         as() { local machine=$1; shift; mkdir -p "$scratch/$home_of-$machine"; HOME=$scratch/$home_of-$machine "$pdbak" "$@"; }
+        PDBAK_ARCHIVE=s3://nowhere/lives as one snapshots >nowhere 2>&1 && fail "$home_of: a bucket was found that does not exist"
+        grep -q 'there is no such bucket' nowhere || fail "$home_of: it is not told that there is no bucket: $(cat nowhere)"
         as one init --quiet >/dev/null
         as one import export --quiet >/dev/null
         "$venv/bin/python" -c 'import json

@@ -140,7 +140,9 @@ async fn answer(
     let mut state = state.lock().expect("no panic");
     state.requests += 1;
     if !head.uri.path().starts_with("/acme") {
-        return Ok(fault(404, "NoSuchBucket"));
+        // As some do: what is asked for by name is not there, for whatever reason.
+        let is_listed = head.uri.query().is_some();
+        return Ok(fault(404, if is_listed { "NoSuchBucket" } else { "NoSuchKey" }));
     }
     if state.other_region {
         return Ok(fault(400, "AuthorizationHeaderMalformed"));
