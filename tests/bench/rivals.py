@@ -182,7 +182,7 @@ def floor(home, data, program):
         segments[name] = [str(path) for path in (archive / "segments").rglob("*") if path.is_file()]
         archives[name] = lambda *what, call=call: run(*call, "check", *what, environment={"PDBAK_PASSPHRASE": SECRET}, cores=cores)
     print(f"check --read-data of one version ({size(data)[0]:.0f} MB in {len(segments['with encryption'])} segments) "
-          "beside zstd -t of the same bytes and b3sum of the files; best of five:")
+          "beside zstd -t of the same bytes and b3sum of the files; best of five, and its share of their speed (must 50 %):")
     row("", ["s", "s of CPU", "speed", "of CPU"])
     for cores, many in ((1, "one core"), (os.cpu_count(), f"{os.cpu_count()} cores")):
         for name, check in archives.items():
