@@ -10,6 +10,7 @@ use serde_json::json;
 use super::dice::Dice;
 use super::number;
 use super::play::{Calamity, closely, fault};
+use super::truth::Heirs;
 use super::verdict::Seen;
 use crate::stories::restore::{clock, living, planned_from, vandalise};
 use crate::stories::restore_settings::unsettle;
@@ -65,8 +66,9 @@ fn whatever_the_wire_does_a_restore_makes_no_record_twice_and_leaves_none_out() 
         let (replayed, lives, left) = calamity.survived(&world, &plan);
         let report = replayed.report.expect("a report");
         let after = world.judge();
-        let seen = Seen { goal: &truth, before: &before, after: &after, policy: &policy, plan: &plan, report: &report };
-        assert_eq!(seen.faults(), Vec::<String>::new(), "{calamity:?}");
+        let (heirs, report) = (&Heirs::new(), &report);
+        let seen = Seen { goal: &truth, before: &before, after: &after, policy: &policy, plan: &plan, report, heirs };
+        assert_eq!(seen.faults(&seen.places()), Vec::<String>::new(), "{calamity:?}");
         struck += ordered - left;
         restores += 1;
         eprintln!("{struck} faults in {restores} restores; {} steps, {lives} lives", plan.steps.len());
@@ -96,8 +98,9 @@ fn creations_whose_answers_are_all_lost_together_are_found_together() {
         let report = replayed.report.expect("a report");
         assert!(report.total.is_clean(), "{:?}", report.findings);
         let after = world.judge();
-        let seen = Seen { goal: &truth, before: &before, after: &after, policy: &policy, plan: &plan, report: &report };
-        assert_eq!(seen.faults(), Vec::<String>::new());
+        let (heirs, report) = (&Heirs::new(), &report);
+        let seen = Seen { goal: &truth, before: &before, after: &after, policy: &policy, plan: &plan, report, heirs };
+        assert_eq!(seen.faults(&seen.places()), Vec::<String>::new());
     }
 }
 

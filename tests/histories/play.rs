@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::deeds::{self, living};
 use super::dice::{Deed, Dice, Step};
-use super::truth::text;
+use super::truth::{Heirs, text};
 use super::verdict::{Seen, is_orphan};
 use crate::stories::restore::{clock, planned_from};
 use crate::support::World;
@@ -59,6 +59,8 @@ struct Goal {
 pub(super) struct Play {
     world: World,
     goals: Vec<Goal>,
+    /// What the restores so far made again.
+    heirs: Heirs,
     /// What happened, for who reads about a failure.
     pub(super) told: Vec<String>,
 }
@@ -76,7 +78,12 @@ impl Play {
         let assume = answers.parse().expect("answers");
         let records = 40 + dice.below(50) as u64;
         let world = World::with(Options { records, seed, assume, ..Options::default() });
-        Play { world, goals: Vec::new(), told: vec![format!("a company of {records} records, {answers}")] }
+        Play {
+            world,
+            goals: Vec::new(),
+            heirs: Heirs::new(),
+            told: vec![format!("a company of {records} records, {answers}")],
+        }
     }
 
     /// Does one step; what does not hold after it, in words.
@@ -111,11 +118,14 @@ impl Play {
         self.told.push(format!("came to its end in {lives} lives"));
         let after = self.world.judge();
         let Some(report) = replayed.report else { return vec![format!("it never ends: {:?}", replayed.stopped)] };
+        let (heirs, report) = (&self.heirs, &report);
         let seen =
-            Seen { goal: &goal.truth, before: &before, after: &after, policy: &policy, plan: &plan, report: &report };
-        let mut faults = seen.faults();
-        // What came back with a deal is seen by the next restore.
+            Seen { goal: &goal.truth, before: &before, after: &after, policy: &policy, plan: &plan, report, heirs };
+        let places = seen.places();
+        let mut faults = seen.faults(&places);
         let surprises = seen.surprises();
+        self.heirs.extend(places.moves());
+        // What came back with a deal is seen by the next restore.
         let is_surprise = |record: &str| {
             let key = record.split_once('/').map_or(record, |(_, key)| key);
             surprises.contains(key.split_once(':').map_or(key, |(deal, _)| deal))

@@ -130,10 +130,14 @@ type Choice<'a> = &'a dyn Fn(&'static str, &str) -> bool;
 /// A row of the judge's telling.
 type Row = Map<String, Value>;
 
+/// Rows by their old numbers, which earlier restores made again under these.
+pub(super) type Heirs = HashMap<(&'static str, String), Value>;
+
 /// Where each row of the goal is now.
 #[derive(Default)]
 pub(super) struct Places {
     of: HashMap<(&'static str, String), Value>,
+    heirs: Heirs,
     alive: BTreeSet<(&'static str, String)>,
     types: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -264,6 +268,18 @@ impl Places {
         }
     }
 
+    /// What still named, in the goal, a row that was gone already may name the one that an earlier restore made of it.
+    pub(super) fn with_heirs(mut self, heirs: &Heirs) -> Places {
+        self.heirs.clone_from(heirs);
+        self
+    }
+
+    /// Rows that stand under another number now.
+    pub(super) fn moves(&self) -> Heirs {
+        let moved = self.of.iter().filter(|((_, id), place)| text(place) != *id);
+        moved.map(|(row, place)| (row.clone(), place.clone())).collect()
+    }
+
     /// Where a row of the goal is.
     pub(super) fn place(&self, kind: &'static str, id: &str) -> Option<String> {
         self.of.get(&(kind, id.to_owned())).map(text)
@@ -340,31 +356,37 @@ impl Places {
         if wanted.is_null() {
             return plain(found).is_null();
         }
-        let today = self.moved(kind, wanted, false);
-        plain(&today) == plain(found) || plain(&self.moved(kind, wanted, true)) == plain(found)
+        let unknown: [&dyn Fn(&Value) -> Value; 3] = [&Value::clone, &|_| Value::Null, &|id| self.heir(kind, id)];
+        unknown.into_iter().any(|unknown| plain(&self.moved(kind, wanted, unknown)) == plain(found))
     }
 
-    /// The value with the ids of today; without those that mean nothing, if that is asked for.
-    fn moved(&self, kind: &'static str, value: &Value, without: bool) -> Value {
+    /// What the restores before made of a row.
+    fn heir(&self, kind: &'static str, id: &Value) -> Value {
+        let next = |id: &&Value| self.heirs.get(&(kind, text(id)));
+        let heirs = std::iter::successors(Some(id), next).take(self.heirs.len() + 1);
+        heirs.last().unwrap_or(id).clone()
+    }
+
+    /// The value with the ids of today, those that mean nothing replaced.
+    fn moved(&self, kind: &'static str, value: &Value, unknown: &dyn Fn(&Value) -> Value) -> Value {
         match value {
             Value::Array(items) => {
                 let names = |item: &Value| item.get("person_id").is_some_and(|id| !id.is_null());
-                let items = items.iter().map(|item| (names(item), self.moved(kind, item, without)));
+                let items = items.iter().map(|item| (names(item), self.moved(kind, item, unknown)));
                 let kept = items.filter(|(named, item)| !(item.is_null() || *named && item["person_id"].is_null()));
                 kept.map(|(_, item)| item).collect()
             }
             Value::Object(members) => {
                 let mut members = members.clone();
                 if let Some(id) = members.get_mut("person_id").filter(|id| !id.is_null()) {
-                    *id = self.moved(kind, id, without);
+                    *id = self.moved(kind, id, unknown);
                 }
                 Value::Object(members)
             }
             Value::Null => Value::Null,
             id => match self.of.get(&(kind, text(id))) {
                 Some(place) => place.clone(),
-                None if without => Value::Null,
-                None => id.clone(),
+                None => unknown(id),
             },
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use pdbak::restore::{Finding, Plan, Policy, Report};
 use serde_json::Value;
 
-use super::truth::{Different, MEMBERS, PARTS, Places, by_id, is_of_the_same, kinds, members, text};
+use super::truth::{Different, Heirs, MEMBERS, PARTS, Places, by_id, is_of_the_same, kinds, members, text};
 
 /// One restore, as far as others could see it.
 pub(super) struct Seen<'a> {
@@ -19,6 +19,8 @@ pub(super) struct Seen<'a> {
     pub(super) policy: &'a Policy,
     pub(super) plan: &'a Plan,
     pub(super) report: &'a Report,
+    /// What the restores before made again.
+    pub(super) heirs: &'a Heirs,
 }
 
 /// Whether a lead had lost both of its links before the goal: the service takes no change of it.
@@ -73,10 +75,8 @@ impl Seen<'_> {
         deals
     }
 
-    /// Everything that does not hold, in words.
-    pub(super) fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let surprises = self.surprises();
+    /// Where the rows of the goal are.
+    pub(super) fn places(&self) -> Places {
         let wanted = |kind: &'static str, id: &str| {
             self.asked(kind, id)
                 || self.policy.related
@@ -84,12 +84,18 @@ impl Seen<'_> {
                 || !self.policy.scope.is_everything()
         };
         let twin = |kind: &'static str, id: &str| self.is_twin(kind, id);
-        let places = Places::find(self.goal, self.after, &wanted, &twin);
+        Places::find(self.goal, self.after, &wanted, &twin).with_heirs(self.heirs)
+    }
+
+    /// Everything that does not hold, in words.
+    pub(super) fn faults(&self, places: &Places) -> Vec<String> {
+        let mut faults = Vec::new();
+        let surprises = self.surprises();
         for kind in kinds() {
-            self.rows(kind, (&places, &surprises), &mut faults);
+            self.rows(kind, (places, &surprises), &mut faults);
         }
         for (kind, fields) in MEMBERS {
-            self.members((kind, *fields), &places, &mut faults);
+            self.members((kind, *fields), places, &mut faults);
         }
         faults
     }
