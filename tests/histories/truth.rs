@@ -200,7 +200,7 @@ fn plain(value: &Value) -> Value {
 }
 
 /// The kind that a field points to.
-fn target(kind: &str, field: &str) -> Option<&'static str> {
+pub(super) fn target(kind: &str, field: &str) -> Option<&'static str> {
     Some(match (kind, field) {
         ("Leads", "label_ids") => "LeadLabels",
         ("Roles", "parent_role_id") | (_, "role_id") => "Roles",
@@ -396,9 +396,10 @@ impl Places {
         let mut members = BTreeSet::new();
         for row in living(judge, kind) {
             let today = fields.map(|field| match target(kind, field) {
-                // Who was not there then may be named all the same.
                 Some(to) if self.alive.contains(&(to, text(&row[field]))) => self.place(to, &text(&row[field])),
-                _ => Some(text(&row[field])),
+                // Who was not there then may be named all the same, or what an earlier restore made of him.
+                Some(to) => Some(text(&self.heir(to, &row[field]))),
+                None => Some(text(&row[field])),
             });
             if let [Some(one), Some(other)] = today {
                 members.insert([one, other]);
@@ -408,8 +409,21 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Members as they are told, with what earlier restores made of those whose rows are gone.
+    pub(super) fn with_heirs_of(&self, judge: &Value, (kind, fields): (&str, [&str; 2])) -> BTreeSet<[String; 2]> {
+        let there = |kind: &'static str, id: &String| by_id(judge, kind).contains_key(id);
+        let today = |field: &str, id: String| match target(kind, field).filter(|to| !there(to, &id)) {
+            Some(to) => text(&self.heir(to, &Value::String(id))),
+            None => id,
+        };
+        let told = members(judge, (kind, fields)).into_iter();
+        told.map(|[one, other]| [today(fields[0], one), today(fields[1], other)]).collect()
+    }
+}
+
 /// Members of a kind as they are told.
-pub(super) fn members(judge: &Value, (kind, fields): (&str, [&str; 2])) -> BTreeSet<[String; 2]> {
+fn members(judge: &Value, (kind, fields): (&str, [&str; 2])) -> BTreeSet<[String; 2]> {
     living(judge, kind).iter().map(|row| fields.map(|field| text(&row[field]))).collect()
 }
 
