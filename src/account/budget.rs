@@ -89,6 +89,9 @@ pub(super) enum Verdict {
     SpentUntil(DateTime<Utc>),
 }
 
+/// POST and PUT requests that a user has a day: api/wire.md, Rate limits (fair use, since 2019-06-25).
+pub const WRITES_A_DAY: u64 = 10_000;
+
 /// The two purses.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -146,6 +149,11 @@ impl Budget {
         self.purse.a_day()
     }
 
+    /// POST and PUT requests left today, if the service told.
+    pub(super) fn writes_today(&self) -> Option<u64> {
+        self.writes_left
+    }
+
     /// Requests in a window, if the service told.
     pub(super) fn burst(&self) -> Option<u64> {
         self.burst.filter(|_| self.burst_told)
@@ -179,8 +187,8 @@ impl Budget {
 
     /// As [`Budget::ask`], for a request that counts as a write; tell when it is over, too.
     ///
-    /// A user has 10,000 POST and PUT a day (api/wire.md, Rate limits). UNCONFIRMED: whether v2 PATCH and DELETE count;
-    /// they are let through, and shown in what is left if they do.
+    /// A user has [`WRITES_A_DAY`]. UNCONFIRMED: whether v2 PATCH and DELETE count; they are let through, and shown in what
+    /// is left if they do.
     pub(super) fn ask_write(&mut self, price: u32, now: Moment) -> Verdict {
         if self.writes_left.is_some_and(|left| self.open_writes >= left) {
             return Verdict::SpentUntil(next_midnight(now.wall));

@@ -38,7 +38,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-pub use budget::{Allowance, Spent};
+pub use budget::{Allowance, Spent, WRITES_A_DAY};
 pub use endpoint::{Endpoint, Token};
 pub use error::Error;
 pub use page::{Ask, Page, Position, Walk};
@@ -141,6 +141,11 @@ impl Account {
     /// Tokens left today and the limit of today, if the service told.
     pub fn tokens_today(&self) -> Option<(u64, u64)> {
         self.purses().today()
+    }
+
+    /// POST and PUT requests left today, if the service told.
+    pub fn writes_today(&self) -> Option<u64> {
+        self.purses().writes_today()
     }
 
     /// Requests in two seconds, if the service told.

@@ -29,6 +29,12 @@ impl Call {
         Call { method, version: Version::V2, path, price, forms: &[] }
     }
 
+    /// Whether it counts against the writes that a user has a day (api/wire.md, Rate limits: POST and PUT). UNCONFIRMED:
+    /// that PATCH and DELETE do not.
+    pub const fn is_counted(&self) -> bool {
+        matches!(self.method, Method::Post | Method::Put)
+    }
+
     /// The same call with a body of its own.
     pub(super) const fn with(self, forms: &'static [&'static str]) -> Call {
         Call { forms, ..self }

@@ -308,6 +308,14 @@ pub struct Price {
     pub requests: u64,
     /// Tokens, if the service decides everything the dear way.
     pub most: u64,
+    /// Requests that count against a user's writes of a day.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub counted: u64,
+}
+
+/// Not written down, as in the plans of before it was counted: these keep their digest.
+fn is_nothing(counted: &u64) -> bool {
+    *counted == 0
 }
 
 impl Price {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::account::WRITES_A_DAY;
 use crate::archive::SnapshotId;
 use crate::cli::show::snapshots::ago;
 use crate::cli::show::{View, count, number, print, table};
@@ -14,8 +15,6 @@ use crate::cli::show::{View, count, number, print, table};
 const TOLD: usize = 12;
 /// Requests a second that every plan of the service allows (api/wire.md, Rate limits).
 const REQUESTS_A_SECOND: u64 = 10;
-/// Writes a day that the service calls fair for one token (api/restore-hazards.md 6).
-const WRITES_A_DAY: u64 = 10_000;
 
 /// Records of one object, or of all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

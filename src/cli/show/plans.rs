@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::account::Account;
+use crate::account::{Account, WRITES_A_DAY};
 use crate::archive::{Archive, Error};
 use crate::catalogue::ObjectName;
 use crate::cli::show::conflicts::{self, ConflictView};
@@ -29,6 +29,8 @@ pub(crate) struct PlanView<'a> {
     tokens_left: Option<u64>,
     /// Tokens that this run may spend today and that one may spend on a whole day, where both are known.
     share: Option<(u64, u64)>,
+    /// POST and PUT requests left today, if the service told.
+    writes_left: Option<u64>,
 }
 
 impl<'a> PlanView<'a> {
@@ -41,16 +43,39 @@ impl<'a> PlanView<'a> {
             conflicts: conflicts::views(archive, plan)?,
             tokens_left: account.tokens_today().map(|(left, _)| left),
             share: account.may_spend().zip(account.may_spend_a_day()),
+            writes_left: account.writes_today(),
         })
     }
 
-    /// How the plan is spread over days, where it costs more than this run may spend today.
+    /// How the plan is spread over days, where a day's tokens or writes do not suffice.
     pub(crate) fn days(&self) -> Option<String> {
-        let (today, a_day) = self.share.filter(|(today, a_day)| self.plan.price().tokens() > *today && *a_day > 0)?;
-        let rest = self.plan.price().tokens() - today;
-        let days = count(1 + rest.div_ceil(a_day), "day", "days");
-        let (today, a_day) = (count(today, "token", "tokens"), number(a_day));
-        Some(format!("about {days}: {today} today, up to {a_day} a day afterwards; \"pdbak restore --resume\" goes on"))
+        let price = self.plan.price();
+        let by_tokens = self.share.and_then(|share| Days::of(price.tokens(), share));
+        let by_writes = self.writes_left.and_then(|left| Days::of(price.counted, (left, WRITES_A_DAY)));
+        let (days, word) = match (by_tokens, by_writes) {
+            (Some(tokens), Some(writes)) if writes.days > tokens.days => (writes, "POST and PUT"),
+            (Some(tokens), _) => (tokens, "tokens"),
+            (None, writes) => (writes?, "POST and PUT"),
+        };
+        let (number_of, today, a_day) = (count(days.days, "day", "days"), number(days.today), number(days.a_day));
+        let again = "\"pdbak restore --resume\" goes on";
+        Some(format!("about {number_of}: {today} {word} today, up to {a_day} a day afterwards; {again}"))
+    }
+}
+
+/// How something that is rationed is spread over days.
+#[derive(Clone, Copy)]
+struct Days {
+    days: u64,
+    today: u64,
+    a_day: u64,
+}
+
+impl Days {
+    /// None where today's ration suffices, or where none of a day is known.
+    fn of(needed: u64, (today, a_day): (u64, u64)) -> Option<Days> {
+        let rest = needed.checked_sub(today).filter(|rest| *rest > 0 && a_day > 0)?;
+        Some(Days { days: 1 + rest.div_ceil(a_day), today, a_day })
     }
 }
 
@@ -234,5 +259,20 @@ impl PlanView<'_> {
             true => Ok(()),
             false => writeln!(out, "  may set off          {}", told.join(", ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_today_does_not_suffice_for_takes_the_days_that_the_rest_needs() {
+        let days = |needed, ration| Days::of(needed, ration).map(|days| days.days);
+        assert_eq!(days(9_000, (9_000, 10_000)), None);
+        assert_eq!(days(9_001, (9_000, 10_000)), Some(2));
+        assert_eq!(days(29_000, (9_000, 10_000)), Some(3));
+        assert_eq!(days(10_000, (0, 10_000)), Some(2));
+        assert_eq!(days(5, (0, 0)), None, "nobody knows");
     }
 }

@@ -46,7 +46,7 @@ pub(in crate::restore) fn price(steps: &[Step]) -> Price {
     for step in steps {
         likely.step(step, &hosts);
     }
-    let writes = likely.writes;
+    let (writes, counted) = (likely.writes, likely.counted);
     let reads = likely.reads();
     let most = steps.iter().map(|step| step.price).sum::<u64>() + looks(steps).max(reads.tokens);
     Price {
@@ -54,6 +54,7 @@ pub(in crate::restore) fn price(steps: &[Step]) -> Price {
         reads: reads.tokens,
         requests: writes.requests + reads.requests,
         most: most.max(writes.tokens + reads.tokens),
+        counted,
     }
 }
 
@@ -105,6 +106,7 @@ impl<'s> Hosts<'s> {
 #[derive(Default)]
 struct Likely<'s> {
     writes: Cost,
+    counted: u64,
     single: Cost,
     /// Records looked at by ids before they are written, and for what.
     ahead: BTreeMap<(&'static str, u8), BTreeSet<&'s RecordId>>,
@@ -159,6 +161,7 @@ impl<'s> Likely<'s> {
             Action::Expel(expel) => write = self.expel(expel, hosts).then_some(step.price),
         }
         self.writes += write.map_or(Cost::default(), |tokens| Cost::of(tokens, 1));
+        self.counted += u64::from(write.is_some() && call(&step.action).is_some_and(|call| call.is_counted()));
         if !matches!(step.action, Action::Delete { .. } | Action::Expel(_)) {
             self.touched.entry(object.name).or_default().insert(record);
         }
@@ -261,27 +264,57 @@ fn looks(steps: &[Step]) -> u64 {
     steps.iter().map(look).sum()
 }
 
+/// The call of a step, where the service decides the likelier one.
+fn call(action: &Action) -> Option<Call> {
+    let part = |name: &str| catalogue::find(&ObjectName::new(name));
+    match action {
+        Action::Create(create) => Some(object_of(&create.record)?.create?.call),
+        Action::Revive { create, .. } => {
+            let object = object_of(&create.record)?;
+            let back = object.undelete.first().filter(|_| comes_back(object)).map(|form| form.call);
+            back.or(object.create.map(|write| write.call))
+        }
+        Action::Update(update) => {
+            let object = part(&update.through)?;
+            let moved = object.archive.filter(|_| update.body.fields().contains_key("is_archived"));
+            moved.or(object.update.map(|write| write.call))
+        }
+        Action::Delete { live, .. } => object_of(&live.0)?.delete,
+        Action::Expel(expel) => part(&expel.part)?.delete,
+        Action::AddOptions(added) => object_of(&added.record)?.options,
+    }
+}
+
 /// The most that one step's writes can cost.
 pub(in crate::restore) fn step_price(action: &Action) -> u64 {
-    let object = |id: &RecordId| object_of(id);
-    match action {
-        Action::Create(create) => {
-            object(&create.record).map_or(0, |object| tokens(object.create.map(|write| write.call)))
-        }
-        Action::Revive { create, .. } => object(&create.record).map_or(0, |object| {
-            let forms: u64 = object.undelete.iter().map(|form| u64::from(form.call.price)).sum();
-            let make = tokens(object.create.map(|write| write.call));
-            let mend = tokens(object.update.map(|write| write.call));
-            // What came back archived is taken out of the archive first.
-            let out = if home(object).name == object.name { 0 } else { mend };
-            forms + make.max(out + mend)
-        }),
-        Action::Update(update) => catalogue::find(&ObjectName::new(&update.through)).map_or(0, |object| {
-            let moved = object.archive.filter(|_| update.body.fields().contains_key("is_archived"));
-            tokens(moved.or(object.update.map(|write| write.call)))
-        }),
-        Action::Delete { live, .. } => object(&live.0).map_or(0, |object| tokens(object.delete)),
-        Action::Expel(expel) => catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| tokens(part.delete)),
-        Action::AddOptions(added) => object(&added.record).map_or(0, |object| tokens(object.options)),
+    let Action::Revive { create, .. } = action else { return tokens(call(action)) };
+    object_of(&create.record).map_or(0, |object| {
+        let forms: u64 = object.undelete.iter().map(|form| u64::from(form.call.price)).sum();
+        let make = tokens(object.create.map(|write| write.call));
+        let mend = tokens(object.update.map(|write| write.call));
+        // What came back archived is taken out of the archive first.
+        let out = if home(object).name == object.name { 0 } else { mend };
+        forms + make.max(out + mend)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::restore::Policy;
+    use crate::restore::planner::tests::{company, planned};
+
+    #[test]
+    fn what_is_posted_or_put_counts_against_the_writes_of_a_day() {
+        // A note is made by POST, a deal edited by PATCH, another note edited by PUT, a product deleted by DELETE.
+        let goal = company().with("notes/12", json!({"content": "mail", "deal_id": 42}));
+        let seen = company()
+            .set("deals/42", "title", json!("Edited"))
+            .set("notes/11", "content", json!("edited"))
+            .with("products/4", json!({"name": "Junk"}));
+        let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
+        assert_eq!(plan.steps.len(), 4, "{:?}", plan.steps);
+        assert_eq!(plan.price().counted, 2);
     }
 }
