@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::ALL;
+
 /// The word by which an object is known on disk and on the command line; never reused.
 ///
 /// On disk it is written as in the service's paths (`dealProducts`); people read
@@ -19,6 +21,10 @@ impl ObjectName {
 
     /// A name met in an archive or typed by a person; the first letter's case does not matter.
     pub fn new(name: &str) -> ObjectName {
+        // Ids are kept by the hundred thousand: a word of the catalogue is not held once more for each.
+        if let Some(object) = ALL.iter().find(|object| object.name == name) {
+            return ObjectName::known(object.name);
+        }
         let mut letters = name.chars();
         let first = letters.next().map(|letter| letter.to_ascii_lowercase());
         ObjectName(Cow::Owned(first.into_iter().chain(letters).collect()))
@@ -27,6 +33,11 @@ impl ObjectName {
     /// The word as it is written on disk: `dealProducts`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, to be kept.
+    pub fn word(&self) -> Cow<'static, str> {
+        self.0.clone()
     }
 
     /// The word as people read it: `DealProducts`.

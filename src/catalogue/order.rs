@@ -4,12 +4,20 @@
 //! list. Where references leave it open, the order of [`ALL`] decides: it puts
 //! webhooks last, which would otherwise tell the world about every restored record.
 
+use std::sync::LazyLock;
+
 use super::object::{Object, Target, When};
 use super::{ALL, find};
 use crate::catalogue::ObjectName;
 
 /// Every object a restore may create, so ordered that what is pointed to at creation comes first.
-pub fn in_restore_order() -> Vec<&'static Object> {
+pub fn in_restore_order() -> &'static [&'static Object] {
+    /// Planning asks for it record by record.
+    static ORDER: LazyLock<Vec<&'static Object>> = LazyLock::new(ordered);
+    &ORDER
+}
+
+fn ordered() -> Vec<&'static Object> {
     let mut waiting: Vec<&'static Object> = ALL.iter().copied().filter(|object| object.create.is_some()).collect();
     let mut ordered: Vec<&'static Object> = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {

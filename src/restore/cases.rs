@@ -153,6 +153,11 @@ impl Cases {
         self.all.iter().filter(|(_, case)| matches!(case, Case::Deleted(_))).map(|(id, _)| id)
     }
 
+    /// Whether a record was deleted.
+    pub(super) fn is_deleted(&self, id: &RecordId) -> bool {
+        matches!(self.all.get(id), Some(Case::Deleted(_)))
+    }
+
     /// A record as the goal has it; none where nothing happened to it, and of what was added.
     pub(super) fn goal(&self, id: &RecordId) -> Option<Record> {
         match self.all.get(id)? {

@@ -321,13 +321,19 @@ impl Journal {
             rows.into_iter().filter(|(record, row)| self.rows.get(record) != Some(row)).collect();
         let after: BTreeMap<String, Map<String, Value>> =
             other.iter().map(|(record, row)| (record.to_string(), row.fields())).collect();
-        self.append(&json!({"entry": "report", "report": report, "after": after}))?;
+        #[derive(Serialize)]
+        struct Ends<'r> {
+            entry: &'static str,
+            report: &'r Report,
+            after: BTreeMap<String, Map<String, Value>>,
+        }
+        self.append(&Ends { entry: "report", report, after })?;
         self.rows.extend(other);
         self.report = Some(report.clone());
         Ok(())
     }
 
-    fn append(&mut self, entry: &Value) -> Result<(), archive::Error> {
+    fn append(&mut self, entry: &impl Serialize) -> Result<(), archive::Error> {
         self.log.as_mut().expect("who only looks at a journal writes nothing").append(entry)
     }
 

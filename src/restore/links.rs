@@ -183,8 +183,8 @@ pub(super) struct Links<'a> {
     pub(super) renamed: HashMap<Name, Value>,
     /// Records that somebody has looked for; of others only what differs is known.
     asked: BTreeMap<ObjectName, BTreeSet<Key>>,
-    /// Records that were deleted since the goal.
-    deleted: HashSet<RecordId>,
+    /// What happened since the goal.
+    cases: Option<&'a Cases>,
     /// Which of the records asked about are in the account.
     live: BTreeMap<ObjectName, BTreeSet<Key>>,
     /// Records that are not made but have a counterpart with the same mark (users by e-mail).
@@ -208,14 +208,14 @@ impl<'a> Links<'a> {
     /// Looks up everything that the pointers point to: one walk over the keys of each object.
     pub(super) fn to<S: State>(
         pointers: impl Iterator<Item = Pointer>,
-        cases: &Cases,
+        cases: &'a Cases,
         goal: &S,
         seen: &S,
         lineage: &'a Lineage,
     ) -> Result<Links<'a>, archive::Error> {
         let mut links = Links {
             lineage: Some(lineage),
-            deleted: cases.deleted().cloned().collect(),
+            cases: Some(cases),
             renamed: renamed(goal, seen, lineage)?,
             ..Links::default()
         };
@@ -313,7 +313,10 @@ impl<'a> Links<'a> {
         let missing = match candidates.iter().any(asked) {
             true => candidates.iter().any(|id| !self.blind.contains(&id.object)),
             // What points to it did not change: it is as much there as it was.
-            false => candidates.iter().any(|id| self.deleted.contains(id)),
+            false => {
+                let is_deleted = |cases: &Cases| candidates.iter().any(|id| cases.is_deleted(id));
+                self.cases.is_some_and(is_deleted)
+            }
         };
         if missing { Link::Missing } else { Link::Live(key.clone()) }
     }

@@ -69,7 +69,7 @@ impl Plan {
         for left in &self.left_out {
             // The key of a custom field says nothing to a person, and the reason names the field.
             let field = left.field.as_ref().filter(|field| !field.get(..40).is_some_and(is_custom));
-            let why = field.map_or_else(|| left.why.clone(), |field| format!("{field}: {}", left.why));
+            let why = field.map_or_else(|| left.why.clone().into_owned(), |field| format!("{field}: {}", left.why));
             *left_out.entry((ObjectName::new(&left.object).title(), why)).or_default() += 1;
         }
         summary.left_out = left_out.into_iter().map(|((object, why), count)| (object, why, count)).collect();

@@ -37,7 +37,7 @@ pub(super) enum Lost {
 
 impl Lost {
     /// In words.
-    pub(super) fn words(&self) -> &str {
+    pub(super) fn words(self) -> String {
         match self {
             Lost::Record(_, words) | Lost::Word(words) => words,
         }

@@ -113,11 +113,23 @@ fn lost(records: u64) {
     line("steps", number(&plan, "steps"), "");
     line("CPU of the plan, s", number(&plan, "cpu"), "");
     line("peak of the plan, MiB", number(&plan, "peak"), "< 200");
-    let replay = role(&["replay", &url, root, plan["name"].as_str().expect("a name")]);
+    // A user has 10,000 POST and PUT a day; each day is a run that goes on where the one before stood.
+    let (mut days, mut peak, mut wall, mut cpu) = (0, 0.0_f64, 0.0, 0.0);
+    let replay = loop {
+        get(&url, "DELETE", "/sandbox/meter");
+        let replay = role(&["replay", &url, root, plan["name"].as_str().expect("a name")]);
+        days += 1;
+        (peak, wall, cpu) =
+            (peak.max(number(&replay, "peak")), wall + number(&replay, "wall"), cpu + number(&replay, "cpu"));
+        if replay["done"].is_null() {
+            break replay;
+        }
+    };
     end(&mut sandbox);
-    line("wall, s (with reading back)", number(&replay, "wall"), "");
-    line("CPU of the replay, s", number(&replay, "cpu"), "");
-    line("peak of the replay, MiB", number(&replay, "peak"), "< 200");
+    line("days, each a run", f64::from(days), "");
+    line("wall, s (with reading back)", wall, "");
+    line("CPU of the replay, s", cpu, "");
+    line("peak of the replay, MiB", peak, "< 200");
     println!("  came back: {}", replay["total"]);
 }
 
@@ -244,7 +256,13 @@ fn replay_once(url: &str, root: &Path, name: &str) -> Value {
         let replayed = restore::replay(&plan, &mut journal, &site, &watch).await.expect("a replay");
         let wall = watch.begun.elapsed().as_secs_f64();
         let (steps_wall, spent) = *watch.last.lock().expect("nobody panics");
-        let Replayed { report: Some(report), .. } = replayed else { panic!("{:?}", replayed.stopped) };
+        let report = match replayed {
+            Replayed { report: Some(report), .. } => report,
+            Replayed { stopped: Some(restore::Stop::BudgetSpent(_)), done, .. } => {
+                return json!({"wall": wall, "done": done});
+            }
+            Replayed { stopped, .. } => panic!("{stopped:?}"),
+        };
         let total = serde_json::to_value(report.total).unwrap_or_default();
         json!({
             "wall": wall, "steps_wall": steps_wall, "total": Map::from_iter(total.as_object().cloned().unwrap_or_default()),

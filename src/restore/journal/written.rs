@@ -4,17 +4,100 @@
 //! is written down leaves a journal that says so: nothing was sent, and the same plan
 //! is written to its end the next time.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, SnapshotId};
 use crate::clock::Clock;
 use crate::restore::journal::{Journal, NoJournal};
-use crate::restore::plan::{Plan, Step};
+use crate::restore::past::Past;
+use crate::restore::plan::{ByNature, Conflict, Dangling, Drawn, Kept, LeftOut, Plan, Price, SideEffects, Step};
+use crate::restore::policy::Policy;
 
 /// Steps that one entry holds.
 const STEPS_AN_ENTRY: usize = 500;
+
+/// The first entry.
+#[derive(Serialize)]
+struct Begins<'p> {
+    entry: &'static str,
+    at: DateTime<Utc>,
+    digest: &'p str,
+    steps: usize,
+    plan: Head<'p>,
+}
+
+/// Everything of a plan but its steps. Borrowed: what does not come back can be as long as they are.
+#[derive(Serialize)]
+struct Head<'p> {
+    format: u32,
+    goal: &'p SnapshotId,
+    seen: &'p SnapshotId,
+    company: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    past: Option<&'p Past>,
+    policy: &'p Policy,
+    steps: [Step; 0],
+    drawn: &'p BTreeMap<String, Drawn>,
+    dangling: &'p BTreeMap<String, Dangling>,
+    left_out: &'p [LeftOut],
+    by_nature: &'p [ByNature],
+    kept: &'p [Kept],
+    conflicts: &'p [Conflict],
+    keys: &'p BTreeMap<String, String>,
+    side_effects: &'p SideEffects,
+    price: Price,
+}
+
+impl<'p> Head<'p> {
+    fn of(plan: &'p Plan) -> Head<'p> {
+        // Taken apart, so that no field can be forgotten.
+        let Plan {
+            format,
+            goal,
+            seen,
+            company,
+            from,
+            past,
+            policy,
+            steps: _,
+            drawn,
+            dangling,
+            left_out,
+            by_nature,
+            kept,
+            conflicts,
+            keys,
+            side_effects,
+            price,
+        } = plan;
+        let (format, company, from, past, price) = (*format, *company, *from, past.as_ref(), *price);
+        Head {
+            format,
+            goal,
+            seen,
+            company,
+            from,
+            past,
+            policy,
+            steps: [],
+            drawn,
+            dangling,
+            left_out,
+            by_nature,
+            kept,
+            conflicts,
+            keys,
+            side_effects,
+            price,
+        }
+    }
+}
 
 /// An entry with the next steps of the plan.
 #[derive(Serialize)]
@@ -39,8 +122,8 @@ impl Journal {
         };
         let at = clock.now();
         if log.entries() == 0 {
-            let (steps, head) = (plan.steps.len(), head(plan));
-            log.append(&json!({"entry": "plan", "at": at, "digest": digest, "steps": steps, "plan": head}))?;
+            let (steps, plan) = (plan.steps.len(), Head::of(plan));
+            log.append(&Begins { entry: "plan", at, digest: &digest, steps, plan })?;
         }
         let written = log.entries() as usize - 1;
         for steps in plan.steps.chunks(STEPS_AN_ENTRY).skip(written) {
@@ -75,29 +158,6 @@ impl Journal {
             Ok(Reading::Nothing | Reading::Plan { .. }) => Err(NoJournal::Cut(name.to_owned())),
             Err(fact) => Err(NoJournal::Damaged { name: name.to_owned(), fact }),
         }
-    }
-}
-
-/// Everything of a plan but its steps.
-fn head(plan: &Plan) -> Plan {
-    Plan {
-        format: plan.format,
-        goal: plan.goal.clone(),
-        seen: plan.seen.clone(),
-        company: plan.company,
-        from: plan.from,
-        past: plan.past.clone(),
-        policy: plan.policy.clone(),
-        steps: Vec::new(),
-        left_out: plan.left_out.clone(),
-        by_nature: plan.by_nature.clone(),
-        kept: plan.kept.clone(),
-        conflicts: plan.conflicts.clone(),
-        dangling: plan.dangling.clone(),
-        drawn: plan.drawn.clone(),
-        keys: plan.keys.clone(),
-        side_effects: plan.side_effects.clone(),
-        price: plan.price,
     }
 }
 

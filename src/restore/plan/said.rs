@@ -1,6 +1,8 @@
 //! What a plan says besides its steps: what does not come back, what comes back differently, what was edited again, and how
 //! records came to be in it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ use crate::restore::policy::Side;
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
     /// The object.
-    pub object: String,
+    pub object: Cow<'static, str>,
     /// The record, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -22,23 +24,24 @@ pub struct LeftOut {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// Why, in words.
-    pub why: String,
+    pub why: Cow<'static, str>,
 }
 
+// Where everything was lost there are as many of these as there are records.
 impl LeftOut {
     /// A record that does not come back.
-    pub(in crate::restore) fn record(id: &RecordId, why: impl Into<String>) -> LeftOut {
-        LeftOut { object: id.object.to_string(), key: Some(id.key.to_string()), field: None, why: why.into() }
+    pub(in crate::restore) fn record(id: &RecordId, why: impl Into<Cow<'static, str>>) -> LeftOut {
+        LeftOut { object: id.object.word(), key: Some(id.key.to_string()), field: None, why: why.into() }
     }
 
     /// A field that does not come back.
-    pub(in crate::restore) fn field(id: &RecordId, field: &str, why: impl Into<String>) -> LeftOut {
+    pub(in crate::restore) fn field(id: &RecordId, field: &str, why: impl Into<Cow<'static, str>>) -> LeftOut {
         LeftOut { field: Some(field.to_owned()), ..LeftOut::record(id, why) }
     }
 
     /// Something about a whole object.
-    pub(in crate::restore) fn object(object: &ObjectName, why: impl Into<String>) -> LeftOut {
-        LeftOut { object: object.to_string(), key: None, field: None, why: why.into() }
+    pub(in crate::restore) fn object(object: &ObjectName, why: impl Into<Cow<'static, str>>) -> LeftOut {
+        LeftOut { object: object.word(), key: None, field: None, why: why.into() }
     }
 }
 

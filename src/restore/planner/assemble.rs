@@ -6,6 +6,7 @@ use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Body, BodyText, Fill, value_key};
+use crate::restore::links::Links;
 use crate::restore::past::Between;
 use crate::restore::plan::{Action, FORMAT, Plan, SideEffects, Step, StepNumber};
 use crate::restore::planner::price::{price, step_price};
@@ -17,6 +18,8 @@ impl<S: State> Planner<'_, S> {
     /// The plan.
     pub(super) fn assemble(mut self) -> Plan {
         self.drafts.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        // Decided upon; what is said of it from here on are steps.
+        (self.links, self.chosen.records) = (Links::default(), BTreeSet::new());
         let drafts = std::mem::take(&mut self.drafts);
         let mut order = Order::default();
         let steps: Vec<Step> = drafts.into_iter().map(|draft| order.step(draft)).collect();

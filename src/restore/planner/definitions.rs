@@ -105,7 +105,7 @@ impl<S: State> Planner<'_, S> {
                 body.retain(|name, _| name == conditions.top());
                 self.said
                     .left_out
-                    .extend(lost.iter().map(|(field, lost)| LeftOut::field(record.id(), field, lost.words())));
+                    .extend(lost.into_iter().map(|(field, lost)| LeftOut::field(record.id(), &field, lost.words())));
                 if body.is_empty() {
                     continue;
                 }

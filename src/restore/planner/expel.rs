@@ -135,8 +135,10 @@ impl<S: State> Planner<'_, S> {
         }
     }
 
-    /// What the drafts write, by record.
+    /// What the drafts write, by record, where something may be added beside it.
     fn hosts(&self) -> Vec<Host> {
+        let parts = catalogue::ALL.iter().filter(|part| rules::added_beside(part.name).is_some());
+        let beside: BTreeSet<&str> = parts.flat_map(|part| part.parents()).copied().collect();
         let mut hosts: BTreeMap<RecordId, Host> = BTreeMap::new();
         for draft in &self.drafts {
             let (id, live, wrote) = match &draft.action {
@@ -149,8 +151,8 @@ impl<S: State> Planner<'_, S> {
                 },
                 Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => continue,
             };
-            let Some(object) = object_of(id) else { continue };
-            let host = Host { id: id.clone(), home: home(object), live, wrote: wrote.clone() };
+            let Some(home) = object_of(id).map(home).filter(|home| beside.contains(home.name)) else { continue };
+            let host = Host { id: id.clone(), home, live, wrote: wrote.clone() };
             let known = hosts.entry(id.clone()).or_insert(host);
             if let (Some(all), Some(more)) = (&mut known.wrote, wrote) {
                 all.extend(more);

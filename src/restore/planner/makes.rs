@@ -235,7 +235,7 @@ impl<'a, S: State> Planner<'a, S> {
         for required in write.required {
             match translated(required) {
                 Some(field) if field.fill.is_none() => {
-                    let why = field.lost.first().map_or("it is not there", Lost::words);
+                    let why = field.lost.into_iter().next().map_or_else(|| "it is not there".to_owned(), Lost::words);
                     return Some(format!("it cannot be made without {required}: {why}"));
                 }
                 Some(_) => {}

@@ -319,7 +319,7 @@ impl<'a, S: State> Planner<'a, S> {
         }
         for (id, why) in self.mapping.into_iter().flat_map(Mapping::skipped) {
             if self.asked(&id.object) || self.policy.scope.records.contains(id) {
-                self.said.left_out.push(LeftOut::record(id, why));
+                self.said.left_out.push(LeftOut::record(id, why.to_owned()));
             }
         }
         for (object, records) in &self.chosen.left_behind {

@@ -223,7 +223,7 @@ fn without_related_a_missing_target_is_left_empty_and_listed() {
     let plan = planned(&company(), &seen, &only("deals/42", false));
     assert_eq!(told(&plan), ["revive deals/42"]);
     assert!(!created(&plan, "deals/42").body.fields().contains_key("org_id"));
-    let words: Vec<String> = plan.left_out.iter().map(|left| left.why.clone()).collect();
+    let words: Vec<String> = plan.left_out.iter().map(|left| left.why.to_string()).collect();
     assert_eq!(
         words,
         [

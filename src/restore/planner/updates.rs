@@ -109,7 +109,7 @@ impl<S: State> Planner<'_, S> {
                 }
             }
         }
-        self.said.left_out.extend(said.lost.iter().map(|(field, why)| LeftOut::field(id, field, why.as_str())));
+        self.said.left_out.extend(said.lost.into_iter().map(|(field, why)| LeftOut::field(id, &field, why)));
         (said.notes, said.kept)
     }
 

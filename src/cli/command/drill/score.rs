@@ -53,7 +53,7 @@ impl Announced {
             match (id, &left.field) {
                 (Some(id), Some(field)) => drop(said.fields.insert((id, field.clone()))),
                 (Some(id), None) => drop(said.records.insert(id)),
-                (None, _) => drop(said.objects.insert(left.object.clone())),
+                (None, _) => drop(said.objects.insert(left.object.clone().into_owned())),
             }
         }
         said
@@ -98,7 +98,7 @@ pub(super) fn compare(states: &Compared<'_>) -> Result<Found, Failure> {
     }
     let mut left_out: BTreeMap<(String, String), u64> = BTreeMap::new();
     for left in states.plan.left_out().iter().filter(|left| left.field.is_none()) {
-        *left_out.entry((ObjectName::new(&left.object).title(), left.why.clone())).or_default() += 1;
+        *left_out.entry((ObjectName::new(&left.object).title(), left.why.clone().into_owned())).or_default() += 1;
     }
     found.left_out = left_out.into_iter().map(|((object, why), records)| LeftOut { object, why, records }).collect();
     Ok(found)
