@@ -61,20 +61,23 @@ pub(super) fn positive(sent: Map<String, Value>) -> Result<Map<String, Value>, A
     }
 }
 
-/// What a line may not become while its deal has installments.
+/// What a line may not become while its deal has installments. One that is so already, because the others went, takes other
+/// changes (UNCONFIRMED; the rule speaks of disabling and enabling alone: api/restore-hazards.md 4, Deal products).
 pub(super) fn allow(
     account: &Account,
     line: &Map<String, Value>,
+    sent: &Map<String, Value>,
     others: &[(Id, Map<String, Value>)],
 ) -> Result<(), Answer> {
     let deal = Id::Number(line["deal_id"].as_u64().unwrap_or_default());
     if account.store.children(KIND, "deal_id", &deal).next().is_none() {
         return Ok(());
     }
-    if is_recurring(line) && is_enabled(line) {
+    let becomes = |field: &str| sent.contains_key(field);
+    if is_recurring(line) && is_enabled(line) && (becomes("billing_frequency") || becomes("is_enabled")) {
         return Err(refusal(400, "A deal with installments cannot have recurring products."));
     }
-    if !is_enabled(line) && !others.iter().any(|(_, other)| is_enabled(other)) {
+    if !is_enabled(line) && becomes("is_enabled") && !others.iter().any(|(_, other)| is_enabled(other)) {
         return Err(refusal(400, "The last product of a deal with installments cannot be disabled."));
     }
     Ok(())

@@ -216,7 +216,7 @@ fn settle(
     if recurring(row) && others.iter().filter(|(_, row)| recurring(row)).count() >= MOST_RECURRING {
         return Err(refusal(400, "A deal can have at most 20 recurring products."));
     }
-    installments::allow(account, row, others)?;
+    installments::allow(account, row, sent, others)?;
     if row["billing_start_date"].as_str().is_some_and(|day| !clock::is_day(day)) {
         return Err(invalid("billing_start_date", "must be a date"));
     }

@@ -139,7 +139,7 @@ impl Seen<'_> {
             match after.get(id) {
                 None if self.policy.delete_added && !known => {}
                 // What cannot be changed is made again, to be linked again.
-                None if places.place(kind, id).is_some() => {}
+                None if places.place(kind, id).is_some() || self.is_heir(kind, id, places) => {}
                 None => faults
                     .push(format!("{kind} {id} was not in the scope, and is gone: {}", Value::Object(row.clone()))),
                 Some(now) => {
@@ -156,6 +156,12 @@ impl Seen<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a row stands for one of the goal, because an earlier restore made it, and that one is there.
+    fn is_heir(&self, kind: &'static str, id: &str, places: &Places) -> bool {
+        let mut heirs = self.heirs.iter().filter(|((of, _), now)| *of == kind && text(now) == id);
+        heirs.any(|((_, old), _)| places.place(kind, old).is_some())
     }
 
     /// Whether the report names a row as one that is there twice.
