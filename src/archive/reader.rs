@@ -35,7 +35,7 @@ impl Block {
     pub(super) fn new(text: Vec<u8>) -> Option<Block> {
         let text = String::from_utf8(text).ok()?;
         let mut starts = vec![0];
-        starts.extend(memchr_lines(text.as_bytes()));
+        starts.extend(text.match_indices('\n').map(|(at, _)| at as u32 + 1));
         (*starts.last()? as usize == text.len()).then_some(Block { text, starts })
     }
 
@@ -51,11 +51,6 @@ impl Block {
         let range = *self.starts.get(at)? as usize..*self.starts.get(at + 1)? as usize;
         self.text[range].strip_suffix('\n')
     }
-}
-
-/// The places after each line's end.
-fn memchr_lines(text: &[u8]) -> impl Iterator<Item = u32> + '_ {
-    text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at as u32 + 1)
 }
 
 /// A line taken apart: object, id and the record's own text.
