@@ -12,6 +12,7 @@
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -143,7 +144,7 @@ pub struct Journal {
     /// Every record of the account that a step made or found.
     claimed: HashSet<RecordId>,
     rows: HashMap<RecordId, RowText>,
-    report: Option<Report>,
+    report: Option<Arc<Report>>,
     /// The journal of the restore that took this one back.
     undone: Option<String>,
     /// When it was begun.
@@ -203,7 +204,12 @@ impl Journal {
 
     /// The report, once every step has ended.
     pub fn report(&self) -> Option<&Report> {
-        self.report.as_ref()
+        self.report.as_deref()
+    }
+
+    /// The same, to be kept: of a large restore it is long.
+    pub(super) fn shared_report(&self) -> Option<Arc<Report>> {
+        self.report.clone()
     }
 
     /// Where the replay stands.
@@ -316,20 +322,19 @@ impl Journal {
 
     /// Ends the journal. Rows that were read back otherwise than they were answered are kept: a later step may have
     /// changed them, and taking the restore back begins there.
-    pub(super) fn seal(&mut self, report: &Report, rows: HashMap<RecordId, RowText>) -> Result<(), archive::Error> {
+    pub(super) fn seal(
+        &mut self,
+        report: &Arc<Report>,
+        rows: HashMap<RecordId, RowText>,
+    ) -> Result<(), archive::Error> {
         let other: Vec<(RecordId, RowText)> =
             rows.into_iter().filter(|(record, row)| self.rows.get(record) != Some(row)).collect();
-        let after: BTreeMap<String, Map<String, Value>> =
-            other.iter().map(|(record, row)| (record.to_string(), row.fields())).collect();
-        #[derive(Serialize)]
-        struct Ends<'r> {
-            entry: &'static str,
-            report: &'r Report,
-            after: BTreeMap<String, Map<String, Value>>,
+        for rows in other.chunks(written::AN_ENTRY) {
+            self.append(&written::After::of(rows))?;
         }
-        self.append(&Ends { entry: "report", report, after })?;
+        self.append(&written::Ends::with(report))?;
         self.rows.extend(other);
-        self.report = Some(report.clone());
+        self.report = Some(Arc::clone(report));
         Ok(())
     }
 
@@ -349,15 +354,22 @@ impl Journal {
                 outcomes.into_iter().for_each(|outcome| self.take(outcome));
                 self.expect(at, intents);
             }
+            Some("after") => self.learn_rows(field("rows"))?,
             Some("report") => {
-                self.report = Some(serde_json::from_value(field("report"))?);
-                let after: Option<BTreeMap<String, Map<String, Value>>> = serde_json::from_value(field("after"))?;
-                let after = after.into_iter().flatten();
-                self.rows.extend(after.filter_map(|(id, row)| Some((RecordId::parse(&id)?, RowText::of(&row)))));
+                self.report = Some(Arc::new(serde_json::from_value(field("report"))?));
+                // Where few rows were read back, they once stood here.
+                self.learn_rows(field("after"))?;
             }
             Some("undone") => self.undone = field("by").as_str().map(str::to_owned),
             _ => {}
         }
+        Ok(())
+    }
+
+    fn learn_rows(&mut self, rows: Value) -> Result<(), serde_json::Error> {
+        let rows: Option<BTreeMap<String, Map<String, Value>>> = serde_json::from_value(rows)?;
+        let rows = rows.into_iter().flatten();
+        self.rows.extend(rows.filter_map(|(id, row)| Some((RecordId::parse(&id)?, RowText::of(&row)))));
         Ok(())
     }
 

@@ -16,6 +16,8 @@ mod reads;
 mod send;
 mod turns;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -76,7 +78,7 @@ pub struct Replayed {
     /// Why it stopped before the end; the journal can be resumed.
     pub stopped: Option<Stop>,
     /// What came of it, once every step has ended.
-    pub report: Option<Report>,
+    pub report: Option<Arc<Report>>,
 }
 
 /// Why a replay stopped before its end.
@@ -137,7 +139,7 @@ pub async fn replay_between(
     if stopped.is_none() {
         stopped = Turns::new(&run).perform(journal).await?;
     }
-    let mut report = journal.report().cloned();
+    let mut report = journal.shared_report();
     if stopped.is_none() && report.is_none() {
         let read = async { Ok((run.read_back(journal, goal).await?, run.twins(journal).await?)) };
         match read.await {
@@ -148,7 +150,7 @@ pub async fn replay_between(
                     None => lineage(site.archive, plan.company)?,
                     Some(_) => Lineage::default(),
                 };
-                let made = readback::report(plan, (journal, &lineage), [goal, seen], &rows, &twins)?;
+                let made = Arc::new(readback::report(plan, (journal, &lineage), [goal, seen], &rows, &twins)?);
                 journal.seal(&made, rows)?;
                 report = Some(made);
             }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// A row as JSON text; copies share it.
@@ -16,5 +18,13 @@ impl RowText {
     /// Its fields. Parses; keep the result when it is needed twice.
     pub(super) fn fields(&self) -> Map<String, Value> {
         serde_json::from_str(&self.0).expect("it was written from fields")
+    }
+}
+
+/// As it is, not taken apart: very many are written at once.
+impl Serialize for RowText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        row.serialize(serializer)
     }
 }

@@ -1,4 +1,5 @@
-//! How a plan stands in its journal: what it is about in the first entry, then its steps, some hundred an entry.
+//! How a plan stands in its journal: what it is about in the first entry, then its steps, some hundred an entry; and how
+//! the journal ends, with what was read back and the report.
 //!
 //! So a plan of any length is written and read in little memory, and a crash while it
 //! is written down leaves a journal that says so: nothing was sent, and the same plan
@@ -12,13 +13,16 @@ use serde_json::Value;
 
 use crate::archive::{Archive, SnapshotId};
 use crate::clock::Clock;
+use crate::record::RecordId;
 use crate::restore::journal::{Journal, NoJournal};
 use crate::restore::past::Past;
 use crate::restore::plan::{ByNature, Conflict, Dangling, Drawn, Kept, LeftOut, Plan, Price, SideEffects, Step};
 use crate::restore::policy::Policy;
+use crate::restore::report::Report;
+use crate::restore::row::RowText;
 
-/// Steps that one entry holds.
-const STEPS_AN_ENTRY: usize = 500;
+/// Steps, or rows, that one entry holds.
+pub(super) const AN_ENTRY: usize = 500;
 
 /// The first entry.
 #[derive(Serialize)]
@@ -106,6 +110,32 @@ struct Steps<'p> {
     steps: &'p [Step],
 }
 
+/// An entry with rows as they were read back, where a later step had changed what was answered.
+#[derive(Serialize)]
+pub(super) struct After<'r> {
+    entry: &'static str,
+    rows: BTreeMap<String, &'r RowText>,
+}
+
+impl<'r> After<'r> {
+    pub(super) fn of(rows: &'r [(RecordId, RowText)]) -> After<'r> {
+        After { entry: "after", rows: rows.iter().map(|(record, row)| (record.to_string(), row)).collect() }
+    }
+}
+
+/// The last entry.
+#[derive(Serialize)]
+pub(super) struct Ends<'r> {
+    entry: &'static str,
+    report: &'r Report,
+}
+
+impl<'r> Ends<'r> {
+    pub(super) fn with(report: &'r Report) -> Ends<'r> {
+        Ends { entry: "report", report }
+    }
+}
+
 impl Journal {
     /// Begins the journal of a plan, which becomes its first entries. A journal that was cut before its plan was whole is
     /// written to its end.
@@ -126,7 +156,7 @@ impl Journal {
             log.append(&Begins { entry: "plan", at, digest: &digest, steps, plan })?;
         }
         let written = log.entries() as usize - 1;
-        for steps in plan.steps.chunks(STEPS_AN_ENTRY).skip(written) {
+        for steps in plan.steps.chunks(AN_ENTRY).skip(written) {
             log.append(&Steps { entry: "steps", steps })?;
         }
         Ok(Journal::new(Some(log), clock, (name, digest), at))

@@ -1,6 +1,7 @@
 //! The story of the demo, chapter by chapter.
 
 use std::env;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -157,7 +158,7 @@ impl Story<'_> {
         let report =
             replayed.report.ok_or_else(|| Failure::new(Exit::Failed, "the restore did not come to its end"))?;
         self.view(&ReportView::brief(&report))?;
-        Ok(report)
+        Ok(Arc::unwrap_or_clone(report))
     }
 
     /// The verdict, and what to try next.
