@@ -7,12 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
+
 use crate::archive;
 use crate::catalogue::{self, Listing, Object, ObjectName};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
+use crate::restore::fill::value_key;
 use crate::restore::packed::{Packed, Place};
 use crate::restore::request::is_deleted;
+use crate::restore::rules;
 use crate::restore::state::State;
 
 /// What happened to one record.
@@ -53,6 +57,7 @@ impl Cases {
         }
         cases.bury(goal, seen)?;
         cases.join(lineage);
+        cases.meet();
         Ok(cases)
     }
 
@@ -148,6 +153,26 @@ impl Cases {
         }
     }
 
+    /// Who left and came again belongs there as before. His row only says that he does, and its number means nothing: made
+    /// once more it would be found to be there, and then be deleted as what was added.
+    fn meet(&mut self) {
+        let mut came: BTreeMap<(ObjectName, Key, String), RecordId> = BTreeMap::new();
+        for (id, case) in &self.all {
+            if let Case::Added(live) = case
+                && let Some(place) = membership(id, || live.fields())
+            {
+                came.insert(place, id.clone());
+            }
+        }
+        for id in self.deleted().cloned().collect::<Vec<_>>() {
+            let Some(goal) = self.goal(&id).filter(|_| !came.is_empty()) else { continue };
+            if let Some(now) = membership(&id, || goal.fields()).and_then(|place| came.remove(&place)) {
+                self.all.remove(&id);
+                self.all.remove(&now);
+            }
+        }
+    }
+
     /// The records that were deleted.
     pub(super) fn deleted(&self) -> impl Iterator<Item = &RecordId> {
         self.all.iter().filter(|(_, case)| matches!(case, Case::Deleted(_))).map(|(id, _)| id)
@@ -186,6 +211,14 @@ impl Case {
     }
 }
 
+/// Who belongs to what, by a row that says nothing else: its object, what it is listed under, and the member.
+fn membership(id: &RecordId, fields: impl FnOnce() -> Map<String, Value>) -> Option<(ObjectName, Key, String)> {
+    rules::added_beside(id.object.as_str())?;
+    let member = object_of(id)?.create?.required.first()?;
+    let member = value_key(fields().get(*member)?)?;
+    Some((id.object.clone(), id.key.parent()?, member.to_string()))
+}
+
 /// Whether a row stands for a record that is there.
 pub(super) fn is_there(record: &Record) -> bool {
     !object_of(record.id()).is_some_and(|object| is_deleted(object, &record.fields()))
@@ -220,4 +253,28 @@ pub(super) fn present<S: State>(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::restore::Policy;
+    use crate::restore::planner::{World, planned, told};
+
+    #[test]
+    fn who_left_and_came_again_is_neither_made_nor_deleted() {
+        let goal = World::of(&[
+            ("persons/8", json!({"name": "Ann Lee"})),
+            ("persons/9", json!({"name": "Bo Lee"})),
+            ("deals/42", json!({"title": "Big"})),
+            ("dealParticipants/42:100", json!({"id": 100, "person_id": 8})),
+        ]);
+        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+            .without("dealParticipants/42:100")
+            .with("dealParticipants/42:101", json!({"id": 101, "person_id": 9}))
+            .with("dealParticipants/42:102", json!({"id": 102, "person_id": 8}));
+        let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
+        assert_eq!(told(&plan), ["delete dealParticipants/42:101"]);
+    }
 }
