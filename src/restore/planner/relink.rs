@@ -43,6 +43,9 @@ enum Known {
     No,
 }
 
+/// Of a deal: both are sent, or the service chooses (api/restore-hazards.md 4, Deals).
+const IN_PIPELINE: &[&str] = &["pipeline_id", "stage_id"];
+
 /// Below so many ids, looking for their text is quicker than reading every record.
 const FEW: usize = 64;
 
@@ -122,7 +125,10 @@ impl<S: State> Planner<'_, S> {
         let anew = links.home.is_some_and(|home| !links.lost.is_empty() && self.is_replaced(home, record, record));
         let matters = |pointer: &&Pointer| {
             let old = whole && self.links.is_old(pointer.objects, &pointer.key);
-            old || anew || links.lost.contains(&pointer.field)
+            // A stage goes with its pipeline.
+            let goes_along = IN_PIPELINE.contains(&pointer.field.as_str());
+            let along = goes_along && links.lost.iter().any(|field| IN_PIPELINE.contains(&field.as_str()));
+            old || anew || along || links.lost.contains(&pointer.field)
         };
         let is_known = |pointer: &&Pointer| self.links.is_known(pointer.objects, &pointer.key);
         unknown.extend(links.all.iter().filter(matters).filter(|pointer| !is_known(pointer)).cloned());
@@ -185,6 +191,12 @@ impl<S: State> Planner<'_, S> {
             let fill = |name: &str| translator.field(home, name, then.get(name)?).fill;
             let pair = rules::Pair { key: &goal.id().key, goal: then, live: now };
             rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
+            let lost =
+                |field: &&&str| !body.contains_key(**field) && !is_empty(then.get(**field).unwrap_or(&Value::Null));
+            for field in IN_PIPELINE.iter().filter(lost) {
+                let why = "it was gone before, and what it goes with is made again: the service chooses another";
+                self.said.left_out.push(LeftOut::field(goal.id(), field, why));
+            }
         }
         // A project is changed where it is: `archive`.
         let archived = home.archive.is_none() && object_of(live.id()).is_some_and(is_archive);
@@ -350,6 +362,16 @@ mod tests {
         let told = told(&plan(&company(), &seen, &Policy::default(), &lineage).expect("a plan"));
         let of_deals: Vec<&String> = told.iter().filter(|step| step.contains(" deals/")).collect();
         assert_eq!(of_deals, ["update deals/42"], "{told:?}");
+    }
+
+    #[test]
+    fn a_stage_that_was_gone_before_the_goal_is_not_sent_with_its_pipeline() {
+        let goal = company().without("stages/1");
+        let seen = company().without("stages/1").without("pipelines/1");
+        let plan = planned(&goal, &seen, &Policy::default());
+        let deal = plan.steps.iter().find(|step| step.record().to_string() == "deals/42").expect("a step");
+        assert_eq!(deal.body().expect("a body").into_keys().collect::<Vec<_>>(), ["pipeline_id"]);
+        assert!(plan.left_out.iter().any(|left| left.field.as_deref() == Some("stage_id")), "{:?}", plan.left_out);
     }
 
     #[test]
