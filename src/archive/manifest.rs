@@ -107,22 +107,21 @@ pub(super) enum MapLine {
 impl MapLine {
     /// The segments that it names.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        let (full, delta): (&[AliveRuns], &[ChangedRuns]) = match self {
-            MapLine::Full { segments } => (segments, &[]),
-            MapLine::Delta { segments, .. } => (&[], segments),
-        };
-        full.iter().map(|part| &part.segment).chain(delta.iter().map(|part| &part.segment))
+        self.parts().map(|(segment, _)| segment)
     }
 
     /// What the directories of segments hash to, as far as it says so.
     pub(super) fn directories(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.parts().filter_map(|(segment, directory)| Some((segment, directory?)))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (&String, Option<&String>)> {
         let (full, delta): (&[AliveRuns], &[ChangedRuns]) = match self {
             MapLine::Full { segments } => (segments, &[]),
             MapLine::Delta { segments, .. } => (&[], segments),
         };
-        let full = full.iter().map(|part| (&part.segment, &part.directory));
-        let delta = delta.iter().map(|part| (&part.segment, &part.directory));
-        full.chain(delta).filter_map(|(segment, directory)| Some((segment, directory.as_ref()?)))
+        let full = full.iter().map(|part| (&part.segment, part.directory.as_ref()));
+        full.chain(delta.iter().map(|part| (&part.segment, part.directory.as_ref())))
     }
 
     /// Says of each segment of which lines are in, or came, what its directory hashes to.

@@ -109,7 +109,7 @@ pub use self::rotate::{Heir, Succession};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
-pub use self::subset::{Share, Subset};
+pub use self::subset::{Share, Subset, bytes_in};
 pub use self::writer::SnapshotWriter;
 
 use self::header::{FORMAT, HEADER, HEADER_COPY, Header, Requires};

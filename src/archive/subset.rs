@@ -67,16 +67,20 @@ impl FromStr for Subset {
             let percent: f64 = percent.parse().map_err(|_| refuse())?;
             return if percent > 0.0 && percent <= 100.0 { Ok(Subset::Percent(percent)) } else { Err(refuse()) };
         }
-        let (digits, unit) = match text.chars().last() {
-            Some('k' | 'K') => (&text[..text.len() - 1], 1_000),
-            Some('M') => (&text[..text.len() - 1], 1_000_000),
-            Some('G') => (&text[..text.len() - 1], 1_000_000_000),
-            Some('T') => (&text[..text.len() - 1], 1_000_000_000_000),
-            _ => (text, 1),
-        };
-        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).filter(|bytes| *bytes > 0);
-        bytes.map(Subset::Bytes).ok_or_else(refuse)
+        bytes_in(text).filter(|bytes| *bytes > 0).map(Subset::Bytes).ok_or_else(refuse)
     }
+}
+
+/// Reads a number of bytes: `800`, `500k`, `2M`, `5G`, `1T`.
+pub fn bytes_in(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.chars().last() {
+        Some('k' | 'K') => (&text[..text.len() - 1], 1_000),
+        Some('M') => (&text[..text.len() - 1], 1_000_000),
+        Some('G') => (&text[..text.len() - 1], 1_000_000_000),
+        Some('T') => (&text[..text.len() - 1], 1_000_000_000_000),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// A file that may be read, with its length and when it was last read whole.

@@ -49,7 +49,6 @@ impl Dwelling {
         let access = profile.store.clone().unwrap_or_default();
         let word =
             |name: &str, written: Option<String>| env::var(name).ok().filter(|word| !word.is_empty()).or(written);
-        let rate = |text: &Option<String>| text.as_deref().map(way::rate).transpose().map_err(Failure::usage);
         Ok(Dwelling::Store(Box::new(InStore {
             target: Target {
                 endpoint: word("PDBAK_ARCHIVE_ENDPOINT", access.endpoint.clone()),
@@ -60,8 +59,8 @@ impl Dwelling {
                 ..Target::at(address)
             },
             haul: Haul {
-                upload: rate(&access.limit_upload)?,
-                download: rate(&access.limit_download)?,
+                upload: way::limit(access.limit_upload.as_deref())?,
+                download: way::limit(access.limit_download.as_deref())?,
                 ..Haul::default()
             },
             kept: access.cache.as_deref().map_or(Ok(KEPT), way::size).map_err(Failure::usage)?,

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use crate::archive::bytes_in;
 use crate::cli::complain::Failure;
 use crate::offsite::Lock;
 
@@ -29,24 +30,18 @@ pub(crate) fn lock(whose: &str, mode: Option<&str>, days: Option<u32>) -> Result
 
 /// Reads bytes a second: `800`, `500k`, `2M`, `1G`.
 pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
-    let bytes = bytes(text).and_then(NonZeroU64::new);
+    let bytes = bytes_in(text).and_then(NonZeroU64::new);
     bytes.ok_or_else(|| format!("{text} is no rate such as 500k or 2M bytes a second"))
+}
+
+/// What a configuration says of a rate.
+pub(crate) fn limit(written: Option<&str>) -> Result<Option<NonZeroU64>, Failure> {
+    written.map(rate).transpose().map_err(Failure::usage)
 }
 
 /// Reads an amount of bytes: `500M`, `20G`, or `0` for none.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    bytes(text).ok_or_else(|| format!("{text} is no size such as 500M or 20G"))
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let (digits, unit) = match text.chars().last() {
-        Some('k' | 'K') => (&text[..text.len() - 1], 1_000),
-        Some('M') => (&text[..text.len() - 1], 1_000_000),
-        Some('G') => (&text[..text.len() - 1], 1_000_000_000),
-        Some('T') => (&text[..text.len() - 1], 1_000_000_000_000),
-        _ => (text, 1),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
+    bytes_in(text).ok_or_else(|| format!("{text} is no size such as 500M or 20G"))
 }
 
 #[cfg(test)]

@@ -309,8 +309,7 @@ impl<'a> Links<'a> {
                 return Link::Live(key.clone());
             }
         }
-        let asked = |id: &RecordId| self.asked.get(&id.object).is_some_and(|keys| keys.contains(&id.key));
-        let missing = match candidates.iter().any(asked) {
+        let missing = match candidates.iter().any(|id| self.was_asked(id)) {
             true => candidates.iter().any(|id| !self.blind.contains(&id.object)),
             // What points to it did not change: it is as much there as it was.
             false => {
@@ -321,10 +320,14 @@ impl<'a> Links<'a> {
         if missing { Link::Missing } else { Link::Live(key.clone()) }
     }
 
+    /// Whether somebody has looked for a record.
+    fn was_asked(&self, id: &RecordId) -> bool {
+        self.asked.get(&id.object).is_some_and(|keys| keys.contains(&id.key))
+    }
+
     /// Whether it was found out where the record with this id is; of others only what differs is known.
     pub(super) fn is_known(&self, objects: &[&'static str], key: &Key) -> bool {
-        let asked = |id: &RecordId| self.asked.get(&id.object).is_some_and(|keys| keys.contains(&id.key));
-        self.strict || candidates(objects, key).iter().any(|id| self.making.contains(id) || asked(id))
+        self.strict || candidates(objects, key).iter().any(|id| self.making.contains(id) || self.was_asked(id))
     }
 
     /// Whether an earlier restore gave the record of this id a new number; whatever names the old one names nothing.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::Object;
 use crate::record::Key;
 use crate::restore::fill::{Body, Fill};
 use crate::restore::same::{is_empty, same};
@@ -64,15 +65,20 @@ pub(super) fn goes_with(field: &str) -> Option<&'static str> {
     }
 }
 
-/// Adds what must stand in the same body: a pipeline alone throws a deal to its first stage, a flag alone pins nothing.
-pub(super) fn together(object: &str, differs: &mut Map<String, Value>, whole: &Map<String, Value>) {
-    let pairs: &[(&str, &str)] = match object {
+/// Fields, each with the one that must stand in the same body: a pipeline alone throws a deal to its first stage, a flag
+/// alone pins nothing.
+pub(super) fn pairs(object: &str) -> &'static [(&'static str, &'static str)] {
+    match object {
         "deals" => &[("pipeline_id", "stage_id"), ("stage_id", "pipeline_id")],
         "projects" => &[("board_id", "phase_id"), ("phase_id", "board_id")],
         "notes" => PINS,
         _ => &[],
-    };
-    for (one, other) in pairs {
+    }
+}
+
+/// Adds what must stand in the same body.
+pub(super) fn together(object: &str, differs: &mut Map<String, Value>, whole: &Map<String, Value>) {
+    for (one, other) in pairs(object) {
         if let (true, Some(value)) = (differs.contains_key(*one), whole.get(*other)) {
             differs.insert((*other).to_owned(), value.clone());
         }
@@ -123,6 +129,11 @@ pub(super) fn added_beside(part: &str) -> Option<&'static str> {
         "dealParticipants" => Some("person_id"),
         _ => None,
     }
+}
+
+/// The field by which such a row names its member.
+pub(super) fn member_field(part: &Object) -> Option<&'static str> {
+    part.create.and_then(|write| write.required.first().copied())
 }
 
 /// Why a record cannot be made again, whatever the catalogue says.

@@ -407,9 +407,7 @@ impl Places {
         }
         members
     }
-}
 
-impl Places {
     /// Members as they are told, with what earlier restores made of those whose rows are gone.
     pub(super) fn with_heirs_of(&self, judge: &Value, (kind, fields): (&str, [&str; 2])) -> BTreeSet<[String; 2]> {
         let there = |kind: &'static str, id: &String| by_id(judge, kind).contains_key(id);

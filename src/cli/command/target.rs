@@ -92,7 +92,6 @@ fn choose(session: &Session, name: &str) -> Result<Chosen, Failure> {
         let target = Target::at(Address::parse(name)?);
         return Ok(Chosen { name: target.address.to_string(), target, upload: None, download: None });
     };
-    let limit = |text: &Option<String>| text.as_deref().map(way::rate).transpose().map_err(Failure::usage);
     let target = Target {
         address: Address::parse(&one.url)?,
         endpoint: one.endpoint.clone(),
@@ -104,8 +103,8 @@ fn choose(session: &Session, name: &str) -> Result<Chosen, Failure> {
     Ok(Chosen {
         name: name.to_owned(),
         target,
-        upload: limit(&one.limit_upload)?,
-        download: limit(&one.limit_download)?,
+        upload: way::limit(one.limit_upload.as_deref())?,
+        download: way::limit(one.limit_download.as_deref())?,
     })
 }
 

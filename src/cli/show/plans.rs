@@ -50,16 +50,13 @@ impl<'a> PlanView<'a> {
     /// How the plan is spread over days, where a day's tokens or writes do not suffice.
     pub(crate) fn days(&self) -> Option<String> {
         let price = self.plan.price();
-        let by_tokens = self.share.and_then(|share| Days::of(price.tokens(), share));
-        let by_writes = self.writes_left.and_then(|left| Days::of(price.counted, (left, WRITES_A_DAY)));
-        let (days, word) = match (by_tokens, by_writes) {
-            (Some(tokens), Some(writes)) if writes.days > tokens.days => (writes, "POST and PUT"),
-            (Some(tokens), _) => (tokens, "tokens"),
-            (None, writes) => (writes?, "POST and PUT"),
-        };
-        let (number_of, today, a_day) = (count(days.days, "day", "days"), number(days.today), number(days.a_day));
-        let again = "\"pdbak restore --resume\" goes on";
-        Some(format!("about {number_of}: {today} {word} today, up to {a_day} a day afterwards; {again}"))
+        let writes = self.writes_left.and_then(|left| Days::of(price.counted, (left, WRITES_A_DAY)));
+        let tokens = self.share.and_then(|share| Days::of(price.tokens(), share));
+        let rations = [(writes, ("POST or PUT", "POST and PUT")), (tokens, ("token", "tokens"))];
+        let rations = rations.into_iter().filter_map(|(days, words)| Some((days?, words)));
+        let (Days { days, today, a_day }, (one, many)) = rations.max_by_key(|(days, _)| days.days)?;
+        let (days, today, a_day) = (count(days, "day", "days"), count(today, one, many), number(a_day));
+        Some(format!("about {days}: {today} today, up to {a_day} a day afterwards; \"pdbak restore --resume\" goes on"))
     }
 }
 

@@ -72,7 +72,9 @@ impl<S: State> Planner<'_, S> {
             let Some(part) = object_of(&create.record).filter(|part| rules::added_beside(part.name).is_some()) else {
                 continue;
             };
-            let (Some(Fill::IdOf(host)), Some(named)) = (create.under.as_deref(), member_field(part)) else { continue };
+            let (Some(Fill::IdOf(host)), Some(named)) = (create.under.as_deref(), rules::member_field(part)) else {
+                continue;
+            };
             if let Some(Fill::IdOf(person)) = create.body.fields().get(named) {
                 let member = Body::from([(named.to_owned(), Fill::Is(key_value(&person.key)))]).into();
                 let under = Box::new(Fill::IdOf(host.clone()));
@@ -186,7 +188,7 @@ impl<S: State> Planner<'_, S> {
             _ => false,
         };
         let under = host.live.as_ref().map_or_else(|| Fill::IdOf(host.id.clone()), |live| Fill::Is(key_value(live)));
-        let named = member_field(part).filter(|_| !was_there && !is_there);
+        let named = rules::member_field(part).filter(|_| !was_there && !is_there);
         Ok(named.map(|named| Expel {
             host: host.id.clone(),
             part: part.name.to_owned(),
@@ -198,7 +200,7 @@ impl<S: State> Planner<'_, S> {
 
     /// Whether the goal has such a member under another number: in another company two users may have become one.
     fn is_member(&self, part: &'static Object, (host, member): (&Key, &Fill), then: &Members) -> bool {
-        let Some(field) = member_field(part) else { return false };
+        let Some(field) = rules::member_field(part) else { return false };
         let same = |key: &Key| self.translator().field(part, field, &key_value(key)).fill.as_ref() == Some(member);
         let of_host = then.range((host.clone(), Key::Number(0))..).take_while(|(parent, _)| parent == host);
         of_host.map(|(_, key)| key).any(same)
@@ -223,16 +225,12 @@ impl<S: State> Planner<'_, S> {
     }
 }
 
-/// The field by which a row names its member.
-fn member_field(part: &'static Object) -> Option<&'static str> {
-    part.create.and_then(|write| write.required.first().copied())
-}
-
 /// The members of these parents.
 fn members<S: State>(state: &S, part: &'static Object, parents: &BTreeSet<Key>) -> Result<Members, archive::Error> {
     let mut members = Members::new();
     let name = ObjectName::known(part.name);
-    let Some(field) = member_field(part).filter(|_| !parents.is_empty() && state.contents(&name).is_some()) else {
+    let Some(field) = rules::member_field(part).filter(|_| !parents.is_empty() && state.contents(&name).is_some())
+    else {
         return Ok(members);
     };
     let parent = |key: &Key| key.parent().filter(|parent| parents.contains(parent));
@@ -253,4 +251,29 @@ fn members<S: State>(state: &S, part: &'static Object, parents: &BTreeSet<Key>) 
         }
     }
     Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::restore::Policy;
+    use crate::restore::planner::specimen::World;
+    use crate::restore::planner::tests::{planned, told};
+
+    #[test]
+    fn who_left_and_came_again_is_neither_made_nor_deleted() {
+        let goal = World::of(&[
+            ("persons/8", json!({"name": "Ann Lee"})),
+            ("persons/9", json!({"name": "Bo Lee"})),
+            ("deals/42", json!({"title": "Big"})),
+            ("dealParticipants/42:100", json!({"id": 100, "person_id": 8})),
+        ]);
+        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+            .without("dealParticipants/42:100")
+            .with("dealParticipants/42:101", json!({"id": 101, "person_id": 9}))
+            .with("dealParticipants/42:102", json!({"id": 102, "person_id": 8}));
+        let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
+        assert_eq!(told(&plan), ["delete dealParticipants/42:101"]);
+    }
 }

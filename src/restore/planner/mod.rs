@@ -30,10 +30,6 @@ mod tests;
 mod updates;
 mod values;
 
-#[cfg(test)]
-pub(super) use self::specimen::World;
-#[cfg(test)]
-pub(super) use self::tests::{planned, told};
 pub(super) use self::updates::named;
 
 use std::collections::{BTreeSet, HashMap};

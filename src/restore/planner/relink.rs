@@ -28,23 +28,13 @@ struct Pointing<'r> {
     /// The fields of both.
     then: Map<String, Value>,
     now: Map<String, Value>,
-    /// The list in which it is changed, where its object is known.
-    home: Option<&'static Object>,
+    /// The list in which it is changed.
+    home: &'static Object,
     /// The ids in the goal.
     all: Vec<Pointer>,
     /// The fields whose link is lost.
     lost: BTreeSet<String>,
 }
-
-/// Whether all is known that decides upon a record's links.
-#[derive(PartialEq, Eq)]
-enum Known {
-    Yes,
-    No,
-}
-
-/// Of a deal: both are sent, or the service chooses (api/restore-hazards.md 4, Deals).
-const IN_PIPELINE: &[&str] = &["pipeline_id", "stage_id"];
 
 /// Below so many ids, looking for their text is quicker than reading every record.
 const FEW: usize = 64;
@@ -63,8 +53,9 @@ impl<S: State> Planner<'_, S> {
         for (id, case) in &self.cases.all {
             if let Case::Changed { goal, live } = case
                 && !self.chosen.records.contains(id)
+                && let Some(links) = self.links_of(goal, live)
             {
-                self.link_again(&self.links_of(goal, live));
+                self.link_again(&links);
             }
         }
         self.relink_unchanged(&made)
@@ -97,7 +88,7 @@ impl<S: State> Planner<'_, S> {
                 if !likely || self.cases.all.contains_key(record.id()) || elsewhere.contains(record.id()) {
                     continue;
                 }
-                if self.relink_known(&record, &mut unknown)? == Known::No {
+                if !self.relink_known(&record, &mut unknown) {
                     later.push(record.id().clone());
                 }
             }
@@ -107,7 +98,7 @@ impl<S: State> Planner<'_, S> {
             self.links.ask(std::mem::take(&mut unknown).into_iter(), self.cases, (self.goal, self.seen))?;
             for id in std::mem::take(&mut later) {
                 let Some(record) = self.seen.find(&id)? else { continue };
-                if self.relink_known(&record, &mut unknown)? == Known::No {
+                if !self.relink_known(&record, &mut unknown) {
                     later.push(id);
                 }
             }
@@ -115,36 +106,36 @@ impl<S: State> Planner<'_, S> {
         Ok(())
     }
 
-    /// Drafts the steps that link this record again, if all is known that decides upon them; adds what is not.
-    fn relink_known(&mut self, record: &Record, unknown: &mut Vec<Pointer>) -> Result<Known, archive::Error> {
-        let links = self.links_of(record, record);
+    /// Drafts the steps that link this record again, if all is known that decides upon them; otherwise adds what is not.
+    fn relink_known(&mut self, record: &Record, unknown: &mut Vec<Pointer>) -> bool {
+        let Some(links) = self.links_of(record, record) else { return true };
         let known = unknown.len();
         // What an earlier restore made again; what a list names beside what is lost, because it is sent whole, and one id in
-        // it that means nothing any more would have it refused; and all that is written where the row is made again.
+        // it that means nothing any more would have it refused; what is sent beside it; and all that is written where the row
+        // is made again.
         let whole = self.policy.scope.is_everything();
-        let anew = links.home.is_some_and(|home| !links.lost.is_empty() && self.is_replaced(home, record, record));
+        let anew = !links.lost.is_empty() && self.is_replaced(links.home, record, record);
+        let along = |field: &str| {
+            let pairs = rules::pairs(links.home.name).iter();
+            pairs.filter(|(_, other)| *other == field).any(|(one, _)| links.lost.contains(*one))
+        };
         let matters = |pointer: &&Pointer| {
             let old = whole && self.links.is_old(pointer.objects, &pointer.key);
-            // A stage goes with its pipeline.
-            let goes_along = IN_PIPELINE.contains(&pointer.field.as_str());
-            let along = goes_along && links.lost.iter().any(|field| IN_PIPELINE.contains(&field.as_str()));
-            old || anew || along || links.lost.contains(&pointer.field)
+            old || anew || links.lost.contains(&pointer.field) || along(&pointer.field)
         };
         let is_known = |pointer: &&Pointer| self.links.is_known(pointer.objects, &pointer.key);
         unknown.extend(links.all.iter().filter(matters).filter(|pointer| !is_known(pointer)).cloned());
-        if unknown.len() > known {
-            return Ok(Known::No);
+        let all_known = unknown.len() == known;
+        if all_known {
+            self.link_again(&links);
         }
-        self.link_again(&links);
-        Ok(Known::Yes)
+        all_known
     }
 
-    /// Where a record points to, and which of that it lost.
-    fn links_of<'r>(&self, goal: &'r Record, live: &'r Record) -> Pointing<'r> {
+    /// Where a record points to, and which of that it lost; none of an object that is not known.
+    fn links_of<'r>(&self, goal: &'r Record, live: &'r Record) -> Option<Pointing<'r>> {
+        let object = object_of(goal.id())?;
         let (then, now) = (goal.fields(), live.fields());
-        let Some(object) = object_of(goal.id()) else {
-            return Pointing { goal, live, then, now, home: None, all: Vec::new(), lost: BTreeSet::new() };
-        };
         let all = pointers(object, goal.id(), &then, &self.then);
         let lost = all
             .iter()
@@ -153,7 +144,7 @@ impl<S: State> Planner<'_, S> {
             .filter(|field| !field.is_empty() && self.is_lost((object, live.id()), field, &now))
             .chain(self.names_lost(object, &then, &now))
             .collect();
-        Pointing { goal, live, then, now, home: Some(home(object)), all, lost }
+        Some(Pointing { goal, live, then, now, home: home(object), all, lost })
     }
 
     /// Whether a row is linked by making it again: whom it names is all there is of it, or it can hang there only when it is
@@ -163,9 +154,11 @@ impl<S: State> Planner<'_, S> {
     }
 
     fn link_again(&mut self, links: &Pointing<'_>) {
-        let Pointing { goal, live, then, now, all, lost: fields, .. } = links;
-        let (goal, live) = (*goal, *live);
-        let Some(home) = links.home.filter(|_| !fields.is_empty()) else { return };
+        let Pointing { goal, live, then, now, home, all, lost: fields } = links;
+        let (goal, live, home) = (*goal, *live, *home);
+        if fields.is_empty() {
+            return;
+        }
         if self.is_replaced(home, goal, live) {
             match self.loses_more(home, all, fields) {
                 true => self.say_unlinked(home, goal.id(), fields, &BTreeSet::new()),
@@ -191,9 +184,8 @@ impl<S: State> Planner<'_, S> {
             let fill = |name: &str| translator.field(home, name, then.get(name)?).fill;
             let pair = rules::Pair { key: &goal.id().key, goal: then, live: now };
             rules::for_update(home.name, &pair, &mut body, &self.facts, &fill);
-            let lost =
-                |field: &&&str| !body.contains_key(**field) && !is_empty(then.get(**field).unwrap_or(&Value::Null));
-            for field in IN_PIPELINE.iter().filter(lost) {
+            let lost = |field: &&str| !body.contains_key(*field) && !is_empty(then.get(*field).unwrap_or(&Value::Null));
+            for field in rules::pairs(home.name).iter().map(|(one, _)| *one).filter(lost) {
                 let why = "it was gone before, and what it goes with is made again: the service chooses another";
                 self.said.left_out.push(LeftOut::field(goal.id(), field, why));
             }

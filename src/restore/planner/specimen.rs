@@ -11,14 +11,14 @@ use crate::record::{Key, Record, RecordId};
 use crate::restore::{Rows, State};
 
 /// A state of an account that exists only in memory.
-pub(in crate::restore) struct World {
-    pub(in crate::restore) manifest: Manifest,
-    pub(in crate::restore) records: BTreeMap<RecordId, Map<String, Value>>,
+pub(super) struct World {
+    pub(super) manifest: Manifest,
+    pub(super) records: BTreeMap<RecordId, Map<String, Value>>,
 }
 
 impl World {
     /// Records as `deals/42` and their fields; the key is added to them.
-    pub(in crate::restore) fn of(rows: &[(&str, Value)]) -> World {
+    pub(super) fn of(rows: &[(&str, Value)]) -> World {
         let records = rows.iter().map(|(id, row)| {
             let id = RecordId::parse(id).expect("an id");
             let mut fields = row.as_object().cloned().expect("fields");
@@ -31,17 +31,17 @@ impl World {
         World { manifest: manifest(contents), records: records.collect() }
     }
 
-    pub(in crate::restore) fn with(mut self, id: &str, row: Value) -> World {
+    pub(super) fn with(mut self, id: &str, row: Value) -> World {
         self.records.extend(World::of(&[(id, row)]).records);
         self
     }
 
-    pub(in crate::restore) fn without(mut self, id: &str) -> World {
+    pub(super) fn without(mut self, id: &str) -> World {
         self.records.remove(&RecordId::parse(id).expect("an id"));
         self
     }
 
-    pub(in crate::restore) fn set(mut self, id: &str, field: &str, value: Value) -> World {
+    pub(super) fn set(mut self, id: &str, field: &str, value: Value) -> World {
         let record = self.records.get_mut(&RecordId::parse(id).expect("an id")).expect("a record");
         record.insert(field.to_owned(), value);
         self

@@ -43,7 +43,7 @@ pub(super) fn company() -> World {
     ])
 }
 
-pub(in crate::restore) fn planned(goal: &World, seen: &World, policy: &Policy) -> Plan {
+pub(super) fn planned(goal: &World, seen: &World, policy: &Policy) -> Plan {
     let made = plan(goal, seen, policy, &Lineage::default()).expect("a plan");
     assert_eq!(check_against(&made, goal, seen).expect("states can be read"), []);
     assert_eq!(Plan::from_json(&made.to_json()).expect("its own JSON"), made);
@@ -61,7 +61,7 @@ fn only(id: &str, related: bool) -> Policy {
 }
 
 /// What is done to which record, in order; what may be removed beside it has a test of its own.
-pub(in crate::restore) fn told(plan: &Plan) -> Vec<String> {
+pub(super) fn told(plan: &Plan) -> Vec<String> {
     let verb = |step: &Step| match step.action {
         Action::Create(_) => "create",
         Action::Revive { .. } => "revive",

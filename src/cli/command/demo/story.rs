@@ -149,7 +149,7 @@ impl Story<'_> {
         Ok(plan)
     }
 
-    async fn restore(&self, account: &Account, archive: &Archive, plan: &Plan) -> Result<Report, Failure> {
+    async fn restore(&self, account: &Account, archive: &Archive, plan: &Plan) -> Result<Arc<Report>, Failure> {
         let mut journal = Journal::create(archive, plan, self.session.clock())?;
         let consent = consent::ask(plan, true)?;
         let writer = account.writer(&consent);
@@ -158,7 +158,7 @@ impl Story<'_> {
         let report =
             replayed.report.ok_or_else(|| Failure::new(Exit::Failed, "the restore did not come to its end"))?;
         self.view(&ReportView::brief(&report))?;
-        Ok(Arc::unwrap_or_clone(report))
+        Ok(report)
     }
 
     /// The verdict, and what to try next.
