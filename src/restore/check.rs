@@ -5,15 +5,16 @@
 //! it refers to there, is anything deleted that nobody asked to delete. It also
 //! reads plan files that a person has edited. An empty list of objections means go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
 use crate::archive;
 use crate::catalogue::{self, Object, ObjectName, Restore, Shape};
 use crate::record::{Key, Record, RecordId};
-use crate::restore::fill::{Body, Fill};
-use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber};
+use crate::restore::fill::{Body, Fill, value_key};
+use crate::restore::parts::{known_by, may_be_trimmed};
+use crate::restore::plan::{Action, Create, Expel, Plan, Reason, Step, StepNumber, Trim};
 use crate::restore::request::is_deleted;
 use crate::restore::state::State;
 
@@ -44,6 +45,7 @@ pub fn check_against<S: State>(plan: &Plan, goal: &S, seen: &S) -> Result<Vec<Ob
     for step in &plan.steps {
         checker.states((plan, step), goal, seen)?;
     }
+    checker.keeps(plan, goal)?;
     Ok(checker.objections)
 }
 
@@ -54,6 +56,8 @@ struct Checker {
     deleted: BTreeSet<RecordId>,
     /// Records that an earlier step writes.
     wrote: BTreeSet<RecordId>,
+    /// Records that an earlier step brings back.
+    back: BTreeSet<RecordId>,
     roles: BTreeSet<(RecordId, String)>,
 }
 
@@ -93,6 +97,7 @@ impl Checker {
                 if plan.from.is_some() {
                     self.object(step, "a number of the snapshot's company means another record in this one");
                 }
+                self.back.insert(create.record.clone());
                 if object.undelete.is_empty() {
                     self.object(step, "no form is known that brings such a record back");
                 }
@@ -105,6 +110,7 @@ impl Checker {
             Action::Delete { live, .. } => self.delete(plan, step, object, &live.0),
             Action::AddOptions(added) => self.options(plan, step, object, &added.live.0, &added.labels),
             Action::Expel(expel) => self.expel(step, expel),
+            Action::Trim(trim) => self.trim(plan, step, trim),
         }
         if step.body().is_some() {
             self.wrote.insert(step.record().clone());
@@ -252,6 +258,23 @@ impl Checker {
         self.refers(step, &needed);
     }
 
+    /// Only what an earlier step brings back may be looked through, and only if what was added is to go.
+    fn trim(&mut self, plan: &Plan, step: &Step, trim: &Trim) {
+        if !self.back.contains(&trim.host) {
+            self.object(step, "no earlier step brings it back");
+        }
+        if !plan.policy.delete_added || step.reason != Reason::Added {
+            self.object(step, "nobody asked to delete what was added");
+        }
+        let fields = trim.keeps.fields();
+        let known = |(part, _): &(&Object, Vec<Vec<Fill>>)| may_be_trimmed(part);
+        if fields.is_empty() || trim.parts().filter(known).count() != fields.len() {
+            self.object(step, "it does not say what to keep of what may be removed");
+        }
+        let kept: Vec<Fill> = trim.parts().flat_map(|(_, kept)| kept).flatten().collect();
+        self.refers(step, &kept.iter().collect::<Vec<_>>());
+    }
+
     /// Every field must be one that the call takes.
     fn fields(&mut self, step: &Step, object: &'static Object, body: &Body, takes: &[&str]) {
         for (name, fill) in body {
@@ -333,6 +356,33 @@ impl Checker {
                     self.object(step, "it was there before: the service did not add it");
                 }
             }
+            // Looked at for all of them at once.
+            Action::Trim(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Everything that the goal had under a record must be kept.
+    fn keeps<S: State>(&mut self, plan: &Plan, goal: &S) -> Result<(), archive::Error> {
+        let trims = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Trim(trim) => Some((&trim.host.key, (step, trim))),
+            _ => None,
+        });
+        let trims: HashMap<&Key, (&Step, &Trim)> = trims.collect();
+        let kinds = trims.values().flat_map(|(_, trim)| trim.parts()).map(|(part, _)| part.name);
+        for name in kinds.collect::<BTreeSet<&str>>() {
+            let name = ObjectName::new(name);
+            let Some(part) = catalogue::find(&name) else { continue };
+            for record in goal.records(&name)? {
+                let record = record?;
+                let trim = record.id().key.parent().and_then(|parent| trims.get(&parent));
+                let Some((step, trim)) = trim else { continue };
+                let Some((_, kept)) = trim.parts().find(|(own, _)| own.name == part.name) else { continue };
+                let key = known_by(part, record.id(), &record.fields());
+                if !kept.iter().flatten().any(|fill| matches!(fill, Fill::Is(value) if value_key(value) == key)) {
+                    self.object(step, format!("it would remove {}, which the snapshot has", record.id()));
+                }
+            }
         }
         Ok(())
     }
@@ -374,6 +424,7 @@ pub(super) fn role(step: &Step) -> String {
         (Action::Create(_) | Action::Revive { .. }, _) => "make",
         (Action::Delete { .. }, _) => "delete",
         (Action::AddOptions(_), _) => "add options",
+        (Action::Trim(_), _) => "trim",
         (Action::Expel(expel), _) => {
             let text = |value: serde_json::Result<String>| value.unwrap_or_default();
             let (under, member) =

@@ -45,7 +45,11 @@ pub(super) fn place(request: &Request) -> Option<Place> {
         Verb::Create { under, .. } | Verb::Revive { under, .. } => {
             Some((request.object.name, under.clone().or_else(|| named(request))))
         }
-        Verb::Update { .. } | Verb::AddOptions { .. } | Verb::Delete { .. } | Verb::Expel { .. } => None,
+        Verb::Update { .. }
+        | Verb::AddOptions { .. }
+        | Verb::Delete { .. }
+        | Verb::Expel { .. }
+        | Verb::Trim { .. } => None,
     }
 }
 
@@ -90,7 +94,7 @@ pub(super) async fn truths(
                     Err(error) => Err(error),
                 }
             }
-            // Both look again before they are sent again.
+            // All others look again before they are sent again.
             _ => Ok(Truth::NotTaken),
         };
         truths.push((request, truth));

@@ -94,6 +94,9 @@ pub(super) struct Outcome {
     /// The row as the service answered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) row: Option<Map<String, Value>>,
+    /// What it removed from a record that was brought back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) removed: Vec<LiveId>,
     /// The server's words, or ours.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) words: String,

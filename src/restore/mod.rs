@@ -23,6 +23,7 @@ mod journal;
 mod lineage;
 mod links;
 mod packed;
+mod parts;
 mod past;
 mod plan;
 mod planner;
@@ -53,7 +54,7 @@ pub use lineage::{Carried, carried, lineage};
 pub use past::{Between, Past, Witness};
 pub use plan::{
     Action, AddOptions, ByNature, Conflict, Create, Dangling, Drawn, Expel, Kept, LeftOut, LiveId, Look, NotAPlan,
-    Plan, Price, Reason, SideEffects, Stamp, Step, StepNumber, Update, Upload,
+    Plan, Price, Reason, SideEffects, Stamp, Step, StepNumber, Trim, Update, Upload,
 };
 pub use planner::{CannotPlan, plan, plan_elsewhere, plan_with};
 pub use policy::{Missing, Policy, Scope, Side, StandIn};

@@ -14,6 +14,7 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{BlobRef, SnapshotId};
+use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::fill::{Body, BodyText, Fill, text};
 use crate::restore::past::Past;
@@ -136,6 +137,8 @@ pub enum Action {
     AddOptions(AddOptions),
     /// Removes a row that the service added by itself beside an earlier step, if it did.
     Expel(Expel),
+    /// Removes what came back with a record that an earlier step brings back, and was added since the goal.
+    Trim(Trim),
 }
 
 /// A row that the service may add by itself when a record is written, and that neither the goal nor the account had.
@@ -154,6 +157,18 @@ pub struct Expel {
     /// How many such rows the record had when the plan was made; those that the plan makes come on top.
     #[serde(default)]
     pub were: u64,
+}
+
+/// What a record may keep that is brought back: everything else that comes back with it was added since.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trim {
+    /// The record that an earlier step brings back, as the goal names it.
+    #[serde(with = "text")]
+    pub host: RecordId,
+    /// By object of the rows that belong to it, a list with one for each row of the goal: its id, or whom it names where
+    /// it is known by that; a list of two where that has another number now.
+    pub keeps: BodyText,
 }
 
 /// Options that a field of the goal has and the account's has not.
@@ -420,8 +435,8 @@ impl Plan {
 }
 
 impl Step {
-    /// The record the step is about, as the goal names it; of a deletion, as the account does; of a row that is
-    /// removed because the service added it, the record it was added to.
+    /// The record the step is about, as the goal names it; of a deletion, as the account does; of rows that are
+    /// removed because the service added them or brought them back, the record they belong to.
     pub fn record(&self) -> &RecordId {
         match &self.action {
             Action::Create(create) | Action::Revive { create, .. } => &create.record,
@@ -429,6 +444,7 @@ impl Step {
             Action::AddOptions(added) => &added.record,
             Action::Delete { live, .. } => &live.0,
             Action::Expel(expel) => &expel.host,
+            Action::Trim(trim) => &trim.host,
         }
     }
 
@@ -437,7 +453,22 @@ impl Step {
         match &self.action {
             Action::Create(create) | Action::Revive { create, .. } => Some(create.body.fields()),
             Action::Update(update) => Some(update.body.fields()),
-            Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => None,
+            Action::Delete { .. } | Action::Expel(_) | Action::Trim(_) | Action::AddOptions(_) => None,
         }
+    }
+}
+
+impl Trim {
+    /// The objects of the rows, and what each row of the goal is known by. Parses.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'static Object, Vec<Vec<Fill>>)> {
+        let listed = |fill| match fill {
+            Fill::List(list) => list,
+            one => vec![one],
+        };
+        let fields = self.keeps.fields().into_iter();
+        fields.filter_map(move |(name, kept)| {
+            let kept = listed(kept).into_iter().map(listed).collect();
+            Some((catalogue::find(&ObjectName::new(&name))?, kept))
+        })
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn report(
         left_out: plan.left_out.clone(),
         kept: plan.kept.clone(),
         expelled: expelled(plan, journal),
+        trimmed: trimmed(plan, journal),
         bill: Bill {
             planned: Cost { tokens: plan.price().tokens(), requests: plan.price().requests },
             spent: journal.spent(),
@@ -206,6 +207,12 @@ fn expelled(plan: &Plan, journal: &Journal) -> u64 {
     let expels = plan.steps.iter().filter(|step| matches!(step.action, Action::Expel(_)));
     let done = |step: &&Step| journal.ended(step.number).is_some_and(|outcome| outcome.was == Was::Done);
     expels.filter(done).count() as u64
+}
+
+/// What was removed from records that were brought back.
+fn trimmed(plan: &Plan, journal: &Journal) -> Vec<LiveId> {
+    let trims = plan.steps.iter().filter(|step| matches!(step.action, Action::Trim(_)));
+    trims.filter_map(|step| journal.ended(step.number)).flat_map(|outcome| outcome.removed.clone()).collect()
 }
 
 /// The outcomes of every record the plan touches; a deletion that only makes room for the same record anew is part of it.

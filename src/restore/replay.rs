@@ -14,6 +14,7 @@ mod look;
 mod lost;
 mod reads;
 mod send;
+mod trim;
 mod turns;
 
 use std::sync::Arc;

@@ -33,6 +33,9 @@ pub struct Report {
     /// Followers and participants removed that the service had added by itself.
     #[serde(default)]
     pub expelled: u64,
+    /// What came back with records that were brought back, had been added since, and was removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trimmed: Vec<LiveId>,
     /// What it cost.
     #[serde(default)]
     pub bill: Bill,

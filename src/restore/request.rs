@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::object_of;
-use crate::restore::fill::{Known, value_key, values};
+use crate::restore::fill::{Fill, Known, value_key, values};
 use crate::restore::journal::{GoalId, Intent, Journal, Outcome, Was};
 use crate::restore::plan::{Action, Create, Expel, LiveId, Step, StepNumber, Upload};
 use crate::restore::planner::home;
@@ -51,6 +51,11 @@ pub(super) enum Verb {
     Expel {
         under: Key,
     },
+    /// Delete these rows under a record that was brought back; which, looking tells.
+    Trim {
+        live: RecordId,
+        added: Vec<RecordId>,
+    },
 }
 
 impl Request {
@@ -65,14 +70,14 @@ impl Request {
 
     /// It ended well, with the row the service answered.
     pub(super) fn done(&self, was: Was, live: RecordId, row: Map<String, Value>) -> Outcome {
-        let record =
-            (!matches!(self.verb, Verb::Delete { .. } | Verb::Expel { .. })).then(|| GoalId(self.record.clone()));
-        Outcome { step: self.step, was, record, live: Some(LiveId(live)), row: Some(row), words: String::new() }
+        let removes = matches!(self.verb, Verb::Delete { .. } | Verb::Expel { .. } | Verb::Trim { .. });
+        let record = (!removes).then(|| GoalId(self.record.clone()));
+        Outcome { record, live: Some(LiveId(live)), row: Some(row), ..self.ended(was, "") }
     }
 
     /// It ended otherwise.
     pub(super) fn ended(&self, was: Was, words: impl Into<String>) -> Outcome {
-        Outcome { step: self.step, was, record: None, live: None, row: None, words: words.into() }
+        ended(self.step, was, words.into())
     }
 }
 
@@ -249,6 +254,16 @@ pub(super) fn request(step: &Step, known: &dyn Known, before: Option<Map<String,
             let under = expel.under.value(known).ok().and_then(|value| value_key(&value))?;
             (entry(&expel.part)?, Verb::Expel { under }, values(&expel.member.fields(), known).ok()?)
         }
+        Action::Trim(trim) => {
+            let object = home(object_of(&trim.host)?);
+            let live = RecordId::new(ObjectName::known(object.name), known.id(&trim.host)?);
+            // Of what was not made there is nothing to keep.
+            let row = |row: Vec<Fill>| row.iter().filter_map(|fill| fill.value(known).ok()).collect();
+            let known = |(part, kept): (&Object, Vec<Vec<Fill>>)| {
+                (part.name.to_owned(), Value::Array(kept.into_iter().map(row).collect()))
+            };
+            (object, Verb::Trim { live, added: Vec::new() }, trim.parts().map(known).collect())
+        }
     };
     Some(Request { step: step.number, record: step.record().clone(), object, verb, body, before })
 }
@@ -277,7 +292,11 @@ pub(super) fn missing(step: &Step, known: &dyn Known) -> Option<RecordId> {
 
 /// A step that ended without a request.
 pub(super) fn plain(step: &Step, was: Was, words: impl Into<String>) -> Outcome {
-    Outcome { step: step.number, was, record: None, live: None, row: None, words: words.into() }
+    ended(step.number, was, words.into())
+}
+
+fn ended(step: StepNumber, was: Was, words: String) -> Outcome {
+    Outcome { step, was, record: None, live: None, row: None, removed: Vec::new(), words }
 }
 
 /// The live record that a step changes and that must be as it was.

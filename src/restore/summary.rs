@@ -31,6 +31,9 @@ pub struct Counts {
     /// Rows that the service may add by itself and that are removed then.
     #[serde(default)]
     pub expel: u64,
+    /// Records that are looked at once they are back, for what was added to them since.
+    #[serde(default)]
+    pub trim: u64,
 }
 
 /// The plan in numbers.
@@ -59,6 +62,7 @@ impl Plan {
                 (Action::Revive { .. }, _) => &mut counts.revive,
                 (Action::Delete { .. }, _) => &mut counts.delete,
                 (Action::Expel(_), _) => &mut counts.expel,
+                (Action::Trim(_), _) => &mut counts.trim,
                 (_, Reason::LostLink(_)) => &mut counts.relink,
                 (_, Reason::Completes | Reason::CompletesCircle | Reason::AfterLines) => &mut counts.complete,
                 (_, Reason::Archive | Reason::Unarchive) => &mut counts.archive,

@@ -112,8 +112,8 @@ impl<S: State> Left<'_, S> {
                 self.touched.insert(stem(&live.0), None);
                 return Ok(());
             }
-            // What the service had added by itself was not there before, either.
-            Action::Expel(_) => return Ok(()),
+            // What the service had added by itself, or brought back, was not there before, either.
+            Action::Expel(_) | Action::Trim(_) => return Ok(()),
             Action::Create(create) => (&create.record, body(&create.body, journal)),
             Action::Revive { create, mend } => {
                 (&create.record, body(&create.body, journal).into_iter().chain(body(mend, journal)).collect())
@@ -157,7 +157,7 @@ impl<S: State> Left<'_, S> {
             }
             Action::Create(create) => self.made(journal, &create.record, intent, seen)?,
             Action::Revive { create, .. } => self.made(journal, &create.record, intent, seen)?,
-            Action::Expel(_) | Action::AddOptions(_) => None,
+            Action::Expel(_) | Action::Trim(_) | Action::AddOptions(_) => None,
         };
         self.touched.extend(took.map(|row| (stem(row.id()), Some(row))));
         Ok(())

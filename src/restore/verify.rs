@@ -43,7 +43,7 @@ impl<'p> Expected<'p> {
                 }
                 Action::Update(update) => bodies.entry(&update.record).or_default().push(&update.body),
                 Action::AddOptions(added) => drop(options.insert(&added.record, added.labels.as_slice())),
-                Action::Delete { .. } | Action::Expel(_) => {}
+                Action::Delete { .. } | Action::Expel(_) | Action::Trim(_) => {}
             }
         }
         let announced = plan

@@ -31,9 +31,12 @@ impl Journal {
             };
             if took_place {
                 written.writes += 1;
-                match step.action {
+                match &step.action {
                     Action::Create(_) | Action::Revive { .. } => written.made += 1,
                     Action::Delete { .. } | Action::Expel(_) => written.deleted += 1,
+                    Action::Trim(_) => {
+                        written.deleted += self.ended(step.number).map_or(0, |ended| ended.removed.len() as u64)
+                    }
                     Action::Update(_) | Action::AddOptions(_) => {}
                 }
             }

@@ -1,5 +1,6 @@
 //! Plays a history: deeds, snapshots, and restores with whatever gets in their way.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -124,6 +125,8 @@ impl Play {
         let places = seen.places();
         let mut faults = seen.faults(&places);
         let surprises = seen.surprises();
+        // A twin is told, and the next restore removes it.
+        let twins: BTreeSet<String> = seen.twins().map(str::to_owned).collect();
         self.heirs.extend(places.moves());
         // What came back with a deal is seen by the next restore.
         let is_surprise = |record: &str| {
@@ -149,7 +152,7 @@ impl Play {
                 .collect();
             let own = left.steps.iter().filter(|step| {
                 let record = step.record().to_string();
-                !is_surprise(&record) && !orphans.contains(&record.as_str())
+                !is_surprise(&record) && !orphans.contains(&record.as_str()) && !twins.contains(&record)
             });
             faults.extend(own.map(|step| {
                 format!(

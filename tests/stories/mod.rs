@@ -35,6 +35,7 @@ mod restore_days;
 mod restore_edited;
 mod restore_emptied;
 mod restore_files;
+mod restore_hidden;
 mod restore_killed;
 mod restore_late;
 mod restore_links;

@@ -58,6 +58,9 @@ pub(crate) struct Restore {
     #[command(flatten)]
     narrow: Narrow,
     /// Delete what was added since the snapshot
+    ///
+    /// A deal that was deleted comes back with what was added to it before: that is in no list while the plan is made. A step
+    /// of the plan ("trim") looks at each such deal once it is back; what it removes is told at the end.
     #[arg(long)]
     delete_added: bool,
     /// Also make custom fields and options again that the account no longer has, and write their values under the new keys

@@ -157,7 +157,7 @@ impl PlanView<'_> {
     /// One line a kind of write: sigil, number, word, and how many of which object.
     fn steps(&self, out: &mut dyn Write) -> io::Result<()> {
         type Kind = (&'static str, &'static str, fn(&Counts) -> u64);
-        let kinds: [Kind; 9] = [
+        let kinds: [Kind; 10] = [
             ("+", "create again", |counts| counts.create),
             ("^", "bring back", |counts| counts.revive),
             ("*", "write back", |counts| counts.update),
@@ -167,6 +167,7 @@ impl PlanView<'_> {
             ("%", "pause", |counts| counts.pause),
             ("-", "delete", |counts| counts.delete),
             ("-", "keep out", |counts| counts.expel),
+            ("-", "trim", |counts| counts.trim),
         ];
         let summary = self.plan.summary();
         for (sigil, word, of) in kinds {

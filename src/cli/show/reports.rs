@@ -67,6 +67,10 @@ impl View for ReportView<'_> {
             let rows = count(report.expelled, "follower or participant", "followers and participants");
             writeln!(out, "  removed: {rows} that the service had added by itself")?;
         }
+        if !report.trimmed.is_empty() {
+            let rows = count(report.trimmed.len() as u64, "record", "records");
+            writeln!(out, "  removed: {rows} that came back with deleted ones and had been added since")?;
+        }
         let (spent, planned) = (report.bill.spent, report.bill.planned);
         writeln!(
             out,

@@ -83,7 +83,8 @@ impl<S: State> Planner<'_, S> {
                 Action::Create(create) => &create.record,
                 Action::Update(update) => &update.record,
                 Action::Delete { live, .. } => &live.0,
-                Action::Revive { .. } | Action::Expel(_) | Action::AddOptions(_) => continue,
+                // What is brought back to be written or trimmed is taken out of the archive by the step that does so.
+                Action::Revive { .. } | Action::Expel(_) | Action::Trim(_) | Action::AddOptions(_) => continue,
             };
             let parents = catalogue::find(&id.object).map_or(&[][..], Object::parents);
             for parent in parents.iter().filter_map(|name| catalogue::find(&ObjectName::known(name))) {

@@ -135,6 +135,10 @@ impl Order {
                 after.extend(self.last_of.get(&expel.host));
                 (vec![&expel.member], Some(expel.under.as_ref()))
             }
+            Action::Trim(trim) => {
+                after.extend(self.last_of.get(&trim.host));
+                (vec![&trim.keeps], None)
+            }
         };
         let bodies: Vec<Body> = bodies.into_iter().map(BodyText::fields).collect();
         for (name, fill) in bodies.iter().flatten() {
@@ -192,8 +196,8 @@ fn identities(action: &Action) -> Vec<RecordId> {
         }
         Action::Delete { live, .. } => vec![live.0.clone()],
         Action::AddOptions(added) => vec![added.record.clone()],
-        // It changes nothing about the record it was added to.
-        Action::Expel(_) => Vec::new(),
+        // They change nothing about the record that the rows belong to.
+        Action::Expel(_) | Action::Trim(_) => Vec::new(),
     }
 }
 

@@ -29,7 +29,7 @@ struct Host {
 }
 
 /// Members of parents, by the parents' keys.
-type Members = BTreeSet<(Key, Key)>;
+pub(super) type Members = BTreeSet<(Key, Key)>;
 
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that remove what the service adds beside this plan's writes.
@@ -151,7 +151,7 @@ impl<S: State> Planner<'_, S> {
                     }
                     None => continue,
                 },
-                Action::Delete { .. } | Action::Expel(_) | Action::AddOptions(_) => continue,
+                Action::Delete { .. } | Action::Expel(_) | Action::Trim(_) | Action::AddOptions(_) => continue,
             };
             let Some(home) = object_of(id).map(home).filter(|home| beside.contains(home.name)) else { continue };
             let host = Host { id: id.clone(), home, live, wrote: wrote.clone() };
@@ -226,7 +226,11 @@ impl<S: State> Planner<'_, S> {
 }
 
 /// The members of these parents.
-fn members<S: State>(state: &S, part: &'static Object, parents: &BTreeSet<Key>) -> Result<Members, archive::Error> {
+pub(super) fn members<S: State>(
+    state: &S,
+    part: &'static Object,
+    parents: &BTreeSet<Key>,
+) -> Result<Members, archive::Error> {
     let mut members = Members::new();
     let name = ObjectName::known(part.name);
     let Some(field) = rules::member_field(part).filter(|_| !parents.is_empty() && state.contents(&name).is_some())

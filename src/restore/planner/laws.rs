@@ -47,7 +47,7 @@ fn done(object: &Object, plan: &Plan) -> (bool, bool, bool) {
         Action::Create(_) | Action::Revive { .. } => (true, update, delete),
         Action::Update(_) | Action::AddOptions(_) => (insert, true, delete),
         Action::Delete { .. } => (insert, update, true),
-        Action::Expel(_) => (insert, update, delete),
+        Action::Expel(_) | Action::Trim(_) => (insert, update, delete),
     })
 }
 

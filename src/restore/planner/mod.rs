@@ -27,6 +27,7 @@ mod specimen;
 mod testimony;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod updates;
 mod values;
 
@@ -291,6 +292,7 @@ impl<'a, S: State> Planner<'a, S> {
             self.relink()?;
             self.relink_conditions()?;
         }
+        self.trim()?;
         self.settle_values()?;
         self.expel()?;
         if self.mapping.is_none() {
@@ -428,7 +430,7 @@ pub(super) fn is_archive(object: &'static Object) -> bool {
 }
 
 /// The object's place in the restore order.
-fn place(object: &'static Object) -> usize {
+pub(super) fn place(object: &'static Object) -> usize {
     let home = home(object);
     let order = catalogue::in_restore_order();
     order.iter().position(|other| other.name == home.name).unwrap_or(order.len())

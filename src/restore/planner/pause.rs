@@ -89,6 +89,7 @@ impl Draft {
             Action::Delete { live, .. } => live.0.object.as_str(),
             Action::AddOptions(added) => added.record.object.as_str(),
             Action::Expel(expel) => &expel.part,
+            Action::Trim(trim) => trim.host.object.as_str(),
         }
     }
 }

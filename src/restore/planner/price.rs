@@ -159,10 +159,15 @@ impl<'s> Likely<'s> {
             // Read before for the options it has, and after for their ids.
             Action::AddOptions(_) => self.single += Cost::of(2 * one(object).tokens, 2),
             Action::Expel(expel) => write = self.expel(expel, hosts).then_some(step.price),
+            // Its counters tell whether anything came back with it; likely nothing did.
+            Action::Trim(trim) => {
+                self.look(object, &trim.host, 2);
+                write = None;
+            }
         }
         self.writes += write.map_or(Cost::default(), |tokens| Cost::of(tokens, 1));
         self.counted += u64::from(write.is_some() && call(&step.action).is_some_and(|call| call.is_counted()));
-        if !matches!(step.action, Action::Delete { .. } | Action::Expel(_)) {
+        if !matches!(step.action, Action::Delete { .. } | Action::Expel(_) | Action::Trim(_)) {
             self.touched.entry(object.name).or_default().insert(record);
         }
     }
@@ -225,7 +230,7 @@ impl<'s> Likely<'s> {
 
 /// Whether a deleted record of this object likely comes back with its id: v2 names a form for deals alone, and those of
 /// v1 are out of support since 2026-08-01 (api/restore-hazards.md 1); what they refuse costs nothing.
-fn comes_back(object: &Object) -> bool {
+pub(super) fn comes_back(object: &Object) -> bool {
     object.undelete.first().is_some_and(|form| form.call.version == Version::V2)
 }
 
@@ -254,6 +259,7 @@ fn looks(steps: &[Step]) -> u64 {
             Action::Expel(expel) => {
                 catalogue::find(&ObjectName::new(&expel.part)).map_or(0, |part| u64::from(part.price))
             }
+            Action::Trim(trim) => trim.parts().map(|(part, _)| u64::from(part.price)).sum(),
             // Before and after each form, and at the end.
             Action::Revive { .. } => own * (2 + object.map_or(0, |object| object.undelete.len() as u64)),
             // Before, after for the ids, and at the end.
@@ -281,6 +287,7 @@ fn call(action: &Action) -> Option<Call> {
         }
         Action::Delete { live, .. } => object_of(&live.0)?.delete,
         Action::Expel(expel) => part(&expel.part)?.delete,
+        Action::Trim(trim) => trim.parts().next()?.0.delete,
         Action::AddOptions(added) => object_of(&added.record)?.options,
     }
 }

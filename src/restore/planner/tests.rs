@@ -67,6 +67,7 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
         Action::Revive { .. } => "revive",
         Action::Update(_) => "update",
         Action::Expel(_) => "keep out",
+        Action::Trim(_) => "trim",
         Action::AddOptions(_) => "add options",
         Action::Delete { .. } => "delete",
     };

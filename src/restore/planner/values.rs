@@ -29,11 +29,13 @@ impl<S: State> Planner<'_, S> {
         let mut values: BTreeMap<RecordId, (Option<LiveId>, Value)> = BTreeMap::new();
         let torn = self.torn();
         let sums = self.sums(&torn)?;
+        let trimmed = self.trimmed();
         for id in &self.chosen.records {
             let by_lines = object_of(id).is_some_and(|object| self::home(object).name == "deals")
                 && self.facts.by_lines.contains(&id.key);
             let live = match self.cases.all.get(id) {
-                Some(Case::Deleted(_)) if by_lines && self.links.is_made(id) => None,
+                // What is trimmed may come back with lines that the goal had not.
+                Some(Case::Deleted(_)) if (by_lines || trimmed.contains(id)) && self.links.is_made(id) => None,
                 Some(Case::Changed { goal, live })
                     if by_lines && !self.is_withheld(id, "value") && !same(&value_of(goal), &value_of(live)) =>
                 {

@@ -4,6 +4,7 @@
 //! account alone can tell is read (`look`), so that several steps can be looked at
 //! while others are under way.
 
+use crate::restore::fill::Known;
 use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Action, Create, Expel, Look, Reason, Stamp, Step, Update};
 use crate::restore::replay::reads::Ahead;
@@ -51,6 +52,11 @@ impl<'r> Run<'r> {
             }
             Action::Create(_) | Action::Delete { .. } | Action::AddOptions(_) => {}
             Action::Expel(_) if !touched => return Brief::Ended(request.ended(Was::Equal, "")),
+            // What was made anew brought nothing with it.
+            Action::Trim(trim) if journal.id(&trim.host).as_ref() != Some(&trim.host.key) => {
+                return Brief::Ended(request.ended(Was::Equal, ""));
+            }
+            Action::Trim(_) => {}
             Action::Expel(expel) => wanted = self.reads.wanted(self.plan, journal, expel, &request),
             Action::Update(_) if step.reason == Reason::AfterLines => {}
             Action::Update(update) if update.seen.is_none() || touched => {
@@ -82,6 +88,7 @@ impl<'r> Run<'r> {
         let Glance { step, mut request, touched, wanted } = glance;
         let ended = match &step.action {
             Action::Expel(expel) => self.uninvited(expel, &mut request, (step, wanted)).await?,
+            Action::Trim(_) => self.came_back(step, &mut request).await?,
             Action::Create(create) => self.find(create, &mut request).await?,
             Action::Revive { .. } => None,
             Action::AddOptions(added) => self.options_left(&added.live.0, &mut request).await?,

@@ -70,7 +70,7 @@ impl<'r> Reads<'r> {
     /// Notes what the steps from this one on will ask for, the first time one of its kind begins.
     pub(super) fn look_ahead(&self, plan: &Plan, journal: &Journal, step: &Step, own: &Request) {
         let kind = match &step.action {
-            Action::Expel(_) => Ahead::Hosts,
+            Action::Expel(_) | Action::Trim(_) => Ahead::Hosts,
             Action::Update(_) if step.reason == Reason::AfterLines => Ahead::Settles,
             Action::Update(_) | Action::Delete { .. } => Ahead::Changes,
             Action::Create(_) | Action::Revive { .. } | Action::AddOptions(_) => return,
@@ -85,7 +85,7 @@ impl<'r> Reads<'r> {
             let id = match kind {
                 Ahead::Changes => changes(step),
                 Ahead::Settles if step.reason != Reason::AfterLines => None,
-                Ahead::Hosts if !matches!(step.action, Action::Expel(_)) => None,
+                Ahead::Hosts if !matches!(step.action, Action::Expel(_) | Action::Trim(_)) => None,
                 Ahead::Settles | Ahead::Hosts => asked(kind, step, &request(step, journal, None)?),
             };
             id.filter(|id| id.object.as_str() == object.name).map(|id| (step.number, id))
@@ -174,7 +174,7 @@ fn asked(kind: Ahead, step: &Step, request: &Request) -> Option<RecordId> {
             Some(RecordId::new(ObjectName::known(host(expel)?.0.name), under.clone()))
         }
         (Ahead::Settles, Verb::Update { live }, _) => Some(at_home(request.object, live)),
-        (_, Verb::Update { live } | Verb::Delete { live }, _) => Some(live.clone()),
+        (_, Verb::Update { live } | Verb::Delete { live } | Verb::Trim { live, .. }, _) => Some(live.clone()),
         _ => None,
     }
 }

@@ -42,6 +42,7 @@ impl Run<'_> {
             Verb::Update { live } => return self.update(request, live).await,
             Verb::AddOptions { live } => return self.options(request, live).await,
             Verb::Expel { .. } => return Sent::Ended(request.ended(Was::Equal, "")),
+            Verb::Trim { added, .. } => return self.trim(request, added).await,
             Verb::Delete { live } => {
                 match self.site.writer.delete(object, &live.key, &request.before.clone().unwrap_or_default()).await {
                     Ok(_) => return Sent::Ended(request.ended(Was::Done, "")),
@@ -82,7 +83,7 @@ impl Run<'_> {
             Ok(row) => {
                 let live = match &request.verb {
                     Verb::Update { live } | Verb::Delete { live } | Verb::AddOptions { live } => Some(live.clone()),
-                    Verb::Expel { .. } => None,
+                    Verb::Expel { .. } | Verb::Trim { .. } => None,
                     Verb::Create { under, .. } | Verb::Revive { under, .. } => {
                         identity(request.object, under.as_ref(), &row)
                     }
@@ -171,13 +172,14 @@ impl Run<'_> {
         }
     }
 
-    /// A record that came back archived takes no other change: where the plan has more to write, it is taken out of the
-    /// archive, and the plan's own step archives it again. A service that refuses leaves it as it is.
+    /// A record that came back archived takes no other change: where the plan has more to write to it, or rows to remove
+    /// from it, it is taken out of the archive, and the plan's own step archives it again. A service that refuses leaves
+    /// it as it is.
     async fn taken_out(&self, request: &Request, row: Row) -> Result<Row, Stop> {
         let (object, key) = (request.object, &request.record.key);
         let more = |step: &Step| {
-            let update = matches!(step.action, Action::Update(_)) && step.reason != Reason::Archive;
-            update && *step.record() == request.record
+            let writes = matches!(step.action, Action::Update(_) | Action::Trim(_)) && step.reason != Reason::Archive;
+            writes && *step.record() == request.record
         };
         if !is_archived(&row) || !self.plan.steps.iter().any(more) {
             return Ok(row);
