@@ -165,9 +165,10 @@ impl Cases {
         let left = self.deleted().filter(|id| rules::added_beside(id.object.as_str()).is_some());
         for id in left.cloned().collect::<Vec<_>>() {
             let place = self.goal(&id).and_then(|goal| membership(&goal));
-            if let Some(now) = place.and_then(|place| came.remove(&place)) {
-                self.all.remove(&id);
-                self.all.remove(&now);
+            let Some(now) = place.and_then(|place| came.remove(&place)) else { continue };
+            if let (Some(Case::Added(live)), Some(Case::Deleted(place))) = (self.all.remove(&now), self.all.remove(&id))
+            {
+                self.change(self.deleted.record(&id, place), *live);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::archive;
 use crate::catalogue::{self, KeyIn, Object, ObjectName, Restore, Shape, Target};
 use crate::diff::Lineage;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Cases, places, present};
+use crate::restore::cases::{Cases, is_there, places, present};
 use crate::restore::conditions;
 use crate::restore::definitions::Definitions;
 use crate::restore::fill::value_key;
@@ -195,8 +195,10 @@ pub(super) struct Links<'a> {
     blind: HashSet<ObjectName>,
     /// The account is another company's: what is neither made nor matched is missing, whatever has its number.
     strict: bool,
-    /// Objects that others know by this field, of which another company has only what is renamed.
+    /// Objects that others know by this field, of which the account has what is named here or renamed, and nothing else.
     pub(super) words: HashSet<(&'static str, &'static str)>,
+    /// Names of records that are in the account.
+    here: HashSet<Name>,
 }
 
 impl<'a> Links<'a> {
@@ -220,7 +222,27 @@ impl<'a> Links<'a> {
             ..Links::default()
         };
         links.ask(pointers, cases, (goal, seen))?;
+        links.know_names(seen)?;
         Ok(links)
+    }
+
+    /// Takes note of the names by which others know the account's own records: the type of an activity. What nobody can make
+    /// is sent whatever it says: without its currency an amount would be another one.
+    fn know_names<S: State>(&mut self, seen: &S) -> Result<(), archive::Error> {
+        for (object, by) in named_objects() {
+            let name = ObjectName::known(object);
+            let is_made = catalogue::find(&name).is_some_and(|object| matches!(object.restore, Restore::Recreate));
+            if !is_made || seen.contents(&name).is_none() || seen.blind(&name).is_some() {
+                continue;
+            }
+            self.words.insert((object, by));
+            for record in seen.records(&name)? {
+                let record = record?;
+                let word = record.fields().get(by).and_then(Value::as_str).map(str::to_owned);
+                self.here.extend(word.filter(|_| is_there(&record)).map(|word| (object, by, word)));
+            }
+        }
+        Ok(())
     }
 
     /// Looks up what these point to as well, as far as nobody has: of a record that is made again every link is written,
@@ -351,10 +373,11 @@ impl<'a> Links<'a> {
         self.named.keys().map(|(_, _, name)| name.as_str())
     }
 
-    /// Whether no record of another company goes by this word.
+    /// Whether no record goes by this word, neither in the account nor after the plan.
     pub(super) fn is_unknown(&self, object: &'static str, by: &'static str, name: &str) -> bool {
-        let known = || self.named(object, by, name).is_some() || self.renamed(object, by, name).is_some();
-        self.words.contains(&(object, by)) && !known()
+        let made = || self.named(object, by, name).is_some() || self.renamed(object, by, name).is_some();
+        let here = || self.here.contains(&(object, by, name.to_owned()));
+        self.words.contains(&(object, by)) && !made() && !here()
     }
 
     /// The name that the record has today, if an earlier restore made it again under another one.
@@ -382,20 +405,20 @@ pub(super) fn candidates(objects: &[&'static str], key: &Key) -> Vec<RecordId> {
     found
 }
 
+/// Objects whose records others know by a name, and the field that holds it.
+pub(super) fn named_objects() -> BTreeSet<(&'static str, &'static str)> {
+    let references = catalogue::ALL.iter().flat_map(|object| object.references);
+    let named = references.filter_map(|reference| match reference.to {
+        Target::Named { object, by } => Some((object, by)),
+        _ => None,
+    });
+    named.collect()
+}
+
 /// Finds the names of records that an earlier restore made again: the service may have chosen others.
 fn renamed<S: State>(goal: &S, seen: &S, lineage: &Lineage) -> Result<HashMap<Name, Value>, archive::Error> {
     let mut renamed = HashMap::new();
-    let mut names: Vec<(&'static str, &'static str)> = catalogue::ALL
-        .iter()
-        .flat_map(|object| object.references)
-        .filter_map(|reference| match reference.to {
-            Target::Named { object, by } => Some((object, by)),
-            _ => None,
-        })
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    for (name, by) in names {
+    for (name, by) in named_objects() {
         let object = ObjectName::known(name);
         let known = goal.contents(&object).is_some() && seen.contents(&object).is_some();
         if !known || lineage.is_empty() {

@@ -22,6 +22,16 @@ pub(super) fn names_member(part: &Object) -> Option<&'static str> {
     rules::member_field(part).filter(|_| part.update.is_none())
 }
 
+/// Whether a row that was added would have others refused that are brought back beside it: installments and lines that are
+/// billed again and again exclude each other (api/restore-hazards.md 4, Deal products).
+pub(super) fn stands_in_the_way(part: &Object, row: &Map<String, Value>) -> bool {
+    match part.name {
+        "dealInstallments" => true,
+        "dealProducts" => row.get("billing_frequency").and_then(Value::as_str).is_some_and(|how| how != "one-time"),
+        _ => false,
+    }
+}
+
 /// What a row is known by: whom it names, or its own number.
 pub(super) fn known_by(part: &Object, id: &RecordId, fields: &Map<String, Value>) -> Option<Key> {
     let named = names_member(part).and_then(|field| value_key(fields.get(field)?));

@@ -188,7 +188,8 @@ fn policy(goal: &Value, dice: &mut Dice) -> Policy {
                         ("Organizations", "organizations"),
                     ])
                     .expect("some");
-                let id = dice.value(&living(goal, kind), "id");
+                // Of some kinds none may be left.
+                let Some(id) = Some(dice.value(&living(goal, kind), "id")).filter(|id| !id.is_null()) else { continue };
                 scope.records.extend(RecordId::parse(&format!("{object}/{}", text(&id))));
             }
             policy.related = dice.chance(50);

@@ -19,7 +19,7 @@ use crate::record::{Key, RecordId};
 use crate::restore::cases::{Cases, is_there};
 use crate::restore::definitions::Definitions;
 use crate::restore::fields::{Fields, field_id};
-use crate::restore::links::{Links, is_custom, note_whole, pointers_of};
+use crate::restore::links::{Links, is_custom, named_objects, note_whole, pointers_of};
 use crate::restore::policy::Policy;
 use crate::restore::state::State;
 
@@ -105,12 +105,12 @@ impl Links<'_> {
             note_whole(&mut links.whole, std::slice::from_ref(&object_name(&id.object)), &id.key);
             links.matched.insert(id.clone(), live.key.clone());
         }
-        for reference in catalogue::ALL.iter().flat_map(|object| object.references) {
-            let Target::Named { object, by } = reference.to else { continue };
+        for (object, by) in named_objects() {
             let name = ObjectName::known(object);
-            if goal.contents(&name).is_none() || !links.words.insert((object, by)) {
+            if goal.contents(&name).is_none() {
                 continue;
             }
+            links.words.insert((object, by));
             for record in goal.records(&name)? {
                 let record = record?;
                 let word = record.fields().get(by).and_then(Value::as_str).map(str::to_owned);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::catalogue::{self, Object, ObjectName};
 use crate::record::RecordId;
 use crate::restore::cases::object_of;
-use crate::restore::fill::{Body, BodyText, Fill, value_key};
+use crate::restore::fill::{Body, BodyText, Fill, key_value, value_key};
 use crate::restore::links::Links;
 use crate::restore::past::Between;
 use crate::restore::plan::{Action, FORMAT, Plan, SideEffects, Step, StepNumber};
@@ -181,9 +181,21 @@ impl Order {
                 let list = (id.object.to_string(), under);
                 after.extend(self.siblings.insert(list, step.number));
             }
+            // What rests on lines waits for what becomes of them.
+            Action::Update(update) if bears_others(id.object.as_str()) => {
+                let parent = update.live.as_ref().and_then(|live| live.0.key.parent());
+                let Some(under) = parent.map(|parent| Fill::Is(key_value(&parent))) else { return };
+                let list = (id.object.to_string(), serde_json::to_string(&under).unwrap_or_default());
+                after.extend(self.siblings.insert(list, step.number));
+            }
             _ => {}
         }
     }
+}
+
+/// Whether rows of another object rest on rows of this one.
+fn bears_others(object: &str) -> bool {
+    catalogue::ALL.iter().any(|part| rests_on(part.name) == Some(object))
 }
 
 /// Every name a step's record goes by.
@@ -206,7 +218,7 @@ mod tests {
     use serde_json::json;
 
     use crate::restore::Policy;
-    use crate::restore::planner::tests::{company, planned};
+    use crate::restore::planner::tests::{company, planned, told};
 
     #[test]
     fn a_deal_goes_to_a_stage_once_that_is_back_in_its_pipeline() {
@@ -217,5 +229,25 @@ mod tests {
         let deal = &plan.steps[number("deals/42") as usize];
         assert!(deal.after.contains(&number("pipelines/1")), "{:?}", deal.after);
         assert!(deal.after.contains(&number("stages/1")), "{:?}", deal.after);
+    }
+
+    #[test]
+    fn what_was_added_and_stands_in_the_way_goes_before_what_comes_back_and_what_rests_on_lines_waits_for_them() {
+        let line = |how: &str| json!({"id": 7, "deal_id": 42, "product_id": 3, "item_price": 90, "quantity": 1, "order_nr": 1, "comments": "", "billing_frequency": how});
+        let installment = json!({"deal_id": 42, "description": "half", "amount": 45, "billing_date": "2026-12-01"});
+        let (yearly, once) = (
+            company().with("dealProducts/42:7", line("annually")),
+            company().with("dealProducts/42:7", line("one-time")).with("dealInstallments/42:3", installment),
+        );
+        let policy = Policy { delete_added: true, ..Policy::default() };
+        // The installment would have the line refused.
+        assert_eq!(
+            told(&planned(&yearly, &once, &policy)),
+            ["delete dealInstallments/42:3", "update dealProducts/42:7"]
+        );
+        // The line would have the installment refused.
+        let back = planned(&once, &yearly, &policy);
+        assert_eq!(told(&back), ["update dealProducts/42:7", "create dealInstallments/42:3"]);
+        assert_eq!(back.steps[1].after, [0]);
     }
 }

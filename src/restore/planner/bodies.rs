@@ -288,7 +288,7 @@ mod tests {
 
     use crate::restore::planner::specimen::World;
     use crate::restore::planner::tests::{company, planned};
-    use crate::restore::{Plan, Policy};
+    use crate::restore::{Action, Plan, Policy};
 
     fn told(plan: &Plan, record: &str) -> Vec<String> {
         let of = plan
@@ -348,5 +348,23 @@ mod tests {
         let plan = planned(&without, &alone(), &Policy::default());
         assert!(plan.is_empty(), "{:?}", plan.steps);
         assert_eq!(told(&plan, "dealDiscounts/42:d1"), [": its deal has no products, on which it rests"]);
+    }
+
+    #[test]
+    fn an_activity_of_a_type_that_was_gone_before_comes_back_without_it() {
+        let call = ("activityTypes/1", json!({"name": "Call", "key_string": "call"}));
+        let activity = |key: &str| json!({"subject": "Ask", "type": key});
+        let goal = World::of(&[call, ("activities/4", activity("call")), ("activities/5", activity("long_gone"))]);
+        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+            .without("activities/4")
+            .without("activities/5");
+        let plan = planned(&goal, &seen, &Policy::default());
+        let typed = |at: usize| match &plan.steps[at].action {
+            Action::Revive { create, .. } => create.body.fields().contains_key("type"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((plan.steps.len(), typed(0), typed(1)), (2, true, false));
+        let why = "type: activityTypes \"long_gone\" is not in the account and does not come back";
+        assert_eq!((told(&plan, "activities/4"), told(&plan, "activities/5")), (Vec::new(), vec![why.to_owned()]));
     }
 }

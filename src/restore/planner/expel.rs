@@ -280,4 +280,20 @@ mod tests {
         let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
         assert_eq!(told(&plan), ["delete dealParticipants/42:101"]);
     }
+
+    #[test]
+    fn who_left_and_came_again_and_is_made_again_takes_part_once() {
+        let goal = World::of(&[
+            ("persons/8", json!({"name": "Ann Lee"})),
+            ("deals/42", json!({"title": "Big"})),
+            ("dealParticipants/42:100", json!({"id": 100, "person_id": 8})),
+        ]);
+        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+            .without("persons/8")
+            .without("dealParticipants/42:100")
+            .with("dealParticipants/42:102", json!({"id": 102, "person_id": 8}));
+        let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
+        let steps = ["revive persons/8", "delete dealParticipants/42:102", "create dealParticipants/42:100"];
+        assert_eq!(told(&plan), steps);
+    }
 }

@@ -45,11 +45,12 @@ use crate::restore::definitions::Definitions;
 use crate::restore::elsewhere::Mapping;
 use crate::restore::fields::Fields;
 use crate::restore::links::{Links, pointers_of};
+use crate::restore::parts::stands_in_the_way;
 use crate::restore::past::Between;
 use crate::restore::plan::{Action, ByNature, Conflict, Kept, LeftOut, LiveId, Plan, Reason, Stamp};
 use crate::restore::planner::authors::Authors;
 use crate::restore::policy::{Policy, StandIn};
-use crate::restore::rules::{self, Facts};
+use crate::restore::rules::Facts;
 use crate::restore::scope::{self, Chosen};
 use crate::restore::state::State;
 use crate::restore::translate::Translator;
@@ -186,7 +187,7 @@ fn plan_along<S: State>(
     }
     planner.know_fields()?;
     planner.leave_alone()?;
-    let facts = facts((goal, mapping.is_none().then_some(seen)), &cases, &planner.chosen)?;
+    let facts = values::facts((goal, mapping.is_none().then_some(seen)), &cases, &planner.chosen)?;
     planner.facts = Facts { is_admin: seen.manifest().source.is_admin, ..facts };
     planner.draft()?;
     Ok(planner.assemble())
@@ -238,6 +239,8 @@ enum Phase {
     First,
     /// Out of the archive, to be changed.
     Open,
+    /// What was added and would have what is written refused.
+    Clear,
     /// Records made and changed, object by object.
     Write,
     /// Changes that need a record which is made in [`Phase::Write`] of a later object; second passes.
@@ -367,6 +370,7 @@ impl<'a, S: State> Planner<'a, S> {
 
     fn draft_delete(&mut self, object: &'static Object, live: &Record, reason: Reason) {
         let (phase, place) = match reason {
+            Reason::Added if stands_in_the_way(object, &live.fields()) => (Phase::Clear, usize::MAX - place(object)),
             // Children stand later in the restore order than their parents, and go first.
             Reason::Added if !is_last(object) => (Phase::Delete, usize::MAX - place(object)),
             Reason::Paused => (Phase::First, place(object)),
@@ -448,41 +452,4 @@ pub(super) fn is_ordered(object: &Object) -> bool {
 
 fn order_of(fields: &Map<String, Value>) -> i64 {
     fields.get("order_nr").and_then(Value::as_i64).unwrap_or(0)
-}
-
-/// Looks at the lines of the deals that differ: their value follows from them.
-fn facts<S: State>(
-    (goal, seen): (&S, Option<&S>),
-    cases: &Cases,
-    chosen: &Chosen,
-) -> Result<Facts, crate::archive::Error> {
-    let is_deal = |id: &&RecordId| object_of(id).is_some_and(|object| home(object).name == "deals");
-    let deals: BTreeSet<&Key> = cases.all.keys().filter(is_deal).map(|id| &id.key).collect();
-    let mut facts = Facts::default();
-    let lines = ObjectName::known("dealProducts");
-    if deals.is_empty() {
-        return Ok(facts);
-    }
-    let mut before = BTreeSet::new();
-    if goal.contents(&lines).is_some() {
-        for key in goal.keys(&lines)? {
-            let id = RecordId::new(lines.clone(), key?);
-            // A line that is missing and does not come back decides nothing.
-            let lost = matches!(cases.all.get(&id), Some(Case::Deleted(_))) && !chosen.records.contains(&id);
-            if let Some(deal) = id.key.parent().filter(|deal| deals.contains(deal) && !lost) {
-                before.insert(deal);
-            }
-        }
-    }
-    let mut after = BTreeSet::new();
-    if let Some(seen) = seen.filter(|seen| seen.contents(&lines).is_some()) {
-        for key in seen.keys(&lines)? {
-            after.extend(key?.parent().filter(|deal| deals.contains(deal)));
-        }
-    }
-    // Where the lines are what they were and the value is not, the value was evidently its own.
-    let decides = |id: &&RecordId| rules::decides_value(id.object.as_str());
-    let moved: BTreeSet<Key> = cases.all.keys().filter(decides).filter_map(|id| id.key.parent()).collect();
-    facts.by_lines = before.union(&after).filter(|deal| moved.contains(*deal)).cloned().collect();
-    Ok(facts)
 }

@@ -12,12 +12,13 @@ use serde_json::{Map, Value};
 use crate::archive;
 use crate::catalogue::ObjectName;
 use crate::record::{Key, Record, RecordId};
-use crate::restore::cases::{Case, object_of};
+use crate::restore::cases::{Case, Cases, object_of};
 use crate::restore::fill::{Body, Fill};
 use crate::restore::plan::{Action, LeftOut, LiveId, Reason, Update};
 use crate::restore::planner::{Draft, Phase, Planner, home, is_archive, place};
-use crate::restore::rules;
+use crate::restore::rules::{self, Facts};
 use crate::restore::same::{is_empty, same};
+use crate::restore::scope::Chosen;
 use crate::restore::state::State;
 
 /// Half of the smallest coin: sums of amounts differ by less.
@@ -76,13 +77,14 @@ impl<S: State> Planner<'_, S> {
 
     /// Deals whose lines will not be what they were: some are not asked for, or cannot be made.
     fn torn(&self) -> BTreeSet<Key> {
+        let then = names_then(self.cases);
         let stays = |(id, case): &(&RecordId, &Case)| match case {
             Case::Deleted(_) => !self.links.is_made(id),
             Case::Changed { .. } => !self.chosen.records.contains(id),
             Case::Added(_) => !self.removes(id),
         };
         let lines = self.cases.all.iter().filter(|(id, _)| rules::decides_value(id.object.as_str()));
-        lines.filter(stays).filter_map(|(id, _)| id.key.parent()).collect()
+        lines.filter(stays).filter_map(|(id, case)| deal_of(id, case, &then)).collect()
     }
 
     /// Whether a record that was added is deleted.
@@ -137,6 +139,60 @@ impl<S: State> Planner<'_, S> {
     }
 }
 
+/// Looks at the lines of the deals that differ: their value follows from them.
+pub(super) fn facts<S: State>(
+    (goal, seen): (&S, Option<&S>),
+    cases: &Cases,
+    chosen: &Chosen,
+) -> Result<Facts, archive::Error> {
+    let is_deal = |id: &&RecordId| object_of(id).is_some_and(|object| home(object).name == "deals");
+    let deals: BTreeSet<&Key> = cases.all.keys().filter(is_deal).map(|id| &id.key).collect();
+    let mut facts = Facts::default();
+    let lines = ObjectName::known("dealProducts");
+    if deals.is_empty() {
+        return Ok(facts);
+    }
+    let mut before = BTreeSet::new();
+    if goal.contents(&lines).is_some() {
+        for key in goal.keys(&lines)? {
+            let id = RecordId::new(lines.clone(), key?);
+            // A line that is missing and does not come back decides nothing.
+            let lost = matches!(cases.all.get(&id), Some(Case::Deleted(_))) && !chosen.records.contains(&id);
+            if let Some(deal) = id.key.parent().filter(|deal| deals.contains(deal) && !lost) {
+                before.insert(deal);
+            }
+        }
+    }
+    let then = names_then(cases);
+    let mut after = BTreeSet::new();
+    if let Some(seen) = seen.filter(|seen| seen.contents(&lines).is_some()) {
+        for key in seen.keys(&lines)? {
+            let deal = key?.parent().map(|deal| then.get(&deal).cloned().unwrap_or(deal));
+            after.extend(deal.filter(|deal| deals.contains(deal)));
+        }
+    }
+    // Where the lines are what they were and the value is not, the value was evidently its own.
+    let decides = |(id, _): &(&RecordId, &Case)| rules::decides_value(id.object.as_str());
+    let moved = cases.all.iter().filter(decides).filter_map(|(id, case)| deal_of(id, case, &then));
+    let moved: BTreeSet<Key> = moved.collect();
+    facts.by_lines = before.union(&after).filter(|deal| moved.contains(*deal)).cloned().collect();
+    Ok(facts)
+}
+
+/// The numbers in the goal of deals that an earlier restore made again, by those they have now.
+fn names_then(cases: &Cases) -> BTreeMap<Key, Key> {
+    let moved = cases.all.iter().filter_map(|(id, case)| Some((id, case.elsewhere()?)));
+    let deals = moved.filter(|(id, _)| object_of(id).is_some_and(|object| home(object).name == "deals"));
+    deals.map(|(id, now)| (now.key.clone(), id.key.clone())).collect()
+}
+
+/// The deal of a line, as the goal names it; what was added stands under the number of now.
+fn deal_of(line: &RecordId, case: &Case, then: &BTreeMap<Key, Key>) -> Option<Key> {
+    let deal = line.key.parent()?;
+    let added = matches!(case, Case::Added(_));
+    Some(then.get(&deal).filter(|_| added).cloned().unwrap_or(deal))
+}
+
 fn number(fields: &Map<String, Value>, name: &str) -> f64 {
     fields.get(name).and_then(Value::as_f64).unwrap_or(0.0)
 }
@@ -157,11 +213,13 @@ fn value_of(deal: &Record) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
+    use crate::diff::Lineage;
+    use crate::record::RecordId;
     use crate::restore::planner::specimen::World;
     use crate::restore::planner::tests::{company, planned, told};
-    use crate::restore::{Missing, Plan, Policy};
+    use crate::restore::{Missing, Plan, Policy, plan};
 
     /// Two lines, one of which names a variation that is gone and was gone before.
     fn goal() -> World {
@@ -200,5 +258,28 @@ mod tests {
         // A value that is no sum may be its own.
         let own = careful(&goal().without("dealProducts/42:8").set("deals/42", "value", json!(70)));
         assert_eq!(told(&own), ["update deals/42"]);
+    }
+
+    #[test]
+    fn a_line_that_was_added_to_a_deal_that_was_made_again_decides_its_value() {
+        let (mut lineage, id) = (Lineage::default(), |text: &str| RecordId::parse(text).expect("an id"));
+        lineage.learn(id("deals/42"), id("deals/50"));
+        lineage.learn(id("dealProducts/42:7"), id("dealProducts/50:9"));
+        lineage.learn(id("dealFollowers/42:2"), id("dealFollowers/50:2"));
+        let gone = company().without("deals/42").without("dealProducts/42:7").without("dealFollowers/42:2");
+        let deal = company().records.remove(&id("deals/42")).expect("a deal");
+        let line = |id: u64| json!({"id": id, "deal_id": 50, "product_id": 3, "item_price": 90, "quantity": 1, "sum": 90, "order_nr": 1, "comments": ""});
+        let seen = gone
+            .with("deals/50", Value::Object(deal))
+            .set("deals/50", "value", json!(180))
+            .set("notes/11", "deal_id", json!(50))
+            .with("dealProducts/50:9", line(9))
+            .with("dealProducts/50:10", line(10))
+            .with("dealFollowers/50:2", json!({"user_id": 2}));
+        let kept = plan(&company(), &seen, &Policy::default(), &lineage).expect("a plan");
+        assert_eq!((told(&kept), says_the_value(&kept)), (Vec::new(), true));
+        let all = Policy { delete_added: true, ..Policy::default() };
+        let gone = plan(&company(), &seen, &all, &lineage).expect("a plan");
+        assert_eq!(told(&gone), ["delete dealProducts/50:10", "update deals/42"]);
     }
 }

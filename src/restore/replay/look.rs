@@ -40,7 +40,7 @@ pub(super) struct Glance<'r> {
 impl<'r> Run<'r> {
     /// Fills the step's places and asks the journal about it.
     pub(super) fn brief(&self, journal: &Journal, step: &'r Step) -> Brief<'r> {
-        let Some(request) = request(step, journal, None) else { return Brief::Lacks };
+        let Some(mut request) = request(step, journal, None) else { return Brief::Lacks };
         let touched = touched(journal, step.record());
         let mut wanted = None;
         match &step.action {
@@ -49,6 +49,13 @@ impl<'r> Run<'r> {
                     Some(words) => Brief::Ended(request.ended(Was::Skipped, words)),
                     None => Brief::Send(Box::new(request)),
                 };
+            }
+            // Its number is one that the service has just given to another record of this plan.
+            Action::Create(create)
+                if create.look == Look::ById && journal.claims(&at_home(request.object, &create.record)) =>
+            {
+                without_empty(&mut request);
+                return Brief::Send(Box::new(request));
             }
             Action::Create(_) | Action::Delete { .. } | Action::AddOptions(_) => {}
             Action::Expel(_) if !touched => return Brief::Ended(request.ended(Was::Equal, "")),
@@ -161,8 +168,7 @@ impl<'r> Run<'r> {
             }
         };
         let Some((live, row)) = found else {
-            // What is made has nothing that would have to be emptied.
-            request.body.retain(|_, value| !is_empty(value));
+            without_empty(request);
             return Ok(None);
         };
         let differs = unlike(&row, &request.body);
@@ -223,6 +229,11 @@ impl<'r> Run<'r> {
         request.before = Some(row);
         Ok(None)
     }
+}
+
+/// What is made has nothing that would have to be emptied.
+fn without_empty(request: &mut Request) {
+    request.body.retain(|_, value| !is_empty(value));
 }
 
 /// An update of a record that this replay has made or written: the last answer shows what is there.
