@@ -80,7 +80,7 @@ impl Log {
         let text = serde_json::to_vec(&entry).expect("an entry always serialises");
         let sealed = seal::seal(self.inner.data_recipient.as_ref(), &text).map_err(Error::file("write", &path))?;
         drop(text);
-        let bytes = [format!("{:015} {}\n", sealed.len(), blake3::hash(&sealed).to_hex()).as_bytes(), &sealed].concat();
+        let before = format!("{:015} {}\n", sealed.len(), blake3::hash(&sealed).to_hex());
         self.broken = true;
         // Not before: of somebody who is still writing, an entry that is under way looks the same.
         if let Some(whole) = self.cut.take() {
@@ -88,13 +88,14 @@ impl Log {
             self.bytes = whole;
         }
         self.output
-            .write_all(&bytes)
+            .write_all(before.as_bytes())
+            .and_then(|()| self.output.write_all(&sealed))
             .and_then(|()| self.output.flush())
             .and_then(|()| self.output.sync())
             .map_err(Error::file("write", &path))?;
         self.broken = false;
         self.entries += 1;
-        self.bytes += bytes.len() as u64;
+        self.bytes += (before.len() + sealed.len()) as u64;
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::record::{Key, RecordId};
 use crate::restore::fill::{Known, text};
 use crate::restore::plan::{LiveId, Plan, StepNumber};
-use crate::restore::report::{Cost, Report};
+use crate::restore::report::{Cost, Finding, Report};
 use crate::restore::row::RowText;
 
 /// Why a journal cannot be used.
@@ -147,6 +147,8 @@ pub struct Journal {
     /// Every record of the account that a step made or found.
     claimed: HashSet<RecordId>,
     rows: HashMap<RecordId, RowText>,
+    /// Findings that were read, of a report that was not yet.
+    findings: Vec<Finding>,
     report: Option<Arc<Report>>,
     /// The journal of the restore that took this one back.
     undone: Option<String>,
@@ -182,6 +184,7 @@ impl Journal {
             claimed: HashSet::new(),
             now: HashMap::new(),
             rows: HashMap::new(),
+            findings: Vec::new(),
             report: None,
             undone: None,
             begun,
@@ -335,6 +338,9 @@ impl Journal {
         for rows in other.chunks(written::AN_ENTRY) {
             self.append(&written::After::of(rows))?;
         }
+        for findings in written::Findings::of(report) {
+            self.append(&findings)?;
+        }
         self.append(&written::Ends::with(report))?;
         self.rows.extend(other);
         self.report = Some(Arc::clone(report));
@@ -345,7 +351,7 @@ impl Journal {
         self.log.as_mut().expect("who only looks at a journal writes nothing").append(entry)
     }
 
-    fn learn(&mut self, entry: &Value) -> Result<(), serde_json::Error> {
+    fn learn(&mut self, entry: &Value, plan: &Plan) -> Result<(), serde_json::Error> {
         let field = |name: &str| entry.get(name).cloned().unwrap_or_default();
         match entry.get("entry").and_then(Value::as_str) {
             Some("turn") => {
@@ -358,9 +364,20 @@ impl Journal {
                 self.expect(at, intents);
             }
             Some("after") => self.learn_rows(field("rows"))?,
+            Some("findings") => {
+                // A crash before the report leaves findings that the next run finds anew.
+                self.findings.truncate(serde_json::from_value(field("from"))?);
+                self.findings.extend(serde_json::from_value::<Vec<Finding>>(field("findings"))?);
+            }
             Some("report") => {
-                self.report = Some(Arc::new(serde_json::from_value(field("report"))?));
-                // Where few rows were read back, they once stood here.
+                let mut report: Report = serde_json::from_value(field("report"))?;
+                // In older journals everything stands here, rows that were read back as well.
+                if let Some(findings) = entry.get("findings").and_then(Value::as_u64) {
+                    self.findings.truncate(findings as usize);
+                    report.findings = std::mem::take(&mut self.findings);
+                }
+                report.left_out = Arc::clone(&plan.left_out);
+                self.report = Some(Arc::new(report));
                 self.learn_rows(field("after"))?;
             }
             Some("undone") => self.undone = field("by").as_str().map(str::to_owned),

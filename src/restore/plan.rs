@@ -10,6 +10,7 @@ mod said;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, Write};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dangling: BTreeMap<String, Dangling>,
     /// What will not come back, and why.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Arc<[LeftOut]>,
     /// What will come back differently, by the nature of the service.
     pub by_nature: Vec<ByNature>,
     /// What looks different and is kept on purpose.

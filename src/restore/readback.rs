@@ -1,6 +1,7 @@
 //! Turns the rows read back after a replay into the fidelity report.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use crate::restore::fill::Known;
 use crate::restore::journal::{Journal, Outcome, Was};
 use crate::restore::plan::{Action, Conflict, LiveId, Plan, Reason, Step};
 use crate::restore::planner::home;
-use crate::restore::report::{Bill, Cost, Difference, FieldTally, Finding, Report, Tally, Verdict};
+use crate::restore::report::{Bill, Cost, Difference, Differences, FieldTally, Finding, Report, Tally, Verdict};
 use crate::restore::request::is_deleted;
 use crate::restore::row::RowText;
 use crate::restore::state::State;
@@ -90,7 +91,7 @@ pub(super) fn report(
         objects: BTreeMap::new(),
         total: Tally::default(),
         findings: Vec::new(),
-        left_out: plan.left_out.clone(),
+        left_out: Arc::clone(&plan.left_out),
         kept: plan.kept.clone(),
         expelled: expelled(plan, journal),
         trimmed: trimmed(plan, journal),
@@ -107,22 +108,22 @@ pub(super) fn report(
     let paused = remade(plan, &[Reason::Paused]);
     for (record, outcomes) in by_record(plan, journal) {
         // A webhook that was out of the way is to be as it was in the account.
-        let goal = if paused.contains(&record) { seen } else { goal };
-        let (mut finding, equal) = match trouble(&record, &outcomes) {
+        let goal = if paused.contains(record) { seen } else { goal };
+        let (mut finding, equal) = match trouble(record, &outcomes) {
             Some(finding) => (finding, Vec::new()),
-            None => judged(&record, goal, rows, &expected, (&heirs, &definitions))?,
+            None => judged(record, goal, rows, &expected, (&heirs, &definitions))?,
         };
         if finding.verdict == Verdict::Failed && finding.words.is_empty() {
             finding.words = words(&outcomes);
         }
-        for twin in twins.get(&record).into_iter().flatten() {
+        for twin in twins.get(record).into_iter().flatten() {
             finding.verdict = Verdict::Failed;
             finding.words.push(format!("{twin} shows the same and was not made by an answered request: it is a twin"));
         }
         let title = record.object.title();
         report.objects.entry(title.clone()).or_default().count(finding.verdict);
         report.total.count(finding.verdict);
-        let sent = || expected.sent(&record);
+        let sent = || expected.sent(record);
         count_fields(report.fields.entry(title).or_default(), &finding, (&equal, &sent));
         finding.live = finding.live.or_else(|| outcomes.iter().rev().find_map(|outcome| outcome.live.clone()));
         if !matches!(finding.verdict, Verdict::Equal | Verdict::Deleted) {
@@ -166,11 +167,12 @@ fn contested(plan: &Plan, report: &mut Report) {
             found: conflict.account.clone(),
             by_nature: false,
         });
+        let fields: Vec<Difference> = fields.collect();
         let finding = Finding {
             record: name,
             live: None,
             verdict: Verdict::Conflict,
-            fields: fields.collect(),
+            fields: Differences::of(&fields),
             words: vec!["edited again since, and kept".to_owned()],
         };
         match place {
@@ -187,8 +189,8 @@ fn count_fields(
     (equal, sent): (&[String], &dyn Fn() -> BTreeSet<String>),
 ) {
     equal.iter().for_each(|field| fields.entry(field.clone()).or_default().equal += 1);
-    for difference in &finding.fields {
-        let tally = fields.entry(difference.field.clone()).or_default();
+    for difference in finding.fields.list() {
+        let tally = fields.entry(difference.field).or_default();
         *(if difference.by_nature { &mut tally.by_nature } else { &mut tally.failed }) += 1;
     }
     let compared = !equal.is_empty() || !finding.fields.is_empty();
@@ -216,14 +218,14 @@ fn trimmed(plan: &Plan, journal: &Journal) -> Vec<LiveId> {
 }
 
 /// The outcomes of every record the plan touches; a deletion that only makes room for the same record anew is part of it.
-fn by_record<'j>(plan: &Plan, journal: &'j Journal) -> BTreeMap<RecordId, Vec<&'j Outcome>> {
-    let mut outcomes: BTreeMap<RecordId, Vec<&Outcome>> = BTreeMap::new();
+fn by_record<'j>(plan: &'j Plan, journal: &'j Journal) -> BTreeMap<&'j RecordId, Vec<&'j Outcome>> {
+    let mut outcomes: BTreeMap<&RecordId, Vec<&Outcome>> = BTreeMap::new();
     let replaced = remade(plan, &[Reason::Replaced, Reason::Paused]);
     for step in &plan.steps {
         let Some(outcome) = journal.ended(step.number) else { continue };
         let making_room = matches!(step.action, Action::Delete { .. }) && replaced.contains(step.record());
         if !making_room || !matches!(outcome.was, Was::Done) {
-            outcomes.entry(step.record().clone()).or_default().push(outcome);
+            outcomes.entry(step.record()).or_default().push(outcome);
         }
     }
     outcomes
@@ -246,7 +248,8 @@ fn trouble(record: &RecordId, outcomes: &[&Outcome]) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words: words(outcomes) })
+    let fields = Differences::default();
+    Some(Finding { record: record.to_string(), live: None, verdict, fields, words: words(outcomes) })
 }
 
 /// What was said on the way.
@@ -264,7 +267,8 @@ fn judged(
 ) -> Result<(Finding, Vec<String>), Error> {
     let found = |verdict, words: &str| {
         let words = if words.is_empty() { Vec::new() } else { vec![words.to_owned()] };
-        (Finding { record: record.to_string(), live: None, verdict, fields: Vec::new(), words }, Vec::new())
+        let fields = Differences::default();
+        (Finding { record: record.to_string(), live: None, verdict, fields, words }, Vec::new())
     };
     let Some(object) = object_of(record) else { return Ok(found(Verdict::Failed, "its object is not known")) };
     // A parent that was only taken out of the archive for its parts is the goal's record too.
@@ -281,7 +285,8 @@ fn judged(
     let moved = now.as_ref().is_some_and(|now| now.0 != *record);
     let verdict = told.verdict();
     let verdict = if moved && verdict == Verdict::Equal { Verdict::ByNature } else { verdict };
-    let Told { equal, differences: fields } = told;
+    let Told { equal, differences } = told;
+    let fields = Differences::of(&differences);
     Ok((Finding { record: record.to_string(), live: now, verdict, fields, words: Vec::new() }, equal))
 }
 

@@ -3,9 +3,10 @@
 //! Data only; how it reads is the command line's business.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::archive::SnapshotId;
@@ -25,9 +26,11 @@ pub struct Report {
     /// All objects together.
     pub total: Tally,
     /// Records that are not simply equal.
+    #[serde(default)]
     pub findings: Vec<Finding>,
     /// What the plan said would not come back.
-    pub left_out: Vec<LeftOut>,
+    #[serde(default)]
+    pub left_out: Arc<[LeftOut]>,
     /// Differences the plan kept on purpose.
     pub kept: Vec<Kept>,
     /// Followers and participants removed that the service had added by itself.
@@ -104,11 +107,50 @@ pub struct Finding {
     /// How it came out.
     pub verdict: Verdict,
     /// Fields that differ.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<Difference>,
+    #[serde(default, skip_serializing_if = "Differences::is_empty")]
+    pub fields: Differences,
     /// The server's words, or ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
+}
+
+/// The fields of a record that differ, kept as text: where very many records were made again, each has some.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Differences(Box<str>);
+
+impl Differences {
+    pub(super) fn of(differences: &[Difference]) -> Differences {
+        match differences {
+            [] => Differences::default(),
+            some => Differences(serde_json::to_string(some).expect("differences have only text keys").into()),
+        }
+    }
+
+    /// One by one. Parses; keep the result when it is needed twice.
+    pub fn list(&self) -> Vec<Difference> {
+        if self.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::from_str(&self.0).expect("it was written from differences")
+        }
+    }
+
+    /// Whether no field differs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Differences {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.list().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Differences {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Differences, D::Error> {
+        Vec::deserialize(from).map(|list| Differences::of(&list))
+    }
 }
 
 /// How a record came out.

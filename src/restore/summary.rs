@@ -70,7 +70,7 @@ impl Plan {
             } += 1;
         }
         let mut left_out: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for left in &self.left_out {
+        for left in self.left_out.iter() {
             // The key of a custom field says nothing to a person, and the reason names the field.
             let field = left.field.as_ref().filter(|field| !field.get(..40).is_some_and(is_custom));
             let why = field.map_or_else(|| left.why.clone().into_owned(), |field| format!("{field}: {}", left.why));

@@ -135,7 +135,7 @@ impl ReportView<'_> {
         for finding in self.report.findings.iter().filter(bad).take(told) {
             let word = if finding.verdict == Verdict::Conflict { "conflict" } else { "failed" };
             writeln!(out, "{word}: {}  {}", finding.record, finding.words.join("; "))?;
-            for field in finding.fields.iter().filter(|field| !field.by_nature) {
+            for field in finding.fields.list().iter().filter(|field| !field.by_nature) {
                 writeln!(out, "    {}  wanted {}, found {}", field.field, brief(&field.wanted), brief(&field.found))?;
             }
         }

@@ -1,11 +1,12 @@
-//! How a plan stands in its journal: what it is about in the first entry, then its steps, some hundred an entry; and how
-//! the journal ends, with what was read back and the report.
+//! How a plan stands in its journal: what it is about in the first entry, then what it leaves out and its steps, some
+//! hundred an entry; and how the journal ends, with what was read back, the findings, and the report.
 //!
 //! So a plan of any length is written and read in little memory, and a crash while it
 //! is written down leaves a journal that says so: nothing was sent, and the same plan
 //! is written to its end the next time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,7 +19,7 @@ use crate::restore::journal::{Journal, NoJournal};
 use crate::restore::past::Past;
 use crate::restore::plan::{ByNature, Conflict, Dangling, Drawn, Kept, LeftOut, Plan, Price, SideEffects, Step};
 use crate::restore::policy::Policy;
-use crate::restore::report::Report;
+use crate::restore::report::{Finding, Report};
 use crate::restore::row::RowText;
 
 /// Steps, or rows, that one entry holds.
@@ -30,11 +31,12 @@ struct Begins<'p> {
     entry: &'static str,
     at: DateTime<Utc>,
     digest: &'p str,
+    left_out: usize,
     steps: usize,
     plan: Head<'p>,
 }
 
-/// Everything of a plan but its steps. Borrowed: what does not come back can be as long as they are.
+/// Everything of a plan but its steps and what does not come back, which can be as long as they are.
 #[derive(Serialize)]
 struct Head<'p> {
     format: u32,
@@ -49,7 +51,7 @@ struct Head<'p> {
     steps: [Step; 0],
     drawn: &'p BTreeMap<String, Drawn>,
     dangling: &'p BTreeMap<String, Dangling>,
-    left_out: &'p [LeftOut],
+    left_out: [LeftOut; 0],
     by_nature: &'p [ByNature],
     kept: &'p [Kept],
     conflicts: &'p [Conflict],
@@ -72,7 +74,7 @@ impl<'p> Head<'p> {
             steps: _,
             drawn,
             dangling,
-            left_out,
+            left_out: _,
             by_nature,
             kept,
             conflicts,
@@ -92,7 +94,7 @@ impl<'p> Head<'p> {
             steps: [],
             drawn,
             dangling,
-            left_out,
+            left_out: [],
             by_nature,
             kept,
             conflicts,
@@ -103,11 +105,22 @@ impl<'p> Head<'p> {
     }
 }
 
-/// An entry with the next steps of the plan.
+/// An entry with more of the plan.
 #[derive(Serialize)]
-struct Steps<'p> {
-    entry: &'static str,
-    steps: &'p [Step],
+#[serde(tag = "entry", rename_all = "snake_case")]
+enum More<'p> {
+    /// What does not come back.
+    LeftOut { left_out: &'p [LeftOut] },
+    /// Steps.
+    Steps { steps: &'p [Step] },
+}
+
+impl More<'_> {
+    /// Everything of a plan that its first entry lacks.
+    fn of(plan: &Plan) -> impl Iterator<Item = More<'_>> {
+        let left_out = plan.left_out.chunks(AN_ENTRY).map(|left_out| More::LeftOut { left_out });
+        left_out.chain(plan.steps.chunks(AN_ENTRY).map(|steps| More::Steps { steps }))
+    }
 }
 
 /// An entry with rows as they were read back, where a later step had changed what was answered.
@@ -123,16 +136,46 @@ impl<'r> After<'r> {
     }
 }
 
-/// The last entry.
+/// An entry with findings of the report, from this one on.
 #[derive(Serialize)]
-pub(super) struct Ends<'r> {
+pub(super) struct Findings<'r> {
     entry: &'static str,
-    report: &'r Report,
+    from: usize,
+    findings: &'r [Finding],
 }
 
-impl<'r> Ends<'r> {
-    pub(super) fn with(report: &'r Report) -> Ends<'r> {
-        Ends { entry: "report", report }
+impl<'r> Findings<'r> {
+    pub(super) fn of(report: &'r Report) -> impl Iterator<Item = Findings<'r>> {
+        let pieces = report.findings.chunks(AN_ENTRY).enumerate();
+        pieces.map(|(at, findings)| Findings { entry: "findings", from: at * AN_ENTRY, findings })
+    }
+}
+
+/// The last entry: the report without what stands elsewhere in the journal, its findings and what the plan left out.
+#[derive(Serialize)]
+pub(super) struct Ends {
+    entry: &'static str,
+    findings: usize,
+    report: Report,
+}
+
+impl Ends {
+    pub(super) fn with(report: &Report) -> Ends {
+        // Taken apart, so that nothing is copied that can be long.
+        let Report { journal, goal, objects, kept, trimmed, fields, names, .. } = report;
+        let short = Report {
+            journal: journal.clone(),
+            goal: goal.clone(),
+            objects: objects.clone(),
+            findings: Vec::new(),
+            left_out: Arc::default(),
+            kept: kept.clone(),
+            trimmed: trimmed.clone(),
+            fields: fields.clone(),
+            names: names.clone(),
+            ..*report
+        };
+        Ends { entry: "report", findings: report.findings.len(), report: short }
     }
 }
 
@@ -152,12 +195,12 @@ impl Journal {
         };
         let at = clock.now();
         if log.entries() == 0 {
-            let (steps, plan) = (plan.steps.len(), Head::of(plan));
-            log.append(&Begins { entry: "plan", at, digest: &digest, steps, plan })?;
+            let (left_out, steps) = (plan.left_out.len(), plan.steps.len());
+            log.append(&Begins { entry: "plan", at, digest: &digest, left_out, steps, plan: Head::of(plan) })?;
         }
         let written = log.entries() as usize - 1;
-        for steps in plan.steps.chunks(AN_ENTRY).skip(written) {
-            log.append(&Steps { entry: "steps", steps })?;
+        for more in More::of(plan).skip(written) {
+            log.append(&more)?;
         }
         Ok(Journal::new(Some(log), clock, (name, digest), at))
     }
@@ -194,11 +237,12 @@ impl Journal {
 /// A journal as far as it was read.
 enum Reading {
     Nothing,
-    /// Its plan is to have so many steps.
+    /// Its plan is to leave out so much, and to have so many steps.
     Plan {
         plan: Box<Plan>,
         begun: DateTime<Utc>,
-        steps: usize,
+        left_out: Vec<LeftOut>,
+        whole: [usize; 2],
     },
     Journal(Box<Journal>, Box<Plan>),
 }
@@ -215,17 +259,25 @@ impl Reading {
                     return Err("it does not begin with a plan".to_owned());
                 }
                 let plan: Box<Plan> = serde_json::from_value(plan).map_err(words)?;
-                let steps = part("steps").as_u64().map_or(plan.steps.len(), |steps| steps as usize);
+                // In older journals it stands in the first entry.
+                let left_out = plan.left_out.to_vec();
+                let mut number = |field: &str, own: usize| part(field).as_u64().map_or(own, |number| number as usize);
+                let whole = [number("left_out", left_out.len()), number("steps", plan.steps.len())];
                 let begun = serde_json::from_value(part("at")).map_err(words)?;
-                Ok(Reading::Plan { plan, begun, steps }.once_whole(own))
+                Ok(Reading::Plan { plan, begun, left_out, whole }.once_whole(own))
             }
-            Reading::Plan { mut plan, begun, steps } => {
-                let more: Vec<Step> = serde_json::from_value(part("steps")).map_err(words)?;
-                plan.steps.extend(more);
-                Ok(Reading::Plan { plan, begun, steps }.once_whole(own))
+            Reading::Plan { mut plan, begun, mut left_out, whole } => {
+                match part("left_out") {
+                    Value::Null => {
+                        let steps: Vec<Step> = serde_json::from_value(part("steps")).map_err(words)?;
+                        plan.steps.extend(steps);
+                    }
+                    more => left_out.extend(serde_json::from_value::<Vec<LeftOut>>(more).map_err(words)?),
+                }
+                Ok(Reading::Plan { plan, begun, left_out, whole }.once_whole(own))
             }
             Reading::Journal(mut journal, plan) => {
-                journal.learn(&entry).map_err(words)?;
+                journal.learn(&entry, &plan).map_err(words)?;
                 Ok(Reading::Journal(journal, plan))
             }
         }
@@ -234,7 +286,10 @@ impl Reading {
     /// A plan with all of its steps is followed by what became of them.
     fn once_whole(self, (name, clock): (&str, Clock)) -> Reading {
         match self {
-            Reading::Plan { plan, begun, steps } if plan.steps.len() >= steps => {
+            Reading::Plan { mut plan, begun, left_out, whole: [left, steps] }
+                if left_out.len() >= left && plan.steps.len() >= steps =>
+            {
+                plan.left_out = left_out.into();
                 let journal = Journal::new(None, clock, (name.to_owned(), String::new()), begun);
                 Reading::Journal(Box::new(journal), plan)
             }

@@ -39,7 +39,7 @@ impl<S: State> Planner<'_, S> {
             steps,
             drawn: std::mem::take(&mut self.chosen.drawn),
             dangling: std::mem::take(&mut self.chosen.dangling),
-            left_out: said.left_out,
+            left_out: said.left_out.into(),
             by_nature: said.by_nature,
             kept: said.kept,
             conflicts: said.conflicts,

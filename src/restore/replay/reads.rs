@@ -6,7 +6,7 @@
 //! records that were just written come in, which tell where the service has added a
 //! follower or participant of its own: only there is a list worth its price.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
@@ -23,7 +23,7 @@ use crate::restore::plan::{Action, Expel, Plan, Reason, Step, StepNumber};
 use crate::restore::replay::{Row, Stop, unseen};
 use crate::restore::request::{Request, Verb, at_home, changes, host, identity, is_deleted, request};
 
-/// Records read by one call.
+/// Records read by one call, and lists that are kept.
 const BULK: usize = 100;
 
 /// What a row is read for; each sees the account at another time.
@@ -42,11 +42,80 @@ pub(super) enum Ahead {
 struct Queue {
     /// Which step asks for which, in the order of the plan.
     asked: Vec<(StepNumber, RecordId)>,
-    rows: tokio::sync::Mutex<HashMap<RecordId, Option<Row>>>,
+    read: tokio::sync::Mutex<Batches>,
+}
+
+impl Queue {
+    /// The record and those that the steps from this one on ask for, as many as one call reads.
+    fn batch(&self, step: StepNumber, live: &RecordId) -> Vec<RecordId> {
+        let from = self.asked.partition_point(|(number, _)| *number < step);
+        let mut ids: Vec<RecordId> = Vec::with_capacity(BULK);
+        let mut taken = HashSet::new();
+        for (_, id) in &self.asked[from..] {
+            if ids.len() == BULK {
+                break;
+            }
+            if taken.insert(id) {
+                ids.push(id.clone());
+            }
+        }
+        if taken.contains(live) { ids } else { vec![live.clone()] }
+    }
+}
+
+/// The rows of the last call and of the one before it: steps are under way side by side.
+#[derive(Default)]
+struct Batches {
+    last: HashMap<RecordId, Option<Row>>,
+    before: HashMap<RecordId, Option<Row>>,
+}
+
+impl Batches {
+    fn has(&self, id: &RecordId) -> bool {
+        self.last.contains_key(id) || self.before.contains_key(id)
+    }
+
+    fn add(&mut self, rows: HashMap<RecordId, Option<Row>>) {
+        match rows.len() {
+            // Read by itself, it pushes nothing out.
+            1 => self.last.extend(rows),
+            _ => self.before = std::mem::replace(&mut self.last, rows),
+        }
+    }
+
+    /// A row for the one step that asks for it.
+    fn take(&mut self, id: &RecordId) -> Option<Row> {
+        self.last.remove(id).or_else(|| self.before.remove(id)).flatten()
+    }
+
+    /// A row that others may ask for as well.
+    fn get(&self, id: &RecordId) -> Option<Row> {
+        self.last.get(id).or_else(|| self.before.get(id)).cloned().flatten()
+    }
 }
 
 type Slot = (&'static str, Key, Ahead);
-type Lists = HashMap<Slot, Arc<OnceCell<Arc<Vec<Row>>>>>;
+type List = Arc<OnceCell<Arc<Vec<Row>>>>;
+
+/// Rows under parents, of those that were asked for last: steps under one parent stand together in a plan.
+#[derive(Default)]
+struct Lists {
+    open: HashMap<Slot, List>,
+    order: VecDeque<Slot>,
+}
+
+impl Lists {
+    fn list(&mut self, slot: Slot) -> List {
+        if let Some(list) = self.open.get(&slot) {
+            return list.clone();
+        }
+        if self.order.len() == BULK {
+            self.order.pop_front().and_then(|oldest| self.open.remove(&oldest));
+        }
+        self.order.push_back(slot.clone());
+        self.open.entry(slot).or_default().clone()
+    }
+}
 
 /// What was read, for whoever asks next.
 pub(super) struct Reads<'r> {
@@ -80,7 +149,6 @@ impl<'r> Reads<'r> {
         if queues.contains_key(&(kind, object.name)) {
             return;
         }
-        let mut seen = HashSet::new();
         let wanted = plan.steps[step.number as usize..].iter().filter_map(|step| {
             let id = match kind {
                 Ahead::Changes => changes(step),
@@ -90,7 +158,7 @@ impl<'r> Reads<'r> {
             };
             id.filter(|id| id.object.as_str() == object.name).map(|id| (step.number, id))
         });
-        let asked = wanted.filter(|(_, id)| seen.insert(id.clone())).collect();
+        let asked = wanted.collect();
         queues.insert((kind, object.name), Arc::new(Queue { asked, ..Queue::default() }));
     }
 
@@ -109,22 +177,19 @@ impl<'r> Reads<'r> {
             };
         }
         let queue = locked(&self.queues).get(&(kind, object.name)).cloned().unwrap_or_default();
-        let mut rows = queue.rows.lock().await;
-        if !rows.contains_key(live) {
-            let from = queue.asked.partition_point(|(number, _)| *number < step);
-            let mut ids: Vec<RecordId> = queue.asked[from..].iter().take(BULK).map(|(_, id)| id.clone()).collect();
-            if !ids.contains(live) {
-                ids = vec![live.clone()];
-            }
+        let mut read = queue.read.lock().await;
+        if !read.has(live) {
+            let ids = queue.batch(step, live);
             let keys: Vec<Key> = ids.iter().map(|id| id.key.clone()).collect();
             let found = self.account.many(object, &keys).await.or_else(unseen)?;
-            rows.extend(ids.into_iter().map(|id| (id, None)));
+            let mut rows: HashMap<RecordId, Option<Row>> = ids.into_iter().map(|id| (id, None)).collect();
             for row in found.iter().filter_map(|row| doubt::fields(row)).filter(|row| !is_deleted(object, row)) {
                 rows.extend(identity(object, None, &row).map(|id| (id, Some(row))));
             }
+            read.add(rows);
         }
         // Several steps may ask for one host; every other row is asked for once.
-        Ok(Some(if kind == Ahead::Hosts { rows.get(live).cloned() } else { rows.remove(live) }.flatten()))
+        Ok(Some(if kind == Ahead::Hosts { read.get(live) } else { read.take(live) }))
     }
 
     /// One record by its id.
@@ -132,7 +197,7 @@ impl<'r> Reads<'r> {
         doubt::read(self.account, object, key).await.or_else(unseen)
     }
 
-    /// The rows under a parent, read once.
+    /// The rows under a parent, read once for the steps that stand together.
     pub(super) async fn under(
         &self,
         object: &'static Object,
@@ -140,7 +205,7 @@ impl<'r> Reads<'r> {
         kind: Ahead,
     ) -> Result<Arc<Vec<Row>>, Stop> {
         let slot = (object.name, parent.clone(), kind);
-        let cell = locked(&self.lists).entry(slot).or_default().clone();
+        let cell = locked(&self.lists).list(slot);
         let read = || async { doubt::under(self.account, object, parent).await.map(Arc::new).or_else(unseen) };
         cell.get_or_try_init(read).await.cloned()
     }
