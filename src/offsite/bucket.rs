@@ -25,7 +25,7 @@ use object_store::{
 };
 
 use crate::archive::{FileName, Part, StoredFile};
-use crate::offsite::line::Line;
+use crate::offsite::line::{Line, SLOWEST};
 use crate::offsite::place::{CLAIM, Listing, Proof, RUNS};
 use crate::offsite::refusal::{is_gone, is_unknown_condition, is_whole, refusal, tidy};
 use crate::offsite::sign::{LockedUntil, Signing};
@@ -35,8 +35,8 @@ use crate::offsite::{Address, Error, Kind, Target};
 pub(super) const ONE_REQUEST: u64 = 16 << 20;
 /// A server that is busy is asked again for about half a minute.
 const RETRIES: usize = 8;
-/// The slowest line on which a whole request may take its time: about 30 kB/s.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// A whole request on the slowest line, with what is waited for an answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60 + ONE_REQUEST / SLOWEST);
 
 /// A bucket and what stands before every name in it.
 #[derive(Clone)]

@@ -4,7 +4,8 @@
 //! on it; one that never was there is a slip of the pen, and nobody wants to wait for that. What
 //! a store answers is left to `object_store`, which asks a busy one again. But a store that
 //! is full says so with 507, which counts as one of the failures that pass: nobody makes room
-//! in half a minute, so it is told like any other refusal.
+//! in half a minute, so it is told like any other refusal. A line that swallows what is sent
+//! and answers nothing is given up after a minute more than the slowest line would need.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 /// So long between two tries.
 const AGAIN: Duration = Duration::from_secs(1);
+/// So long an answer is waited for once everything can have been sent.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Bytes that the slowest line sends in a second.
+pub(super) const SLOWEST: u64 = 30_000;
 
 /// Makes clients that know how long to wait.
 #[derive(Debug)]
@@ -32,7 +37,8 @@ pub(super) struct Line<C>(pub(super) C);
 
 impl<C: HttpConnector> HttpConnector for Line<C> {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Patient { inner: self.0.connect(options)?, answered: AtomicBool::new(false) }))
+        let inner = self.0.connect(options)?;
+        Ok(HttpClient::new(Patient { inner, answered: AtomicBool::new(false), silence: SILENCE }))
     }
 }
 
@@ -42,7 +48,13 @@ struct Patient {
     inner: HttpClient,
     /// Somebody answered before.
     answered: AtomicBool,
+    silence: Duration,
 }
+
+/// Why a request was given up.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer came")]
+struct Silent;
 
 impl HttpService for Patient {
     fn call<'own, 'answer>(
@@ -60,8 +72,10 @@ impl HttpService for Patient {
 impl Patient {
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let begun = Instant::now();
+        let sending = Duration::from_secs(request.body().content_length() as u64 / SLOWEST);
         loop {
-            match self.inner.execute(request.clone()).await {
+            let answer = tokio::time::timeout(self.silence + sending, self.inner.execute(request.clone()));
+            match answer.await.unwrap_or_else(|_| Err(HttpError::new(HttpErrorKind::Timeout, Silent))) {
                 Ok(answer) => {
                     self.answered.store(true, Ordering::Relaxed);
                     return told_at_once(answer).await;
@@ -93,4 +107,36 @@ async fn told_at_once(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
         false => format!("<Error><Code>{}</Code><Message>507 Insufficient Storage</Message></Error>", FULL[0]),
     };
     Ok(HttpResponse::from_parts(parts, body.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::client::HttpRequestBody;
+
+    use super::*;
+
+    /// Takes everything and answers nothing.
+    #[derive(Debug)]
+    struct Hole;
+
+    impl HttpService for Hole {
+        fn call<'own, 'answer>(
+            &'own self,
+            _: HttpRequest,
+        ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'answer>>
+        where
+            'own: 'answer,
+            Self: 'answer,
+        {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_swallows_everything_is_given_up() {
+        let (inner, silence) = (HttpClient::new(Hole), Duration::from_millis(20));
+        let patient = Patient { inner, answered: AtomicBool::new(true), silence };
+        let error = patient.ask(HttpRequest::new(HttpRequestBody::empty())).await.expect_err("nobody answers");
+        assert_eq!(error.kind(), HttpErrorKind::Timeout);
+    }
 }
