@@ -6,6 +6,7 @@
 //! page of records costs one pass over its text.
 
 mod canonical;
+mod digests;
 mod legible;
 mod peek;
 

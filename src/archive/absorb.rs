@@ -113,23 +113,22 @@ impl Inner {
 /// The rows of a block that is whole.
 fn rows_in(file: &mut SegmentFile, facts: &BlockFacts, at: (u32, u32), digest: &DigestKey) -> Option<Vec<Row>> {
     let text = file.block(facts).ok()?;
-    let rows: Vec<Row> = rows_of(&text, &ObjectName::new(&facts.object), at, digest).collect::<Option<_>>()?;
+    let rows = rows_of(&text, &ObjectName::new(&facts.object), at, digest)?;
     (rows.len() == facts.lines as usize).then_some(rows)
 }
 
-/// The index rows of a block's lines; `None` for a line that is no record.
-pub(super) fn rows_of<'t>(
-    text: &'t [u8],
-    object: &'t ObjectName,
+/// The index rows of a block's lines; `None` if one of them is no record.
+pub(super) fn rows_of(
+    text: &[u8],
+    object: &ObjectName,
     (segment, first): (u32, u32),
-    digest: &'t DigestKey,
-) -> impl Iterator<Item = Option<Row>> + 't {
-    records_in(text, object).zip(first..).map(move |(record, line)| {
-        let (key, body) = record?;
-        let key = key.to_bytes();
-        let digest = digest.digest(object, &key, body);
-        Some(Row { key, segment, line, digest })
-    })
+    digest: &DigestKey,
+) -> Option<Vec<Row>> {
+    let records: Vec<_> = records_in(text, object).collect::<Option<_>>()?;
+    let keys: Vec<Vec<u8>> = records.iter().map(|(key, _)| key.to_bytes()).collect();
+    let digests = digest.digests(object, keys.iter().zip(records.iter().map(|(_, body)| body)));
+    let rows = keys.into_iter().zip(digests).zip(first..);
+    Some(rows.map(|((key, digest), line)| Row { key, segment, line, digest }).collect())
 }
 
 /// Key and body of each of a block's lines; `None` for what is no record.

@@ -112,7 +112,6 @@ impl Inner {
             for (Wanted { place, row, .. }, block) in some.iter().zip(&blocks) {
                 let text = block.text().as_bytes();
                 let of_block = rows_of(text, object, (place.0, row.first), &self.secrets.digest);
-                let of_block = of_block.collect::<Option<Vec<_>>>();
                 rows.push(
                     of_block.ok_or_else(|| self.damaged_segment(place.0, "a line that is no record".to_owned()))?,
                 );

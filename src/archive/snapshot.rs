@@ -225,7 +225,9 @@ impl Records<'_> {
             Ok(records)
         })?;
         if let Some(merkle) = &mut self.merkle {
-            records.iter().for_each(|record| merkle.push(&record.digest(&snapshot.inner().secrets.digest)));
+            let versions = records.iter().map(|record| (record.id().key.to_bytes(), record.text()));
+            let digests = snapshot.inner().secrets.digest.digests(&rows.object, versions);
+            digests.iter().for_each(|digest| merkle.push(digest));
         }
         self.count += records.len() as u64;
         self.window = records.into();

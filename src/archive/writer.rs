@@ -149,9 +149,10 @@ impl<'a> SnapshotWriter<'a> {
         index.look_up(number, &keys, &mut |at, row| versions[at].push(row))?;
         let mut took = Vec::with_capacity(page.len());
         let fields = (self.outlined)(object);
-        for (record, key) in page.iter().zip(unsorted) {
+        let bodies = page.iter().map(Record::text);
+        let digests = archive.inner.secrets.digest.digests(object, unsorted.iter().zip(bodies));
+        for ((record, key), digest) in page.iter().zip(unsorted).zip(digests) {
             let at = keys.binary_search(&key).expect("the keys are those of the page");
-            let digest = record.digest(&archive.inner.secrets.digest);
             let progress = self.objects.get_mut(object).expect("the object was opened above");
             let same = versions[at].iter().filter(|row| row.digest == digest).map(|row| (row.segment, row.line));
             // Nothing new may count on what cannot be read: the version is stored again.

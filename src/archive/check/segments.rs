@@ -293,18 +293,17 @@ fn block(
 ) -> Result<Sum, String> {
     opened.block_into(text, facts).map_err(|error| fact_of(error).unwrap_or_else(|error| error.to_string()))?;
     let object = ObjectName::new(&facts.object);
-    let (mut sum, mut ends) = (Sum::default(), None);
-    for (record, line) in records_in(text, &object).zip(first..) {
-        let (key, body) = record.ok_or_else(|| "a line that is no record".to_owned())?;
-        let bytes = key.to_bytes();
-        sum.add(&bytes, (segment, line), &inner.secrets.digest.digest(&object, &bytes, body));
-        let (least, greatest) = ends.get_or_insert_with(|| (key.clone(), key.clone()));
-        if key < *least {
-            *least = key;
-        } else if key > *greatest {
-            *greatest = key;
-        }
+    let records: Option<Vec<_>> = records_in(text, &object).collect();
+    let records = records.ok_or_else(|| "a line that is no record".to_owned())?;
+    let keys: Vec<Vec<u8>> = records.iter().map(|(key, _)| key.to_bytes()).collect();
+    let bodies = records.iter().map(|(_, body)| body);
+    let digests = inner.secrets.digest.digests(&object, keys.iter().zip(bodies));
+    let mut sum = Sum::default();
+    for ((bytes, digest), line) in keys.iter().zip(&digests).zip(first..) {
+        sum.add(bytes, (segment, line), digest);
     }
+    let keys = || records.iter().map(|(key, _)| key);
+    let ends = keys().min().zip(keys().max());
     let ends = ends.map(|(least, greatest)| (least.to_string(), greatest.to_string()));
     let right = blake3::hash(text).to_hex().as_str() == facts.blake3
         && sum.versions == u64::from(facts.lines)
