@@ -25,7 +25,7 @@ enum Question {
 
 impl Question {
     fn about(plan: &Plan) -> Question {
-        let deletes = plan.steps().iter().any(|step| matches!(step.action, Action::Delete { .. }));
+        let deletes = plan.steps().iter().any(|step| matches!(step.action, Action::Delete { .. } | Action::Trim(_)));
         Question::of(plan.steps().len(), deletes)
     }
 
