@@ -437,7 +437,6 @@ struct Proven {
     segment: u32,
     line: u32,
     digest: Digest,
-    print: Print,
 }
 
 fn proven(row: &rusqlite::Row<'_>) -> Result<Proven, Error> {
@@ -446,7 +445,7 @@ fn proven(row: &rusqlite::Row<'_>) -> Result<Proven, Error> {
     let sealed = row.get_ref(3)?.as_blob().map_err(wrong_type)?;
     let digest = sealed.get(..32).and_then(|digest| digest.try_into().ok()).map(Digest).ok_or_else(damaged_row)?;
     let print = print(key, segment, line, &digest);
-    if sealed[32..] == print[..4] { Ok(Proven { segment, line, digest, print }) } else { Err(damaged_row()) }
+    if sealed[32..] == print[..4] { Ok(Proven { segment, line, digest }) } else { Err(damaged_row()) }
 }
 
 fn damaged_row() -> Error {

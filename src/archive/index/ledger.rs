@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Index, Place, Print, Proven, print, proven};
+use super::{Index, Place, Proven, proven, wrong_type};
 use crate::archive::error::Error;
 use crate::record::Digest;
 
@@ -13,19 +13,19 @@ use crate::record::Digest;
 pub(in crate::archive) struct Sum {
     /// How many.
     pub(in crate::archive) versions: u64,
-    prints: u128,
+    sum: u128,
 }
 
 impl Sum {
     pub(in crate::archive) fn add(&mut self, key: &[u8], (segment, line): Place, digest: &Digest) {
-        self.add_print(&print(key, segment, line, digest), digest);
-    }
-
-    /// A print stands for the first half of the digest only.
-    fn add_print(&mut self, print: &Print, digest: &Digest) {
-        let rest: Print = digest.0[16..].try_into().expect("half of 32 bytes");
+        let half = |half: &[u8]| u128::from_le_bytes(half.try_into().expect("half of 32 bytes"));
+        let (one, other) = digest.0.split_at(16);
+        let place = u128::from(segment) << 32 | u128::from(line);
+        let key = key.iter().fold(0_u128, |sum, byte| sum.wrapping_mul(257).wrapping_add(u128::from(*byte) + 1));
+        // The halves of a digest are as good as random: times odd numbers they tell places and keys apart.
+        let (at, of) = (half(one).wrapping_mul(2 * place + 1), half(other).wrapping_mul(key << 1 | 1));
         self.versions += 1;
-        self.prints = self.prints.wrapping_add(u128::from_le_bytes(*print)).wrapping_add(u128::from_le_bytes(rest));
+        self.sum = self.sum.wrapping_add(at).wrapping_add(of);
     }
 }
 
@@ -61,8 +61,8 @@ impl Ledger {
         named.collect::<Option<_>>().filter(|_| !self.astray.contains(&segment))
     }
 
-    fn add(&mut self, near: &mut usize, object: u32, version: &Proven) {
-        let Proven { segment, line, digest, print } = version;
+    fn add(&mut self, near: &mut usize, (object, key): (u32, &[u8]), version: &Proven) {
+        let (segment, line) = (&version.segment, &version.line);
         let holds = |block: &BlockSum| {
             let after = line.checked_sub(block.first);
             block.segment == *segment && block.object == object && after.is_some_and(|after| after < block.lines)
@@ -72,7 +72,7 @@ impl Ledger {
             *near = self.blocks.partition_point(|block| (block.segment, block.first) <= (*segment, *line)).max(1) - 1;
         }
         match self.blocks.get_mut(*near).filter(|block| holds(block)) {
-            Some(block) => block.sum.add_print(print, digest),
+            Some(block) => block.sum.add(key, (*segment, *line), &version.digest),
             None => {
                 self.astray.insert(*segment);
             }
@@ -101,7 +101,8 @@ impl Index {
         let (mut rows, mut near) = (statement.query([])?, 0);
         while let Some(row) = rows.next()? {
             let (object, version) = (row.get(4)?, proven(row)?);
-            ledger.add(&mut near, object, &version);
+            let key = row.get_ref(0)?.as_blob().map_err(wrong_type)?;
+            ledger.add(&mut near, (object, key), &version);
             each(object, (version.segment, version.line), &version.digest);
         }
         Ok(ledger)
