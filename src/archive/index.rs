@@ -14,6 +14,7 @@ mod pending;
 mod seen;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -267,7 +268,7 @@ impl Index {
         self.open_transaction()?;
         let mut digest = [0; 36];
         digest[..32].copy_from_slice(&row.digest.0);
-        digest[32..].copy_from_slice(&print(&row.key, row.segment, row.line, &row.digest)[..4]);
+        digest[32..].copy_from_slice(&version_tag(&row.key, row.segment, row.line, &row.digest));
         // A line that was found in its segment before (an interrupted run) is there already.
         let mut statement = self.db.prepare_cached("INSERT OR REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5)")?;
         statement.execute(params![object, row.key, row.segment, row.line, digest])?;
@@ -444,20 +445,20 @@ fn proven(row: &rusqlite::Row<'_>) -> Result<Proven, Error> {
     let (segment, line) = (row.get(1)?, row.get(2)?);
     let sealed = row.get_ref(3)?.as_blob().map_err(wrong_type)?;
     let digest = sealed.get(..32).and_then(|digest| digest.try_into().ok()).map(Digest).ok_or_else(damaged_row)?;
-    let print = print(key, segment, line, &digest);
-    if sealed[32..] == print[..4] { Ok(Proven { segment, line, digest }) } else { Err(damaged_row()) }
+    if sealed[32..] == version_tag(key, segment, line, &digest) {
+        Ok(Proven { segment, line, digest })
+    } else {
+        Err(damaged_row())
+    }
 }
 
 fn damaged_row() -> Error {
     Error::IndexDamaged("a row that does not match its own hash".to_owned())
 }
 
-/// What stands for a version at its place; the first four bytes are its tag: a wrong position must never be taken for
-/// a record's.
-type Print = [u8; 16];
-
-fn print(key: &[u8], segment: u32, line: u32, digest: &Digest) -> Print {
-    print_of(&[&digest.0[..16], &segment.to_le_bytes(), &line.to_le_bytes(), key])
+/// A wrong position must never be taken for a record's.
+fn version_tag(key: &[u8], segment: u32, line: u32, digest: &Digest) -> [u8; 4] {
+    tag_of(&[&digest.0[..16], &segment.to_le_bytes(), &line.to_le_bytes(), key])
 }
 
 fn block_tag(segment: u32, first: u32, facts: &str) -> [u8; 4] {
@@ -466,24 +467,11 @@ fn block_tag(segment: u32, first: u32, facts: &str) -> [u8; 4] {
 
 /// Four bytes that a damaged row does not match.
 fn tag_of(parts: &[&[u8]]) -> [u8; 4] {
-    print_of(parts)[..4].try_into().expect("a print has 16 bytes")
-}
-
-fn print_of(parts: &[&[u8]]) -> Print {
     // Nearly always one block, which is hashed quicker in one piece than part by part.
     let mut short = [0; 64];
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let hash = match short.get_mut(..length) {
-        Some(whole) => {
-            let mut rest = &mut *whole;
-            for part in parts {
-                let (own, behind) = rest.split_at_mut(part.len());
-                own.copy_from_slice(part);
-                rest = behind;
-            }
-            blake3::hash(whole)
-        }
-        None => blake3::hash(&parts.concat()),
-    };
-    hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes")
+    let mut rest = &mut short[..];
+    let fits = parts.iter().all(|part| rest.write_all(part).is_ok());
+    let unused = rest.len();
+    let hash = if fits { blake3::hash(&short[..64 - unused]) } else { blake3::hash(&parts.concat()) };
+    hash.as_bytes()[..4].try_into().expect("a hash has 32 bytes")
 }

@@ -247,9 +247,7 @@ fn must_ask(head: &Head, held: usize, counter_alone: bool) -> bool {
 
 /// Whether a field of the parent tells that there is nothing to read.
 fn is_hinted(object: &Object) -> bool {
-    let counted =
-        matches!(object.listing, Listing::Under { counter: Some(_), .. } | Listing::Bulk { counter: Some(_), .. });
-    counted || object.gate.is_some()
+    object.counter().or(object.gate).is_some()
 }
 
 /// The parents that a record of two parents names.

@@ -242,7 +242,7 @@ impl Run<'_> {
             let at = watch.fields.iter().position(|field| *field == name)?;
             found[at]
         };
-        let count = |child: &Object| match (counter(child), child.gate) {
+        let count = |child: &Object| match (child.counter(), child.gate) {
             (Some(counter), _) => number(value(counter)),
             (None, Some(gate)) => value(gate).filter(|value| matches!(value.get(), "null" | "0")).map(|_| 0),
             (None, None) => None,
@@ -354,7 +354,7 @@ impl Run<'_> {
         let wanted = |child: &&&Object| child.parents().contains(&object.name) && self.wants(child);
         let children: Vec<&'static Object> = catalogue::ALL.iter().filter(wanted).copied().collect();
         let has_contents = object.contents.is_some() && self.wanted.contents;
-        let mut fields: Vec<_> = children.iter().filter_map(|child| counter(child).or(child.gate)).collect();
+        let mut fields: Vec<_> = children.iter().filter_map(|child| child.counter().or(child.gate)).collect();
         fields.sort_unstable();
         fields.dedup();
         fields.extend(object.contents.iter().filter(|_| has_contents).flat_map(contents::fields));
@@ -365,14 +365,6 @@ impl Run<'_> {
 /// A counter's value; `None` when the field is missing or holds no count.
 fn number(value: Option<&RawValue>) -> Option<u32> {
     serde_json::from_str(value?.get()).ok()
-}
-
-/// The field of a parent's row that counts the object's records under it.
-pub(super) fn counter(object: &Object) -> Option<&'static str> {
-    match object.listing {
-        Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter,
-        Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => None,
-    }
 }
 
 fn limit(object: &Object) -> u64 {

@@ -15,7 +15,6 @@ use super::counting::{Bound, Counted};
 use super::family::parents_a_call;
 use super::heads::Heads;
 use super::held::Held;
-use super::lists::counter;
 use super::notes::Phase;
 use super::run::{Run, follows_twin, is_flat};
 use super::shape;
@@ -239,7 +238,7 @@ impl Rehearsal<'_, '_> {
         for key in base.keys(&ObjectName::known(parent.name))? {
             let key = key?;
             let count = teller.map(|_| held.count(&key) as u32);
-            let count = count.filter(|count| counter(child).is_some() || *count == 0);
+            let count = count.filter(|count| child.counter().is_some() || *count == 0);
             heads.note(&key, count, false);
         }
         Ok(heads)
@@ -412,8 +411,8 @@ impl Rehearsal<'_, '_> {
 
 /// The object whose records the field counts by which a parent tells that there is nothing to read under it.
 fn teller(child: &'static Object) -> Option<&'static Object> {
-    let Some(gate) = child.gate.filter(|_| counter(child).is_none()) else { return counter(child).map(|_| child) };
-    let counts = |other: &&&Object| counter(other) == Some(gate) && other.parents() == child.parents();
+    let Some(gate) = child.gate.filter(|_| child.counter().is_none()) else { return child.counter().map(|_| child) };
+    let counts = |other: &&&Object| other.counter() == Some(gate) && other.parents() == child.parents();
     Some(catalogue::ALL.iter().find(counts).copied().unwrap_or(child))
 }
 

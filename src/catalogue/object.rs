@@ -184,6 +184,14 @@ impl Object {
         }
     }
 
+    /// The field of a parent's row that counts the records under it.
+    pub fn counter(&self) -> Option<&'static str> {
+        match self.listing {
+            Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter,
+            Listing::Flat(_) | Listing::Derived { .. } | Listing::Within { .. } => None,
+        }
+    }
+
     /// Whether every call is out of the service's description, so that only old accounts may answer.
     pub fn is_removed(&self) -> bool {
         matches!(self.removed, Removed::Everything)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalogue::{self, Listing, Object, ObjectName, Restore};
+use crate::catalogue::{self, Object, ObjectName, Restore};
 use crate::record::{Key, Record, RecordId};
 use crate::restore::cases::object_of;
 use crate::restore::fill::{Fill, Known, value_key, values};
@@ -317,6 +317,5 @@ pub(super) fn touched(journal: &Journal, record: &RecordId) -> bool {
 pub(super) fn host(expel: &Expel) -> Option<(&'static Object, &'static str)> {
     let part = entry(&expel.part)?;
     let object = home(object_of(&expel.host)?);
-    let Listing::Under { counter, .. } = part.listing else { return None };
-    counter.filter(|_| object.bulk_ids.is_some()).map(|counter| (object, counter))
+    part.counter().filter(|_| object.bulk_ids.is_some()).map(|counter| (object, counter))
 }

@@ -189,8 +189,9 @@ fn policy(goal: &Value, dice: &mut Dice) -> Policy {
                     ])
                     .expect("some");
                 // Of some kinds none may be left.
-                let Some(id) = Some(dice.value(&living(goal, kind), "id")).filter(|id| !id.is_null()) else { continue };
-                scope.records.extend(RecordId::parse(&format!("{object}/{}", text(&id))));
+                let id = dice.value(&living(goal, kind), "id");
+                let named = (!id.is_null()).then(|| RecordId::parse(&format!("{object}/{}", text(&id))));
+                scope.records.extend(named.flatten());
             }
             policy.related = dice.chance(50);
         }

@@ -1,19 +1,14 @@
 //! What was added to a deal before it was deleted: no list shows it while the plan is made, and it comes back with the deal.
 
-use pdbak::capture::Wanted;
 use pdbak::restore::{Action, Plan, Policy};
 use pdbak::sandbox::Options;
 use serde_json::{Value, json};
 
 use super::restore::{planned_from, replayed, total};
+use super::restore_parts::closely;
 use crate::support::World;
 
 const PARTS: &[&str] = &["DealProducts", "DealDiscounts", "DealInstallments", "DealParticipants", "DealFollowers"];
-
-/// Everything is looked at: a discount that was added shows nowhere else.
-fn closely() -> Wanted {
-    Wanted { full: true, ..Wanted::default() }
-}
 
 /// What a deal has, by whom or what it names; and what it is worth.
 fn of_deal(world: &World, title: &Value) -> Vec<String> {

@@ -11,7 +11,7 @@ use super::restore::{planned_from, replayed, total};
 use crate::support::{World, assert_holds_the_truth};
 
 /// Everything is looked at: what was edited here shows nowhere else.
-fn closely() -> Wanted {
+pub(super) fn closely() -> Wanted {
     Wanted { full: true, ..Wanted::default() }
 }
 

@@ -13,13 +13,14 @@ use super::memory::Memo;
 use super::pool::{side_by_side, threads};
 use super::roots::{Told, Whole, read_index};
 use super::{Check, Problem, Remedy, fact_of};
-use crate::archive::absorb::records_in;
+use crate::archive::absorb::rows_of;
 use crate::archive::error::Error;
 use crate::archive::index::{Ledger, Sum};
 use crate::archive::segment::{BlockFacts, Directory, SEGMENTS, SegmentFile};
 use crate::archive::store::{Store, hash_of};
 use crate::archive::{Inner, Role, SnapshotId};
 use crate::catalogue::ObjectName;
+use crate::record::Key;
 
 /// Files of more are not held in memory; none that this program wrote is as long.
 const HELD: u64 = 64 << 20;
@@ -293,18 +294,14 @@ fn block(
 ) -> Result<Sum, String> {
     opened.block_into(text, facts).map_err(|error| fact_of(error).unwrap_or_else(|error| error.to_string()))?;
     let object = ObjectName::new(&facts.object);
-    let records: Option<Vec<_>> = records_in(text, &object).collect();
-    let records = records.ok_or_else(|| "a line that is no record".to_owned())?;
-    let keys: Vec<Vec<u8>> = records.iter().map(|(key, _)| key.to_bytes()).collect();
-    let bodies = records.iter().map(|(_, body)| body);
-    let digests = inner.secrets.digest.digests(&object, keys.iter().zip(bodies));
+    let rows = rows_of(text, &object, (segment, first), &inner.secrets.digest);
+    let rows = rows.ok_or_else(|| "a line that is no record".to_owned())?;
     let mut sum = Sum::default();
-    for ((bytes, digest), line) in keys.iter().zip(&digests).zip(first..) {
-        sum.add(bytes, (segment, line), digest);
-    }
-    let keys = || records.iter().map(|(key, _)| key);
-    let ends = keys().min().zip(keys().max());
-    let ends = ends.map(|(least, greatest)| (least.to_string(), greatest.to_string()));
+    rows.iter().for_each(|row| sum.add(&row.key, (row.segment, row.line), &row.digest));
+    // The order of their bytes is the order of keys.
+    let keys = || rows.iter().map(|row| &row.key);
+    let text_of = |key: &Vec<u8>| Key::from_bytes(key).map(|key| key.to_string());
+    let ends = keys().min().and_then(text_of).zip(keys().max().and_then(text_of));
     let right = blake3::hash(text).to_hex().as_str() == facts.blake3
         && sum.versions == u64::from(facts.lines)
         && ends == Some((facts.first.clone(), facts.last.clone()));

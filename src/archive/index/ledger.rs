@@ -62,19 +62,19 @@ impl Ledger {
     }
 
     fn add(&mut self, near: &mut usize, (object, key): (u32, &[u8]), version: &Proven) {
-        let (segment, line) = (&version.segment, &version.line);
+        let (segment, line) = (version.segment, version.line);
         let holds = |block: &BlockSum| {
             let after = line.checked_sub(block.first);
-            block.segment == *segment && block.object == object && after.is_some_and(|after| after < block.lines)
+            block.segment == segment && block.object == object && after.is_some_and(|after| after < block.lines)
         };
         // The next version mostly lies where the last one did.
         if !self.blocks.get(*near).is_some_and(holds) {
-            *near = self.blocks.partition_point(|block| (block.segment, block.first) <= (*segment, *line)).max(1) - 1;
+            *near = self.blocks.partition_point(|block| (block.segment, block.first) <= (segment, line)).max(1) - 1;
         }
         match self.blocks.get_mut(*near).filter(|block| holds(block)) {
-            Some(block) => block.sum.add(key, (*segment, *line), &version.digest),
+            Some(block) => block.sum.add(key, (segment, line), &version.digest),
             None => {
-                self.astray.insert(*segment);
+                self.astray.insert(segment);
             }
         }
     }

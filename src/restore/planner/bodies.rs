@@ -339,9 +339,7 @@ mod tests {
         );
         let steps = |seen: &World| planned(&goal, seen, &Policy::default()).steps.len();
         let alone = || company().without("dealProducts/42:7").without("products/3");
-        let without = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
-            .without("dealProducts/42:7")
-            .without("products/3");
+        let without = goal.clone().without("dealProducts/42:7").without("products/3");
         // The line stands, the line comes back, and neither.
         assert_eq!(steps(&company()), 1);
         assert_eq!(steps(&company().without("dealProducts/42:7")), 2);
@@ -355,9 +353,7 @@ mod tests {
         let call = ("activityTypes/1", json!({"name": "Call", "key_string": "call"}));
         let activity = |key: &str| json!({"subject": "Ask", "type": key});
         let goal = World::of(&[call, ("activities/4", activity("call")), ("activities/5", activity("long_gone"))]);
-        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
-            .without("activities/4")
-            .without("activities/5");
+        let seen = goal.clone().without("activities/4").without("activities/5");
         let plan = planned(&goal, &seen, &Policy::default());
         let typed = |at: usize| match &plan.steps[at].action {
             Action::Revive { create, .. } => create.body.fields().contains_key("type"),

@@ -29,7 +29,7 @@ struct Host {
 }
 
 /// Members of parents, by the parents' keys.
-pub(super) type Members = BTreeSet<(Key, Key)>;
+type Members = BTreeSet<(Key, Key)>;
 
 impl<S: State> Planner<'_, S> {
     /// Drafts the steps that remove what the service adds beside this plan's writes.
@@ -273,7 +273,8 @@ mod tests {
             ("deals/42", json!({"title": "Big"})),
             ("dealParticipants/42:100", json!({"id": 100, "person_id": 8})),
         ]);
-        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+        let seen = goal
+            .clone()
             .without("dealParticipants/42:100")
             .with("dealParticipants/42:101", json!({"id": 101, "person_id": 9}))
             .with("dealParticipants/42:102", json!({"id": 102, "person_id": 8}));
@@ -288,7 +289,8 @@ mod tests {
             ("deals/42", json!({"title": "Big"})),
             ("dealParticipants/42:100", json!({"id": 100, "person_id": 8})),
         ]);
-        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
+        let seen = goal
+            .clone()
             .without("persons/8")
             .without("dealParticipants/42:100")
             .with("dealParticipants/42:102", json!({"id": 102, "person_id": 8}));

@@ -373,7 +373,7 @@ mod tests {
             ("persons/8", json!({"name": "Ann Lee"})),
             ("activities/4", json!({"subject": "call", "participants": people})),
         ]);
-        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }.without("persons/8");
+        let seen = goal.clone().without("persons/8");
         let plan = planned(&goal, &seen, &Policy::default());
         assert_eq!(told(&plan), ["revive persons/8", "update activities/4"]);
         let body: Value = serde_json::to_value(plan.steps[1].body().expect("a body")).expect("JSON");

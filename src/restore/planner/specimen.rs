@@ -11,6 +11,7 @@ use crate::record::{Key, Record, RecordId};
 use crate::restore::{Rows, State};
 
 /// A state of an account that exists only in memory.
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) manifest: Manifest,
     pub(super) records: BTreeMap<RecordId, Map<String, Value>>,

@@ -86,11 +86,7 @@ fn only_members_that_nobody_had_are_removed_beside_a_write() {
     };
     // The goal has user 2 as a follower of the deal: when the deal is his, nothing is removed.
     let gone = |world: &World| {
-        World { manifest: world.manifest.clone(), records: world.records.clone() }
-            .without("deals/42")
-            .without("dealProducts/42:7")
-            .without("dealFollowers/42:2")
-            .without("notes/11")
+        world.clone().without("deals/42").without("dealProducts/42:7").without("dealFollowers/42:2").without("notes/11")
     };
     let his = company().set("deals/42", "owner_id", json!(2));
     let plan = everything(&his, &gone(&his));
@@ -195,7 +191,7 @@ fn a_link_that_somebody_put_elsewhere_since_is_left_alone() {
 }
 
 fn goal_without_globex(goal: &World) -> World {
-    World { manifest: goal.manifest.clone(), records: goal.records.clone() }.without("organizations/5")
+    goal.clone().without("organizations/5")
 }
 
 #[test]

@@ -427,13 +427,10 @@ mod tests {
             ("dealProducts/43:6", json!({"id": 6, "deal_id": 43, "product_id": 3, "item_price": 90, "quantity": 1})),
             ("dealParticipants/43:9", json!({"person_id": 9})),
         ]);
-        let seen = World { manifest: goal.manifest.clone(), records: goal.records.clone() }
-            .set("deals/42", "person_id", json!(9))
-            .set("deals/42", "value", json!(300))
-            .with(
-                "dealProducts/42:7",
-                json!({"id": 7, "deal_id": 42, "product_id": 3, "item_price": 300, "quantity": 1}),
-            );
+        let seen = goal.clone().set("deals/42", "person_id", json!(9)).set("deals/42", "value", json!(300)).with(
+            "dealProducts/42:7",
+            json!({"id": 7, "deal_id": 42, "product_id": 3, "item_price": 300, "quantity": 1}),
+        );
         let plan = planned(&goal, &seen, &Policy { delete_added: true, ..Policy::default() });
         let told = |step: &Step| match &step.action {
             Action::Update(update) => {

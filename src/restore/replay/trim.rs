@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::account::Error;
-use crate::catalogue::{Listing, Object};
+use crate::catalogue::Object;
 use crate::record::{Key, RecordId};
 use crate::restore::cases::object_of;
 use crate::restore::fill::value_key;
@@ -76,9 +76,5 @@ impl Run<'_> {
 /// Whether the record's own counters say that it has no more of these rows than are kept.
 fn has_no_more(host: &Row, part: &Object, kept: usize) -> bool {
     let counted = |name: &str| host.get(name).and_then(Value::as_u64);
-    let own = match part.listing {
-        Listing::Under { counter, .. } | Listing::Bulk { counter, .. } => counter.and_then(counted),
-        _ => None,
-    };
-    own.is_some_and(|own| own <= kept as u64) || part.gate.and_then(counted) == Some(0)
+    part.counter().and_then(counted).is_some_and(|own| own <= kept as u64) || part.gate.and_then(counted) == Some(0)
 }
