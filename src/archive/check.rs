@@ -101,6 +101,8 @@ struct Check<'c> {
     snapshots: Vec<Seen>,
     /// Snapshots by the name of a segment they need.
     needs: HashMap<String, Vec<SnapshotId>>,
+    /// What the directories of segments hash to, as manifests and lists of what moved say.
+    directories: HashMap<String, String>,
     /// Numbers of snapshots that were forgotten: these may be gone.
     forgotten: HashMap<SnapshotId, u64>,
     /// Snapshots that came without those before them.
@@ -123,6 +125,7 @@ impl<'c> Check<'c> {
             done: Checked::default(),
             snapshots: Vec::new(),
             needs: HashMap::new(),
+            directories: HashMap::new(),
             forgotten: HashMap::new(),
             alone: HashSet::new(),
             losses: inner.losses()?,
@@ -136,8 +139,10 @@ impl<'c> Check<'c> {
     fn look(&mut self, nobody_writes: bool) -> Result<bool, Error> {
         self.choose()?;
         // A copy on this machine proves nothing of what lies in a store.
-        self.inner.store.read_anew(self.reading != Reading::Structure)?;
-        self.inner.enter_all()?;
+        self.inner.store.read_anew(&|file| self.reads(file))?;
+        if self.reading != Reading::Structure {
+            self.inner.enter_all()?;
+        }
         self.headers()?;
         self.marks()?;
         self.notes()?;
@@ -305,6 +310,9 @@ impl Check<'_> {
                     continue;
                 };
                 named.keys().for_each(|segment| self.need(segment, &id));
+                if self.reading == Reading::Structure {
+                    self.inner.glance_at(&id, named.keys())?;
+                }
                 below = Some((id.clone(), named));
             }
             if !self.inner.reads_data() {

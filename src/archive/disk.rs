@@ -94,8 +94,8 @@ pub(super) trait Disk: Send + Sync {
         Ok(None)
     }
     /// Lets copies go of what lies elsewhere, so that what is read next is what lies there; of segments and contents only
-    /// if these are meant, too.
-    fn read_anew(&self, _contents: bool) -> io::Result<()> {
+    /// those that are meant, by their names below the root.
+    fn read_anew(&self, _is_meant: &dyn Fn(&str) -> bool) -> io::Result<()> {
         Ok(())
     }
     /// Looks again at what lies elsewhere: other machines may have written.

@@ -3,8 +3,8 @@
 //! Whoever looks one record up on a machine without an index need not fetch an archive for
 //! it. A manifest is signed and says what the directory of each of its segments hashes to, and a
 //! directory says that of each block: so directories and single blocks prove themselves, and the
-//! index learns of the lines in a block when somebody wants one of them. Whoever writes, checks or
-//! repairs counts on all of them, and has them entered first.
+//! index learns of the lines in a block when somebody wants one of them. Whoever writes, repairs or
+//! reads all there is counts on all of them, and has them entered first.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -29,12 +29,20 @@ impl BlockRow {
 impl Inner {
     /// Enters the segments of a snapshot that the index does not know, by their directories alone where that can be.
     pub(super) fn glance(&self, id: &SnapshotId) -> Result<(), Error> {
-        let may = self.reads_data() && self.reads_manifests() && !self.store.has_turn();
-        if !may || !self.store.is_far() {
+        if self.may_glance() { self.glance_at(id, self.lines_by_name(id)?.keys()) } else { Ok(()) }
+    }
+
+    fn may_glance(&self) -> bool {
+        self.reads_data() && self.reads_manifests() && !self.store.has_turn() && self.store.is_far()
+    }
+
+    /// The same, where it is known which segments the snapshot has lines in.
+    pub(super) fn glance_at<'n>(&self, id: &SnapshotId, names: impl Iterator<Item = &'n String>) -> Result<(), Error> {
+        if !self.may_glance() {
             return Ok(());
         }
         let known: HashSet<String> = self.index().segments()?.into_iter().map(|(_, name)| name).collect();
-        let unknown: Vec<String> = self.lines_by_name(id)?.into_keys().filter(|name| !known.contains(name)).collect();
+        let unknown: Vec<String> = names.filter(|name| !known.contains(*name)).cloned().collect();
         if unknown.is_empty() {
             return Ok(());
         }

@@ -9,6 +9,7 @@
 mod bad;
 mod ledger;
 mod memory;
+mod mentions;
 mod outlines;
 mod pending;
 mod seen;
@@ -52,6 +53,7 @@ const LATER_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS bad(segment INTEGER NOT NULL, first INTEGER NOT NULL, lines INTEGER NOT NULL, PRIMARY KEY(segment, first)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS files(name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, verified INTEGER) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS pending(segment INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY(segment, block)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS mentions(segment INTEGER NOT NULL, block INTEGER NOT NULL, found TEXT NOT NULL, tag BLOB NOT NULL, PRIMARY KEY(segment, block)) WITHOUT ROWID;
 ";
 /// So long one waits for another that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,7 +119,7 @@ impl Index {
         if schema != SCHEMA {
             return Ok(None);
         }
-        if !db.table_exists(None, "pending")? {
+        if !db.table_exists(None, "mentions")? {
             db.execute_batch(LATER_TABLES)?;
         }
         let found: String = db.query_row("SELECT archive FROM about", [], |row| row.get(0))?;
@@ -335,7 +337,7 @@ impl Index {
 
     /// Forgets a segment that is not on disk any more, so that its records are stored again.
     pub(super) fn forget_segment(&mut self, number: u32) -> Result<(), Error> {
-        for table in ["versions", "blocks", "bad", "outlines", "pending"] {
+        for table in ["versions", "blocks", "bad", "outlines", "pending", "mentions"] {
             self.db.execute(&format!("DELETE FROM {table} WHERE segment=?1"), [number])?;
         }
         self.db.execute("DELETE FROM segments WHERE number=?1", [number])?;

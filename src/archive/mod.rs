@@ -42,6 +42,7 @@ mod manifest;
 mod map;
 mod marks;
 mod mending;
+mod mentions;
 mod merkle;
 mod moves;
 mod needs;

@@ -34,7 +34,7 @@ pub(super) struct MovedLine {
     pub(super) moves: Vec<Move>,
     /// What the directories of the segments hash to that the lines went to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    directories: BTreeMap<String, String>,
+    pub(super) directories: BTreeMap<String, String>,
 }
 
 /// Lines of one segment that lie one after the other in another.

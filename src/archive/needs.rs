@@ -6,16 +6,12 @@ use super::blob::BLOBS;
 use super::losses::LOSSES;
 use super::manifest::{MapLine, SNAPSHOTS};
 use super::marks::MARKS;
+use super::mentions::blobs_in;
 use super::moves::MOVES;
 use super::positions::CHAIN_SANITY;
 use super::segment::SEGMENTS;
 use super::store::Store;
 use super::{Archive, Error, FileName, SnapshotId};
-
-/// What stands before the name of a blob in the record of a file's contents, and after it: keys are sorted.
-const REFERENCE: (&str, &str) = ("\"blob\":\"", "\",\"bytes\":");
-/// Letters of a hash in hex.
-const HASH_LETTERS: usize = 64;
 
 impl Archive {
     /// The manifest of a snapshot, those its map stands on, the segments and blobs of all of them, and where lines moved.
@@ -75,15 +71,4 @@ impl Archive {
         }
         Ok(used)
     }
-}
-
-/// The names of blobs that a record's text refers to; text that people typed has its quotes escaped.
-pub(super) fn blobs_in(text: &str) -> impl Iterator<Item = &str> {
-    let (before, after) = REFERENCE;
-    text.match_indices(before).filter_map(move |(at, _)| {
-        let begin = at + before.len();
-        let name = text.get(begin..begin + HASH_LETTERS)?;
-        let is_name = name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (is_name && text[begin + HASH_LETTERS..].starts_with(after)).then_some(name)
-    })
 }

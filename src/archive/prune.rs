@@ -32,8 +32,6 @@ pub(super) const DOOMED: &str = "doomed";
 pub(super) const LIST: Kind = Kind { folder: DOOMED, word: "doomed", signer: Signer::Marking };
 /// Files that are not needed, and since when that is known.
 type Since = BTreeMap<String, DateTime<Utc>>;
-/// Letters of a hash in hex.
-const HASH_LETTERS: usize = 64;
 
 /// Files, and their bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -264,9 +262,7 @@ impl Inner {
         candidates: &mut HashMap<String, String>,
     ) -> Result<(), Error> {
         for (name, alive) in needed {
-            let read = self.lines_of(name, alive, &mut |_, line| {
-                hashes(line).for_each(|hash| drop(candidates.remove(hash)));
-            });
+            let read = self.mentions(name, alive, &mut |mention| drop(candidates.remove(&mention.hash)));
             match read {
                 // What is noted as lost cannot say which contents it needs: all stay.
                 Err(Error::Damaged { .. } | Error::Missing(_))
@@ -328,9 +324,4 @@ impl Inner {
         self.forget_numbers();
         Ok(())
     }
-}
-
-/// Every run of letters in a text that is as long as a hash in hex.
-fn hashes(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !letter.is_ascii_hexdigit()).filter(|part| part.len() == HASH_LETTERS)
 }

@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::str;
 use std::sync::{Arc, Mutex};
 
-use roaring::RoaringBitmap;
 
 use super::error::Error;
 use super::index::{BlockRow, Row};
@@ -121,30 +120,6 @@ impl Inner {
             }
         }
         Ok(records.into_iter().flatten().collect())
-    }
-
-    /// Tells each of these lines of a segment, without asking the index; blocks with none of them are not read.
-    pub(super) fn lines_of(
-        &self,
-        segment: &str,
-        lines: &RoaringBitmap,
-        tell: &mut dyn FnMut(u32, &str),
-    ) -> Result<(), Error> {
-        let mut file = SegmentFile::open(&self.store, segment, &self.header.archive, &self.secrets.data)?;
-        let mut first = 0;
-        for facts in file.directory()?.blocks {
-            let end = first + facts.lines;
-            if lines.range_cardinality(first..end) > 0 {
-                let path = self.store.path(&Store::spread(SEGMENTS, segment));
-                let block = Block::new(file.block(&facts)?).filter(|block| block.lines() == facts.lines as usize);
-                let block = block.ok_or_else(|| Error::damaged(&path, "a block with other lines than it counts"))?;
-                for number in lines.range(first..end) {
-                    block.line((number - first) as usize).into_iter().for_each(|line| tell(number, line));
-                }
-            }
-            first = end;
-        }
-        Ok(())
     }
 
     fn wanted(&self, rows: &[Row], order: &[usize]) -> Result<Vec<Wanted>, Error> {

@@ -354,8 +354,8 @@ impl Disk for Working {
         FarTurn::take(&self.0, about).map(Some)
     }
 
-    fn read_anew(&self, contents: bool) -> io::Result<()> {
-        self.0.forget_fetched(contents)
+    fn read_anew(&self, is_meant: &dyn Fn(&str) -> bool) -> io::Result<()> {
+        self.0.forget_fetched(is_meant)
     }
 
     fn look_again(&self) -> Result<(), Error> {

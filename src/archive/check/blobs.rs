@@ -95,9 +95,9 @@ impl Check<'_> {
             let mut any = RoaringBitmap::new();
             snapshots.iter().for_each(|(_, lines)| any |= lines);
             let mut mentions: HashMap<String, RoaringBitmap> = HashMap::new();
-            let read = self.inner.lines_of(&segment, &any, &mut |number, line| {
-                for name in crate::archive::needs::blobs_in(line) {
-                    mentions.entry(name.to_owned()).or_default().insert(number);
+            let read = self.inner.mentions(&segment, &any, &mut |mention| {
+                if mention.is_name {
+                    mentions.entry(mention.hash.clone()).or_default().insert(mention.line);
                 }
             });
             match read {

@@ -74,12 +74,18 @@ impl Check<'_> {
             let file = format!("{MOVES}/{name}");
             if self.inner.reads_manifests() {
                 let line = self.inner.read_signed::<MovedLine>(&MOVED, &name);
-                self.damage(&file, line, &[])?;
+                let line = self.damage(&file, line, &[])?;
+                self.said(line.iter().flat_map(|line| &line.directories));
             } else {
                 self.name_is_hash(&file, &[])?;
             }
         }
         Ok(())
+    }
+
+    /// Keeps in mind what directories of segments hash to.
+    fn said<'a>(&mut self, directories: impl Iterator<Item = (&'a String, &'a String)>) {
+        self.directories.extend(directories.map(|(segment, hash)| (segment.clone(), hash.clone())));
     }
 
     pub(super) fn manifests(&mut self) -> Result<(), Error> {
@@ -102,13 +108,15 @@ impl Check<'_> {
             if self.forgotten.contains_key(&id) {
                 self.done.bytes_read += self.inner.store.length(&file).unwrap_or(0);
                 let line = self.inner.line(&id);
-                self.damage(&file, line, &[])?;
+                let line = self.damage(&file, line, &[])?;
+                self.said(line.iter().flat_map(|line| line.map.directories()));
                 continue;
             }
             let line = self.inner.line(&id);
             if let Some(line) = self.damage(&file, line, std::slice::from_ref(&id))? {
                 self.done.snapshots += 1;
                 self.done.bytes_read += self.inner.store.length(&file).unwrap_or(0);
+                self.said(line.map.directories());
                 self.snapshots.push(Seen { id, line: line.without_positions(), readable: true });
             }
         }

@@ -20,9 +20,10 @@ impl Store {
         self.disk.look_again()
     }
 
-    /// Makes sure that what is read next is what lies there, not a copy of it on this machine.
-    pub(in crate::archive) fn read_anew(&self, contents: bool) -> Result<(), Error> {
-        self.disk.read_anew(contents).map_err(Error::file("read", &self.root))
+    /// Makes sure that what is read next is what lies there, not a copy of it on this machine; of segments and contents only
+    /// for those that are meant.
+    pub(in crate::archive) fn read_anew(&self, is_meant: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+        self.disk.read_anew(is_meant).map_err(Error::file("read", &self.root))
     }
 
     /// Files that should lie elsewhere, and are on this machine only.

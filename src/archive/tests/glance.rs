@@ -155,3 +155,45 @@ fn what_a_prune_packed_anew_is_looked_into_as_well() {
     assert_eq!(find(&archive, &kept, 1712).unwrap(), Some(deal(1712, &noise(1712))));
     assert!(line.came.load(Ordering::SeqCst) < stored(&town) / 3, "{}", line.came.load(Ordering::SeqCst));
 }
+
+/// What a check finds, and how many bytes it fetched.
+fn checked(town: &Town, machine: &str, reading: Reading) -> (Vec<String>, u64) {
+    let (archive, line) = stranger(town, machine);
+    let mut problems = Vec::new();
+    archive.check(reading, &mut |problem| problems.push(problem.text)).unwrap();
+    (problems, line.came.load(Ordering::SeqCst))
+}
+
+#[test]
+fn a_check_of_the_structure_or_of_a_share_fetches_no_more_than_it_reads() {
+    let sealed = Protection::Encrypted { passphrase: Zeroizing::new("none needed".to_owned()), recovery: None };
+    for protection in [Protection::Clear, sealed] {
+        let (town, _) = town(protection);
+        let mut records = many();
+        records.truncate(400);
+        for version in 1..=5 {
+            records.iter_mut().zip(1..).for_each(|(record, id)| *record = deal(id, &noise(version * 10_000 + id)));
+            snapshot_of(&town.on("maker"), &records);
+        }
+        let (problems, came) = checked(&town, "stranger", Reading::Structure);
+        assert!(problems.is_empty() && came < stored(&town) / 4, "{problems:?}: {came} of {}", stored(&town));
+        // Whoever wrote it knows what is in it, and has copies until they are read anew.
+        let smallest = Reading::Some(Subset::Bytes(1));
+        let (problems, came) = checked(&town, "maker", smallest);
+        assert!(problems.is_empty() && came < stored(&town) * 3 / 4, "{problems:?}: {came} of {}", stored(&town));
+    }
+}
+
+#[test]
+fn a_check_of_the_structure_believes_no_directory_that_no_manifest_names() {
+    let (town, taken) = town(Protection::Clear);
+    assert_eq!(records_of(&town.on("reader"), &taken).len(), 2000);
+    std::fs::remove_dir_all(town.folder("reader").join("fetched")).unwrap();
+    let segment = town.bucket.only("segments/");
+    let place = town.bucket.objects()[&segment].0.windows(9).rposition(|window| window.starts_with(b"\"lines\":"));
+    town.bucket.objects().get_mut(&segment).unwrap().0[place.unwrap() + 9] ^= 1;
+    for machine in ["reader", "stranger"] {
+        let (problems, _) = checked(&town, machine, Reading::Structure);
+        assert_eq!(problems.last().map(String::as_str), Some("another directory than manifests name"), "{machine}");
+    }
+}

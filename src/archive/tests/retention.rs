@@ -222,7 +222,13 @@ fn contents_that_only_a_forgotten_snapshot_lists_are_missed_when_a_kept_one_need
         }
         expect_sound(&archive);
         std::fs::remove_file(world.root.join(store::Store::spread(blob::BLOBS, &kept.blob))).unwrap();
-        for read_data in [false, true] {
+        // From the records, from what the index remembers of them, and where that is damaged from the records again.
+        for (read_data, damaged) in [(false, false), (true, false), (false, true)] {
+            if damaged {
+                let index = rusqlite::Connection::open(world.root.join("index.sqlite")).unwrap();
+                let rows = index.execute("UPDATE mentions SET found='[]'", []).unwrap();
+                assert_eq!(rows, 1, "the block was looked into and remembered");
+            }
             let mut problems = Vec::new();
             archive.check(read_data, &mut |problem| problems.push((problem.text, problem.snapshots))).unwrap();
             assert_eq!(problems, [("is missing".to_owned(), vec![second.id.clone()])]);

@@ -138,13 +138,17 @@ impl Desk {
         fs::rename(&draft, &target)
     }
 
-    /// Lets copies go, so that what is read next is what the store has.
-    pub(super) fn forget_fetched(&self, contents: bool) -> io::Result<()> {
-        let (mut copies, large) = (Vec::new(), [SEGMENTS, BLOBS].map(|folder| self.fetched(folder)));
-        copies_in(&self.root.join(FETCHED), &mut copies);
+    /// Lets copies go, so that what is read next is what the store has: of segments and contents those that are meant.
+    pub(super) fn forget_fetched(&self, is_meant: &dyn Fn(&str) -> bool) -> io::Result<()> {
+        let (mut copies, root) = (Vec::new(), self.root.join(FETCHED));
+        copies_in(&root, &mut copies);
+        let stays = |path: &Path| {
+            let is_large = [SEGMENTS, BLOBS].iter().any(|folder| path.starts_with(folder));
+            // A piece is called by its file and a number.
+            is_large && !path.with_extension("").to_str().is_some_and(|file| is_meant(&file.replace('\\', "/")))
+        };
         // Folders stay: somebody may be about to put a copy there.
-        let meant = copies.iter().map(|(_, _, path)| path);
-        for path in meant.filter(|path| contents || !large.iter().any(|folder| path.starts_with(folder))) {
+        for (_, _, path) in copies.iter().filter(|(_, _, path)| !path.strip_prefix(&root).is_ok_and(stays)) {
             match fs::remove_file(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
