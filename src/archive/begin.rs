@@ -15,7 +15,7 @@ use super::marks::MARKS;
 use super::outline::Outlined;
 use super::packer::Packer;
 use super::progress::Progress;
-use super::segment::SEGMENTS;
+use super::segment::{Effort, SEGMENTS};
 use super::signed::Signer;
 use super::snapshot::Snapshot;
 use super::writer::{Head, Packing, SnapshotWriter, Unfinished};
@@ -26,13 +26,19 @@ use crate::catalogue::ObjectName;
 const CHAIN_LIMIT: u32 = 16;
 
 impl Archive {
-    /// Begins a capture on top of the newest snapshot, or takes up an unfinished one of the same source.
+    /// Begins a snapshot of records that are at hand, on top of the newest one, or takes up an unfinished one of the same
+    /// source.
     pub fn begin(&self, source: Source) -> Result<SnapshotWriter<'_>, Error> {
-        self.begin_outlining(source, |_| Vec::new())
+        self.begin_with(source, |_| Vec::new(), Effort::Quick)
     }
 
-    /// The same for a capture that has to know some fields of records later, whoever may read them then.
+    /// The same for a capture, whose records come over a line, and which has to know some of their fields later, whoever may
+    /// read them then.
     pub fn begin_outlining(&self, source: Source, outlined: Outlined) -> Result<SnapshotWriter<'_>, Error> {
+        self.begin_with(source, outlined, Effort::Thorough)
+    }
+
+    fn begin_with(&self, source: Source, outlined: Outlined, effort: Effort) -> Result<SnapshotWriter<'_>, Error> {
         self.inner.header.writable()?;
         self.inner.signing(Signer::Snapshots)?;
         let turn = self.inner.turn()?;
@@ -51,7 +57,7 @@ impl Archive {
             index.next_segment()?
         };
         let packing = Packing {
-            packer: Packer::start(&self.inner)?,
+            packer: Packer::start(&self.inner, effort)?,
             block: None,
             segment,
             lines: 0,

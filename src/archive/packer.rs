@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use super::Inner;
 use super::error::Error;
-use super::segment::{Directory, Growing, RawBlock};
+use super::segment::{Directory, Effort, Growing, RawBlock};
 use super::store::Placed;
 
 /// Blocks on their way.
@@ -52,10 +52,10 @@ pub(super) struct Packer {
 }
 
 impl Packer {
-    pub(super) fn start(inner: &Arc<Inner>) -> Result<Packer, Error> {
+    pub(super) fn start(inner: &Arc<Inner>, effort: Effort) -> Result<Packer, Error> {
         let (orders, inbox) = sync_channel(AHEAD);
         let (outbox, replies) = sync_channel(AHEAD + 16);
-        let growing = Growing::new(&inner.header.archive)?;
+        let growing = Growing::new(&inner.header.archive, effort)?;
         let inner = Arc::clone(inner);
         let thread = std::thread::spawn(move || work(&inner, growing, &inbox, &outbox));
         Ok(Packer {

@@ -33,11 +33,26 @@ const DIRECTORY_LIMIT: u64 = 16 << 20;
 const RAW_LIMIT: u64 = 128 << 20;
 /// What a seal reads before and behind what is asked for: its chunks are of 64 KiB.
 const SEAL_AHEAD: u64 = 2 << 16;
-/// Most blocks: level 3 makes 206 MB of records 29.7 MB, level 5 28.4 MB at 160 MB/s, as fast as they are parsed.
-const LEVEL: i32 = 5;
-/// The first blocks of a run, which are all that most runs have, are worth more work.
-const LEVEL_OF_FEW: i32 = 9;
-/// How many these are.
+/// How much work compressing is worth. Of 206 MB of records level 5 makes 27.6 MB at 190 MB/s, level 12 makes 23.7 MB at 70
+/// MB/s (`zstd -b5 -e12 -B1MB`, one thread).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Effort {
+    /// Records come as fast as they are parsed, and somebody waits.
+    Quick,
+    /// They come over a line, or were here before: nobody waits for the packing thread.
+    Thorough,
+}
+
+impl Effort {
+    fn level(self) -> i32 {
+        match self {
+            Effort::Quick => 5,
+            Effort::Thorough => 12,
+        }
+    }
+}
+
+/// The first blocks of a run, which are all that most runs have, are worth all the work.
 const FEW_BLOCKS: u32 = 4;
 
 /// What stands in front of a file's contents, under its seal.
@@ -151,23 +166,24 @@ pub(super) struct Growing {
     directory: Directory,
     compressor: zstd::bulk::Compressor<'static>,
     decompressor: zstd::bulk::Decompressor<'static>,
+    effort: Effort,
     /// In this and earlier segments of the run.
     blocks_packed: u32,
 }
 
 impl Growing {
-    pub(super) fn new(archive: &str) -> Result<Growing, Error> {
-        Growing::begun_with(header_frame(archive, "segment"))
+    pub(super) fn new(archive: &str, effort: Effort) -> Result<Growing, Error> {
+        Growing::begun_with(header_frame(archive, "segment"), effort)
     }
 
     /// For lines of other segments, under a name that no segment had.
     pub(super) fn anew(archive: &str) -> Result<Growing, Error> {
-        Growing::begun_with(frame_of(archive, "segment", Some(uuid::Uuid::new_v4().simple().to_string())))
+        Growing::begun_with(frame_of(archive, "segment", Some(uuid::Uuid::new_v4().simple().to_string())), Effort::Thorough)
     }
 
-    fn begun_with(body: Vec<u8>) -> Result<Growing, Error> {
+    fn begun_with(body: Vec<u8>, effort: Effort) -> Result<Growing, Error> {
         let refused = |source| Error::File { doing: "compress for", path: PathBuf::from(SEGMENTS), source };
-        let mut compressor = zstd::bulk::Compressor::new(LEVEL_OF_FEW).map_err(refused)?;
+        let mut compressor = zstd::bulk::Compressor::new(Effort::Thorough.level()).map_err(refused)?;
         compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true)).map_err(refused)?;
         let decompressor = zstd::bulk::Decompressor::new().map_err(refused)?;
         Ok(Growing {
@@ -177,6 +193,7 @@ impl Growing {
             directory: Directory { blocks: Vec::new() },
             compressor,
             decompressor,
+            effort,
             blocks_packed: 0,
         })
     }
@@ -195,7 +212,7 @@ impl Growing {
     pub(super) fn add(&mut self, block: &RawBlock) -> Result<(), Error> {
         let refused = |source| Error::File { doing: "compress for", path: PathBuf::from(SEGMENTS), source };
         if self.blocks_packed == FEW_BLOCKS {
-            self.compressor.set_compression_level(LEVEL).map_err(refused)?;
+            self.compressor.set_compression_level(self.effort.level()).map_err(refused)?;
         }
         self.blocks_packed = self.blocks_packed.saturating_add(1);
         let stored = self.compressor.compress(&block.text).map_err(refused)?;
