@@ -1,14 +1,14 @@
 //! A snapshot from a folder: one NDJSON file an object, its stem the object's name, the key in `id`.
 //!
 //! The way into the archive for data that no API call can fetch any more, and
-//! the way the benchmark measures it without a network. One thread reads and
-//! parses, this one looks up and stores, the packing thread compresses; a few
-//! pages are in memory at any time, sorted or not.
+//! the way the benchmark measures it without a network. One thread reads lines, others
+//! parse them by turns, this one looks up and stores, the packing thread compresses;
+//! a few pages are in memory at any time, sorted or not.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use serde_json::json;
 
@@ -22,12 +22,24 @@ use crate::record::Record;
 
 /// Records handed over at a time.
 const PAGE: usize = 500;
-/// Pages between the threads.
-const PAGES_AHEAD: usize = 4;
+/// Pages between two threads.
+const PAGES_AHEAD: usize = 2;
+/// Threads that parse where little is new: a page takes one of them longer than looking it up takes this one.
+const PARSERS: usize = 2;
 /// A line of more is no record.
 const LINE_LIMIT: u64 = 64 << 20;
 /// Bad lines that are listed one by one.
 const GAPS_LISTED: usize = 1000;
+
+/// Lines as they stand in the file.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// The number of the first.
+    first: u64,
+    /// Where each ends in the text; nothing of one that is too long is there.
+    ends: Vec<Option<usize>>,
+}
 
 /// Records, and what was wrong with lines between them.
 #[derive(Default)]
@@ -91,11 +103,22 @@ fn import_file(
 ) -> Result<Contents, Error> {
     let file = File::open(path).map_err(|error| Error::Import { path: path.to_owned(), fact: error.to_string() })?;
     let seen_at = writer.archive.inner.clock.now();
-    let (outbox, inbox) = sync_channel::<Page>(PAGES_AHEAD);
     let (mut gaps, mut unlisted) = (Vec::new(), 0u64);
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || parse(file, object, &outbox));
-        for page in inbox {
+        // Where all is new, everybody waits for the packing thread, and one more only keeps it from its work.
+        let parsers = if writer.parent().is_some() { PARSERS } else { 1 };
+        let mut ends = Vec::new();
+        let parsed: Vec<Receiver<Page>> = (0..parsers)
+            .map(|_| {
+                let ((lines, inbox), (outbox, pages)) = (sync_channel(PAGES_AHEAD), sync_channel(PAGES_AHEAD));
+                ends.push(lines);
+                scope.spawn(move || parse(object, &inbox, &outbox));
+                pages
+            })
+            .collect();
+        let reader = scope.spawn(move || read(file, &ends));
+        // In the order of the file: each parser gets one page in turn, and gives one.
+        for page in parsed.iter().cycle().map_while(|pages| pages.recv().ok()) {
             writer.take(&page.records)?;
             monitor.advanced(object, page.records.len() as u64, 0);
             for gap in page.gaps {
@@ -132,32 +155,63 @@ fn import_file(
     )
 }
 
-/// Reads lines into pages until the file ends or nobody wants more.
-fn parse(file: File, object: &ObjectName, outbox: &SyncSender<Page>) -> std::io::Result<()> {
+/// Deals out pages of lines until the file ends or nobody wants more.
+fn read(file: File, parsers: &[SyncSender<Lines>]) -> std::io::Result<()> {
     let mut input = BufReader::with_capacity(256 * 1024, file);
-    let (mut page, mut line, mut number) = (Page::default(), Vec::new(), 0u64);
-    loop {
-        line.clear();
-        let read = (&mut input).take(LINE_LIMIT).read_until(b'\n', &mut line)?;
-        number += 1;
-        if page.records.len() >= PAGE || page.gaps.len() >= PAGE || read == 0 {
-            if outbox.send(std::mem::take(&mut page)).is_err() || read == 0 {
-                return Ok(());
+    let mut next = 1;
+    for parser in parsers.iter().cycle() {
+        let lines = Lines::read(&mut input, next)?;
+        next += lines.ends.len() as u64;
+        if lines.ends.is_empty() || parser.send(lines).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Lines {
+    fn read(input: &mut impl BufRead, first: u64) -> std::io::Result<Lines> {
+        let mut lines = Lines { first, ..Lines::default() };
+        while lines.ends.len() < PAGE {
+            let begin = lines.text.len();
+            let read = input.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut lines.text)?;
+            if read == 0 {
+                break;
             }
-            page.records.reserve(PAGE);
+            if read as u64 == LINE_LIMIT && lines.text.last() != Some(&b'\n') {
+                input.skip_until(b'\n')?;
+                lines.text.truncate(begin);
+                lines.ends.push(None);
+            } else {
+                lines.ends.push(Some(lines.text.len()));
+            }
         }
-        if read as u64 == LINE_LIMIT && line.last() != Some(&b'\n') {
-            input.skip_until(b'\n')?;
-            page.gaps.push(format!("line {number}: longer than {LINE_LIMIT} bytes"));
-            continue;
+        Ok(lines)
+    }
+}
+
+/// Makes records of lines until there are no more or nobody wants them.
+fn parse(object: &ObjectName, inbox: &Receiver<Lines>, outbox: &SyncSender<Page>) {
+    for lines in inbox {
+        let mut page = Page { records: Vec::with_capacity(lines.ends.len()), gaps: Vec::new() };
+        let mut begin = 0;
+        for (number, end) in (lines.first..).zip(&lines.ends) {
+            let Some(end) = *end else {
+                page.gaps.push(format!("line {number}: longer than {LINE_LIMIT} bytes"));
+                continue;
+            };
+            match std::str::from_utf8(&lines.text[begin..end]).map(str::trim) {
+                Ok("") => {}
+                Ok(text) => match Record::import(object.clone(), "id", text) {
+                    Ok(record) => page.records.push(record),
+                    Err(malformed) => page.gaps.push(format!("line {number}: {malformed}")),
+                },
+                Err(_) => page.gaps.push(format!("line {number}: it is not UTF-8")),
+            }
+            begin = end;
         }
-        match std::str::from_utf8(&line).map(str::trim) {
-            Ok("") => {}
-            Ok(text) => match Record::import(object.clone(), "id", text) {
-                Ok(record) => page.records.push(record),
-                Err(malformed) => page.gaps.push(format!("line {number}: {malformed}")),
-            },
-            Err(_) => page.gaps.push(format!("line {number}: it is not UTF-8")),
+        if outbox.send(page).is_err() {
+            return;
         }
     }
 }

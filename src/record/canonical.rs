@@ -81,7 +81,8 @@ impl<'a> Fields<'a> {
 
     /// The object in canonical form.
     pub(super) fn canonical(mut self) -> Box<str> {
-        let length = self.members.iter().map(|member| member.written.len() + 1).sum::<usize>() + 2;
+        // A comma less than members, and two braces: what is exact need not be moved.
+        let length = self.members.iter().map(|member| member.written.len() + 1).sum::<usize>().max(1) + 1;
         let mut canonical = String::with_capacity(length);
         canonical.push('{');
         in_order(&mut self.members, &self.out, &mut canonical);
