@@ -127,10 +127,14 @@ mod tests {
     #[test]
     fn contents_are_named_where_their_record_says_so_and_nowhere_else() {
         let (name, other) = ("ab".repeat(32), "12".repeat(32));
-        let record = format!("{{\"content\":{{\"blob\":\"{name}\",\"bytes\":7}},\"note\":\"\\\"blob\\\":\\\"{other}\\\",\"}}");
+        let record =
+            format!("{{\"content\":{{\"blob\":\"{name}\",\"bytes\":7}},\"note\":\"\\\"blob\\\":\\\"{other}\\\",\"}}");
         assert_eq!(blobs_in(&record).collect::<Vec<_>>(), [&name]);
         let met: Vec<_> = hashes(&record).map(|at| mention(&record, at, 3)).collect();
-        assert_eq!(met.iter().map(|met| (&met.hash, met.is_name)).collect::<Vec<_>>(), [(&name, true), (&other, false)]);
+        assert_eq!(
+            met.iter().map(|met| (&met.hash, met.is_name)).collect::<Vec<_>>(),
+            [(&name, true), (&other, false)]
+        );
         for none in [&name[1..], &format!("{name}0"), "", "ü"] {
             assert_eq!(hashes(none).count(), 0, "{none}");
         }

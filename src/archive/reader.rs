@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::str;
 use std::sync::{Arc, Mutex};
 
-
 use super::error::Error;
 use super::index::{BlockRow, Row};
 use super::segment::{SEGMENTS, SegmentFile};

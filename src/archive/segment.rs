@@ -178,7 +178,10 @@ impl Growing {
 
     /// For lines of other segments, under a name that no segment had.
     pub(super) fn anew(archive: &str) -> Result<Growing, Error> {
-        Growing::begun_with(frame_of(archive, "segment", Some(uuid::Uuid::new_v4().simple().to_string())), Effort::Thorough)
+        Growing::begun_with(
+            frame_of(archive, "segment", Some(uuid::Uuid::new_v4().simple().to_string())),
+            Effort::Thorough,
+        )
     }
 
     fn begun_with(body: Vec<u8>, effort: Effort) -> Result<Growing, Error> {

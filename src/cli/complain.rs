@@ -248,7 +248,11 @@ impl From<offsite::Error> for Failure {
             Error::Archive(error) => error.into(),
             Error::Address { .. } => failure(
                 Exit::Usage,
-                "write a target as s3://BUCKET/PREFIX, gs://…, az://…, file:///PATH or a folder, or name one of pdbak.toml; \"pdbak man\" describes them",
+                "write a target as s3://BUCKET/PREFIX, gs://…, az://…, sftp://HOST/PATH, file:///PATH or a folder, or name one of pdbak.toml; \"pdbak man\" describes them",
+            ),
+            Error::Unreached { .. } => failure(
+                Exit::Failed,
+                "connect with ssh yourself first: pdbak goes the same way, and answers none of its questions; ssh_command of the target names another ssh",
             ),
             Error::Denied { .. } => failure(
                 Exit::Failed,

@@ -141,6 +141,8 @@ pub(crate) struct OffsiteTarget {
     pub(crate) lock_days: Option<u32>,
     pub(crate) limit_upload: Option<String>,
     pub(crate) limit_download: Option<String>,
+    /// In place of `ssh`.
+    pub(crate) ssh_command: Option<String>,
 }
 
 /// The configuration file.
@@ -230,7 +232,7 @@ pub(crate) fn profile(flags: &Flags) -> Result<Profile, Failure> {
 /// Whether something in it wants a command to be run.
 fn runs_commands(profile: &Profile) -> bool {
     let commands = [&profile.api_token_command, &profile.passphrase_command, &profile.client_secret_command];
-    let of_targets = profile.offsite.values().map(|target| &target.credentials_command);
+    let of_targets = profile.offsite.values().flat_map(|target| [&target.credentials_command, &target.ssh_command]);
     let of_store = profile.store.iter().map(|store| &store.credentials_command);
     let of_notify = profile.notify.iter().flat_map(Notify::commands);
     commands.into_iter().chain(of_targets).chain(of_store).flatten().chain(of_notify).next().is_some()

@@ -46,6 +46,11 @@ impl Dwelling {
         if let Address::Folder(path) = address {
             return Ok(Dwelling::Folder(path));
         }
+        if let Address::Server { .. } = address {
+            return Err(Failure::usage(format!("an archive cannot live in {address}: only copies of one can")).hint(
+                "keep it in a folder and copy it there with \"pdbak offsite push\", or mount the folder of the server",
+            ));
+        }
         let access = profile.store.clone().unwrap_or_default();
         let word =
             |name: &str, written: Option<String>| env::var(name).ok().filter(|word| !word.is_empty()).or(written);

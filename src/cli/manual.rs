@@ -83,15 +83,26 @@ limit_upload = "2M"
 
 [offsite.disk]
 url = "/mnt/usb/acme"
+
+[offsite.nas]
+url = "sftp://kim@nas.example.com/srv/backup/crm"
+ssh_command = "ssh -i /etc/pdbak/nas"
 ```
 
-- `url`: a folder, `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`
+- `url`: a folder, `file:///PATH`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or
+  `sftp://[USER@]HOST[:PORT]/PATH`; `sftp://HOST/~/PATH` is below the user's own folder
+- `ssh_command`: in place of `ssh`, the command that connects, with its first options; its words are parted by spaces
 - `endpoint`, `region`, `account`: the server of an S3-compatible store, its region, the storage account of Azure
 - `credentials_file`, `credentials_command`: `ID:SECRET` or `ID:SECRET:SESSION` for S3, the JSON of a service account for Google,
   an access key for Azure; also `PDBAK_OFFSITE_VAULT`, `PDBAK_OFFSITE_VAULT_FILE`, `PDBAK_OFFSITE_VAULT_COMMAND`; without any of them
   what the store's own tools read: `AWS_ACCESS_KEY_ID` and its like, `GOOGLE_…`, `AZURE_…`
 - `lock` (`governance` or `compliance`), `lock_days`: S3 object lock for what is sent, where the bucket has it
 - `limit_upload`, `limit_download`: bytes a second, such as `500k` or `2M`
+
+SFTP goes through the `ssh` of this machine, so `~/.ssh/config`, agents, jumps and known hosts hold for it. It is never asked a
+question: connect once yourself, and use a key without a passphrase or an agent. A connection that breaks is made again, up to four
+times in a run. Every file is read back before it gets its name, which by the protocol replaces nothing. Whoever has the key can erase
+there, as in any folder: let the server keep snapshots of its own, or use a store with object locks as well.
 
 A copy holds `keys/` as well: wrapped, but open to guessing the passphrase for whoever gets at the copy. Choose a long one.
 

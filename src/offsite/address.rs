@@ -1,4 +1,4 @@
-//! Where a copy lies: a folder, or a place in an object store.
+//! Where a copy lies: a folder here or on a server, or a place in an object store.
 //!
 //! An address is written in configurations and on command lines, so it never
 //! carries a secret: one that does is refused before anything prints it.
@@ -26,6 +26,17 @@ pub enum Address {
         /// What stands before every name in it; may be empty.
         prefix: String,
     },
+    /// A folder on a machine that speaks SFTP.
+    Server {
+        /// Who goes there, where it is not whom `ssh` means.
+        user: Option<String>,
+        /// The machine, by a name that `ssh` knows.
+        host: String,
+        /// Where it listens, likewise.
+        port: Option<u16>,
+        /// The folder; what begins with `/~/` is below the user's own.
+        path: String,
+    },
 }
 
 /// The kinds of object stores.
@@ -40,17 +51,20 @@ pub enum Kind {
 }
 
 impl Address {
-    /// Reads `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `file:///PATH` or a path.
+    /// Reads `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `sftp://[USER@]HOST[:PORT]/PATH`, `file:///PATH` or a path.
     pub fn parse(text: &str) -> Result<Address, Error> {
         // What comes behind an @ or a ? may be a secret and is not repeated.
         let shown = text.split(['?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
         let refused = |fact: &str| Error::Address { address: shown.to_owned(), fact: fact.to_owned() };
-        let Some((scheme, _)) = text.split_once("://") else {
+        let Some((scheme, rest)) = text.split_once("://") else {
             return match text {
                 "" => Err(refused("it is empty")),
                 path => Ok(Address::Folder(PathBuf::from(path))),
             };
         };
+        if scheme == "sftp" {
+            return server(rest).map_err(refused);
+        }
         let url = Url::parse(text).map_err(|error| refused(&error.to_string()))?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(refused("credentials and options do not belong into an address"));
@@ -63,7 +77,7 @@ impl Address {
             "s3" => Kind::S3,
             "gs" => Kind::Google,
             "az" => Kind::Azure,
-            _ => return Err(refused("pdbak copies to s3://, gs://, az://, file:// and folders")),
+            _ => return Err(refused("pdbak copies to s3://, gs://, az://, sftp://, file:// and folders")),
         };
         let bucket = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it names no bucket"))?;
         let prefix = url.path().trim_matches('/').to_owned();
@@ -71,19 +85,53 @@ impl Address {
     }
 }
 
+/// What stands behind `sftp://`, as it is written: `ssh` gets the words, and the server the path.
+fn server(rest: &str) -> Result<Address, &'static str> {
+    let (machine, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let (user, machine) = machine.rsplit_once('@').map_or((None, machine), |(user, machine)| (Some(user), machine));
+    let (host, port) = match machine.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']')) {
+        Some((host, port)) => (host, Some(port.parse().map_err(|_| "its port is no number")?)),
+        None => (machine, None),
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if user.is_some_and(|user| user.contains(':')) {
+        return Err("a password does not belong into an address; ssh wants a key");
+    }
+    // Whatever begins with a dash is an option to somebody.
+    let is_word = |word: &str, more: &str| {
+        let fits = |letter: char| letter.is_alphanumeric() || more.contains(letter);
+        !word.is_empty() && !word.starts_with('-') && word.chars().all(fits)
+    };
+    if !is_word(host, "-._:%") || !user.is_none_or(|user| is_word(user, "-._@+")) {
+        return Err("it names no machine, or nobody who could go there");
+    }
+    let path = path.trim_end_matches('/');
+    if path.is_empty() || path.chars().any(char::is_control) {
+        return Err("it names no folder; sftp://HOST/~/FOLDER is one below the user's own");
+    }
+    Ok(Address::Server { user: user.map(str::to_owned), host: host.to_owned(), port, path: path.to_owned() })
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address::Bucket { kind, bucket, prefix } = self else {
-            let Address::Folder(path) = self else { return Ok(()) };
-            return write!(out, "{}", path.display());
-        };
-        let scheme = match kind {
-            Kind::S3 => "s3",
-            Kind::Google => "gs",
-            Kind::Azure => "az",
-        };
-        write!(out, "{scheme}://{bucket}")?;
-        if prefix.is_empty() { Ok(()) } else { write!(out, "/{prefix}") }
+        match self {
+            Address::Folder(path) => write!(out, "{}", path.display()),
+            Address::Bucket { kind, bucket, prefix } => {
+                let scheme = match kind {
+                    Kind::S3 => "s3",
+                    Kind::Google => "gs",
+                    Kind::Azure => "az",
+                };
+                write!(out, "{scheme}://{bucket}")?;
+                if prefix.is_empty() { Ok(()) } else { write!(out, "/{prefix}") }
+            }
+            Address::Server { user, host, port, path } => {
+                let user = user.iter().map(|user| format!("{user}@")).collect::<String>();
+                let port = port.iter().map(|port| format!(":{port}")).collect::<String>();
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                write!(out, "sftp://{user}{host}{port}{path}")
+            }
+        }
     }
 }
 
@@ -112,12 +160,22 @@ pub struct Target {
     pub credentials: Option<Zeroizing<String>>,
     /// Asks the store to hold on to what is sent.
     pub lock: Option<Lock>,
+    /// In place of `ssh`, for a server: the command and its first options.
+    pub ssh_command: Option<String>,
 }
 
 impl Target {
     /// A target that needs nothing but its address.
     pub fn at(address: Address) -> Target {
-        Target { address, endpoint: None, region: None, account: None, credentials: None, lock: None }
+        Target {
+            address,
+            endpoint: None,
+            region: None,
+            account: None,
+            credentials: None,
+            lock: None,
+            ssh_command: None,
+        }
     }
 
     /// Whether the endpoint may be spoken to without encryption; refuses one that may not.
@@ -159,6 +217,23 @@ mod tests {
         assert_eq!(Address::parse("az://acme/x").unwrap().to_string(), "az://acme/x");
         assert_eq!(Address::parse("file:///mnt/usb").unwrap(), Address::Folder(PathBuf::from("/mnt/usb")));
         assert_eq!(Address::parse("copies/acme").unwrap(), Address::Folder(PathBuf::from("copies/acme")));
+        let server = |user: Option<&str>, host: &str, port, path: &str| Address::Server {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+            path: path.to_owned(),
+        };
+        for (text, address) in [
+            ("sftp://nas/srv/my backups", server(None, "nas", None, "/srv/my backups")),
+            ("sftp://kim@nas.example.com:2222/~/crm", server(Some("kim"), "nas.example.com", Some(2222), "/~/crm")),
+            ("sftp://[fe80::1%eth0]:22/crm", server(None, "fe80::1%eth0", Some(22), "/crm")),
+        ] {
+            assert_eq!(Address::parse(text).unwrap(), address);
+            assert_eq!(address.to_string(), text);
+        }
+        for text in ["sftp://nas", "sftp://nas/", "sftp:///srv", "sftp://nas:x/srv", "sftp://-oProxyCommand=x/srv"] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
         for text in ["", "s3://", "ftp://acme/x", "file://other/x"] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
@@ -166,7 +241,12 @@ mod tests {
 
     #[test]
     fn a_secret_in_an_address_is_refused_and_not_repeated() {
-        for text in ["s3://AKIA:hunter2@acme/x", "s3://acme/x?secret=hunter2", "az://acme/x#hunter2"] {
+        for text in [
+            "s3://AKIA:hunter2@acme/x",
+            "s3://acme/x?secret=hunter2",
+            "az://acme/x#hunter2",
+            "sftp://kim:hunter2@nas/crm",
+        ] {
             let told = Address::parse(text).unwrap_err().to_string();
             assert!(!told.contains("hunter2"), "{told}");
         }

@@ -26,6 +26,14 @@ pub enum Error {
         /// What it said.
         fact: String,
     },
+    /// There is no way to the server.
+    #[error("cannot reach {target}: {fact}")]
+    Unreached {
+        /// The target.
+        target: String,
+        /// What was said of it.
+        fact: String,
+    },
     /// The store does not believe who is asking.
     #[error("{target} refuses the credentials when asked to {doing}: {fact}")]
     Denied {

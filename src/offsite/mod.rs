@@ -1,4 +1,4 @@
-//! Copies of an archive elsewhere: in folders, in object stores, in one file.
+//! Copies of an archive elsewhere: in folders, in object stores, on servers, in one file.
 //!
 //! A copy is the archive itself, file by file under the same names, so every
 //! tool that reads an archive reads a copy, and `b3sum` proves it. What holds:
@@ -29,8 +29,12 @@ mod pull;
 mod push;
 #[cfg(feature = "object-store")]
 mod refusal;
+#[cfg(feature = "sftp")]
+mod server;
 #[cfg(feature = "object-store")]
 mod sign;
+#[cfg(feature = "sftp")]
+mod ssh;
 
 use std::num::NonZeroU64;
 

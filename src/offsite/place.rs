@@ -1,9 +1,9 @@
-//! A place for copies: a folder or a bucket, with the same few operations.
+//! A place for copies: a folder, a bucket or a server, with the same few operations.
 //!
 //! Nothing here removes anything but what copies that died were writing a day
 //! ago. A claim, a small file under `tmp/`, says whose copy is on its way while
-//! there is no header yet; in a bucket it is also what is tried out whether names
-//! can be kept from being replaced.
+//! there is no header yet; in a bucket and on a server it is also what is tried out
+//! whether names can be kept from being replaced.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,10 +18,12 @@ use crate::archive::{FileName, HeaderFacts, Part, Shelf, StoredFile};
 use crate::offsite::bucket::{Bucket, ONE_REQUEST};
 use crate::offsite::error::Trouble;
 use crate::offsite::pace::Pace;
+#[cfg(feature = "sftp")]
+use crate::offsite::server::Server;
 use crate::offsite::{Address, Error, Target};
 
 /// Where drafts and claims lie.
-const DRAFTS: &str = "tmp/";
+pub(super) const DRAFTS: &str = "tmp/";
 /// Where an archive that lives there has the notes of its writers.
 pub(super) const RUNS: &str = "runs/";
 /// What a claim begins with; the archive's id follows.
@@ -74,6 +76,9 @@ pub(super) enum Place {
     /// A bucket.
     #[cfg(feature = "object-store")]
     Bucket(Bucket),
+    /// A folder on a server.
+    #[cfg(feature = "sftp")]
+    Server(Server),
 }
 
 impl Place {
@@ -88,6 +93,13 @@ impl Place {
                 address: target.address.to_string(),
                 fact: "this pdbak was built without object stores".to_owned(),
             }),
+            #[cfg(feature = "sftp")]
+            Address::Server { .. } => Ok(Place::Server(Server::open(target)?)),
+            #[cfg(not(feature = "sftp"))]
+            Address::Server { .. } => Err(Error::Address {
+                address: target.address.to_string(),
+                fact: "this pdbak was built without SFTP".to_owned(),
+            }),
         }
     }
 
@@ -101,6 +113,8 @@ impl Place {
             }
             #[cfg(feature = "object-store")]
             Place::Bucket(bucket) => bucket.list().await,
+            #[cfg(feature = "sftp")]
+            Place::Server(server) => server.list().await,
         }
     }
 
@@ -117,6 +131,8 @@ impl Place {
             },
             #[cfg(feature = "object-store")]
             Place::Bucket(bucket) => bucket.read(name.as_str()).await,
+            #[cfg(feature = "sftp")]
+            Place::Server(server) => server.read(name.as_str()).await,
         }
     }
 
@@ -144,6 +160,17 @@ impl Place {
             }
             #[cfg(feature = "object-store")]
             Place::Bucket(bucket) => bucket.claim(archive).await,
+            #[cfg(feature = "sftp")]
+            Place::Server(server) => server.claim(archive).await,
+        }
+    }
+
+    /// How names come to be replaced in a place that does not keep them from it.
+    pub(super) fn weakness(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "sftp")]
+            Place::Server(_) => "renames files over others, against its protocol",
+            _ => "ignores \"If-None-Match\"",
         }
     }
 
@@ -154,6 +181,8 @@ impl Place {
             Place::Folder(_) => Ok(None),
             #[cfg(feature = "object-store")]
             Place::Bucket(bucket) => bucket.locked_until(name).await,
+            #[cfg(feature = "sftp")]
+            Place::Server(_) => Ok(None),
         }
     }
 
@@ -172,6 +201,8 @@ impl Place {
             }
             #[cfg(feature = "object-store")]
             Place::Bucket(bucket) => upload(bucket, from, file, create, pace).await,
+            #[cfg(feature = "sftp")]
+            Place::Server(server) => server.send(from, file, create, pace).await,
         }
     }
 
@@ -181,6 +212,8 @@ impl Place {
             Place::Folder(shelf) => Ok(shelf.settle()?),
             #[cfg(feature = "object-store")]
             Place::Bucket(_) => Ok(()),
+            #[cfg(feature = "sftp")]
+            Place::Server(_) => Ok(()),
         }
     }
 
@@ -204,6 +237,8 @@ impl Place {
             }
             #[cfg(feature = "object-store")]
             Place::Bucket(bucket) => bucket.stream(name).await?.ok_or(Trouble::Gone),
+            #[cfg(feature = "sftp")]
+            Place::Server(server) => server.stream(name).await?.ok_or(Trouble::Gone),
         }
     }
 
@@ -258,7 +293,7 @@ fn shelve(from: &Shelf, to: &Shelf, file: &StoredFile, create: bool, pace: &Pace
 }
 
 /// Refuses bytes that are not what their name says.
-fn whole(name: &FileName, found: &str) -> Result<(), Trouble> {
+pub(super) fn whole(name: &FileName, found: &str) -> Result<(), Trouble> {
     match name.hash() {
         Some(hash) if hash != found => {
             Err(Trouble::Damaged(format!("is damaged here: its bytes hash to {}", &found[..16])))

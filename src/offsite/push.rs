@@ -138,9 +138,10 @@ async fn claim(
     };
     let create_only = claimed?;
     if !create_only {
-        progress.warned(
-            "the target ignores \"If-None-Match\": it lets whoever has the credentials replace what is there, also by mistake",
-        );
+        progress.warned(&format!(
+            "the target {}: it lets whoever has the credentials replace what is there, also by mistake",
+            place.weakness()
+        ));
     }
     Ok((place, create_only, rotation))
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copies, and archives that live there, against real S3-compatible servers on this machine: run.sh PDBAK
+# Copies, and archives that live there, against real S3-compatible servers and OpenSSH on this machine: run.sh PDBAK
 # moto (PyPI) knows versions, object locks and, where it is told to, signatures; s3s-fs (crates.io) checks signatures and
 # checksums and takes conditional writes. It is tried where it is on the path or in target/s3s, where the gate installs it.
 set -euo pipefail
@@ -246,5 +246,45 @@ if [ -x "$s3s" ]; then
     grep -q 'refuses the credentials' "$scratch/refused" || fail "a wrong secret was not told as such"
 else
     echo "s3s-fs is not installed (cargo install s3s-fs --version 0.14.1 --features binary --root target/s3s): left out"
+fi
+
+# OpenSSH: an unknown host, the story, sessions that are killed while a copy is on its way, and pushes that are.
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+if [ -x "$sshd" ]; then
+    port=${PDBAK_SSHD_PORT:-8658}
+    [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+    mkdir ssh
+    ssh-keygen -q -t ed25519 -N '' -f ssh/host
+    ssh-keygen -q -t ed25519 -N '' -f ssh/user
+    printf '%s\n' "Port $port" "ListenAddress 127.0.0.1" "HostKey $scratch/ssh/host" "AuthorizedKeysFile $scratch/ssh/user.pub" \
+        "PidFile $scratch/ssh/pid" "StrictModes no" "UsePAM no" "PermitRootLogin yes" "PasswordAuthentication no" \
+        "Subsystem sftp internal-sftp" >ssh/sshd_config
+    "$sshd" -D -f "$scratch/ssh/sshd_config" -E "$scratch/ssh/log" &
+    daemon=$!
+    servers+=("$daemon")
+    answers "$port"
+    printf '%s\n' "Host nas" "  HostName 127.0.0.1" "  Port $port" "  User $(id -un)" "  IdentityFile $scratch/ssh/user" \
+        "  IdentitiesOnly yes" "  UserKnownHostsFile $scratch/ssh/known" >ssh/config
+    printf '[offsite.ssh]\nurl = "sftp://nas%s"\nssh_command = "ssh -F %s"\n' "$scratch/vault/a copy" "$scratch/ssh/config" >ssh.toml
+    export PDBAK_CONFIG=$scratch/ssh.toml
+    "$pdbak" offsite push ssh >"$scratch/unknown" 2>&1 && fail "a host that nobody knows was believed"
+    grep -q 'Host key verification failed' "$scratch/unknown" || fail "an unknown host is not told as such: $(cat "$scratch/unknown")"
+    echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 ssh/host.pub)" >ssh/known
+    story ssh
+    rm -rf vault
+    { for _ in 1 2; do sleep 1; pkill -KILL -P "$daemon" || true; done; } &
+    is "$("$pdbak" offsite push ssh --limit-upload 6M --json | value faults)" "[]" "ssh: faults where two connections broke"
+    wait $!
+    "$pdbak" offsite check ssh --read-data --quiet >/dev/null
+    rm -rf vault
+    for moment in 0.05 0.1 0.15 0.2 0.3 0.4 0.6; do
+        { timeout -s KILL "$moment" "$pdbak" offsite push ssh --quiet || true; } >/dev/null 2>&1
+    done
+    "$pdbak" offsite push ssh --quiet >/dev/null
+    "$pdbak" offsite check ssh --read-data --quiet >/dev/null
+    echo "ssh: whole after two connections that broke, and after seven kills"
+    unset PDBAK_CONFIG
+else
+    echo "OpenSSH's server is not installed (package openssh-server): left out"
 fi
 echo "offsite: all passed"

@@ -26,6 +26,7 @@ mod legacy;
 mod login;
 mod mail;
 mod offsite;
+mod offsite_sftp;
 mod projects;
 pub(crate) mod restore;
 mod restore_again;

@@ -11,13 +11,13 @@ use crate::support::s3::S3;
 use crate::support::{Output, Program};
 
 /// A machine with an archive of a few hundred records in two snapshots.
-struct Machine {
+pub(super) struct Machine {
     home: tempfile::TempDir,
     endpoint: Option<String>,
 }
 
 impl Machine {
-    fn with_archive() -> Machine {
+    pub(super) fn with_archive() -> Machine {
         Machine::with(&["init", "--no-encryption"])
     }
 
@@ -49,11 +49,11 @@ impl Machine {
         fs::write(self.path("pdbak.toml"), text).expect("a configuration");
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pdbak"));
         command.args(arguments).current_dir(self.home.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("HOME", self.home.path()).env("PDBAK_ARCHIVE", self.path("archive"));
@@ -61,14 +61,14 @@ impl Machine {
         command
     }
 
-    fn pdbak(&self, arguments: &[&str]) -> Output {
+    pub(super) fn pdbak(&self, arguments: &[&str]) -> Output {
         let output = Program(self.command(arguments)).run();
         assert!(!output.stderr.contains("hunter2") && !output.stdout.contains("hunter2"), "a secret was printed");
         output
     }
 
     /// Runs it and expects an end.
-    fn expect(&self, code: i32, arguments: &[&str]) -> Value {
+    pub(super) fn expect(&self, code: i32, arguments: &[&str]) -> Value {
         let arguments = [arguments, &["--json"]].concat();
         let output = self.pdbak(&arguments);
         assert_eq!(output.code, code, "{arguments:?}\n{}\n{}", output.stdout, output.stderr);
@@ -86,7 +86,7 @@ impl Machine {
     }
 
     /// Any file of a part of the archive.
-    fn a_file_of(&self, root: &str, part: &str) -> PathBuf {
+    pub(super) fn a_file_of(&self, root: &str, part: &str) -> PathBuf {
         fn first(folder: &Path) -> PathBuf {
             let entry = fs::read_dir(folder).expect("a folder").next().expect("a file").expect("an entry").path();
             if entry.is_dir() { first(&entry) } else { entry }
@@ -95,7 +95,7 @@ impl Machine {
     }
 }
 
-fn damage(file: &Path) {
+pub(super) fn damage(file: &Path) {
     let mut bytes = fs::read(file).expect("a file");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -14,6 +14,7 @@ mod operations;
 mod recorder;
 mod relay;
 pub(crate) mod s3;
+pub(crate) mod sftp;
 mod tap;
 mod tls;
 mod truth;

@@ -70,7 +70,7 @@ impl Way {
 
 #[derive(Args, Debug)]
 struct Push {
-    /// A target of pdbak.toml, a folder, or s3://, gs://, az:// [default: all of pdbak.toml]
+    /// A target of pdbak.toml, a folder, or s3://, gs://, az://, sftp:// [default: all of pdbak.toml]
     target: Vec<String>,
     /// Read back every file that is there, and send the damaged ones again
     #[arg(long)]
@@ -81,7 +81,7 @@ struct Push {
 
 #[derive(Args, Debug)]
 struct Pull {
-    /// A target of pdbak.toml, a folder, or s3://, gs://, az:// [default: the only one of pdbak.toml]
+    /// A target of pdbak.toml, a folder, or s3://, gs://, az://, sftp:// [default: the only one of pdbak.toml]
     target: Option<String>,
     #[command(flatten)]
     way: Way,
@@ -89,7 +89,7 @@ struct Pull {
 
 #[derive(Args, Debug)]
 struct Check {
-    /// A target of pdbak.toml, a folder, or s3://, gs://, az:// [default: all of pdbak.toml]
+    /// A target of pdbak.toml, a folder, or s3://, gs://, az://, sftp:// [default: all of pdbak.toml]
     target: Vec<String>,
     /// Fetch and hash every file
     #[arg(long)]
@@ -103,7 +103,7 @@ struct Check {
 
 #[derive(Args, Debug)]
 struct List {
-    /// A target of pdbak.toml, a folder, or s3://, gs://, az://
+    /// A target of pdbak.toml, a folder, or s3://, gs://, az://, sftp://
     target: Option<String>,
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn one(session: &Session, name: Option<&str>) -> Result<Chosen, Failu
 
 fn none() -> Failure {
     Failure::usage("no target was named")
-        .hint("give a folder or an address such as s3://BUCKET/PREFIX, or write [offsite.NAME] to pdbak.toml; \"pdbak man\" describes it")
+        .hint("give a folder or an address such as s3://BUCKET/PREFIX or sftp://HOST/PATH, or write [offsite.NAME] to pdbak.toml; \"pdbak man\" describes it")
 }
 
 fn choose(session: &Session, name: &str) -> Result<Chosen, Failure> {
@@ -99,6 +99,7 @@ fn choose(session: &Session, name: &str) -> Result<Chosen, Failure> {
         account: one.account.clone(),
         credentials: Source::credentials(name, one).read()?,
         lock: lock(name, one)?,
+        ssh_command: one.ssh_command.clone(),
     };
     Ok(Chosen {
         name: name.to_owned(),

@@ -43,14 +43,7 @@ impl Story {
 
     /// One file after the other, so that the n-th operation is the same each time.
     fn push(&self, to: Shelf, root: &Path) -> Result<Pushed, Error> {
-        let target = Target {
-            address: Address::Folder(root.to_owned()),
-            endpoint: None,
-            region: None,
-            account: None,
-            credentials: None,
-            lock: None,
-        };
+        let target = Target::at(Address::Folder(root.to_owned()));
         let (haul, place) = (Haul { transfers: 1, ..Haul::default() }, Place::Folder(to));
         self.runtime.block_on(push_to(place, &self.archive.shelf(), &target, (haul, false), &Silent))
     }
