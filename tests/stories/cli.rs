@@ -131,6 +131,10 @@ fn snapshots_are_tagged_forgotten_and_pruned() {
     assert_eq!(stands["tags"], serde_json::json!(["audit"]));
     assert_eq!(world.pdbak(&["forget"]).code, 2);
     assert_eq!(world.pdbak(&["forget", "--keep-tag", "audti"]).code, 2);
+    // A hold that holds nothing is none, and a day beyond all days does not let go.
+    for day in ["2020-01-01", "262142-12-31", "tomorrow"] {
+        assert_eq!(world.pdbak(&["hold", "latest", "--until", day]).code, 2, "{day}");
+    }
     assert_eq!(world.pdbak(&["forget", "latest"]).code, 1);
     let rules = ["forget", "--keep-last", "1", "--keep-tag", "audit", "--json"];
     let told = world.pdbak(&[&rules[..], &["--dry-run"]].concat()).json();

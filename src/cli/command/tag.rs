@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub(crate) struct Hold {
     #[arg(value_name = "SNAPSHOT")]
     snapshot: String,
     /// The last day (UTC) on which it has to stay
-    #[arg(long, value_name = "DATE", required_unless_present = "off", conflicts_with = "off")]
+    #[arg(long, value_name = "DATE", value_parser = day, required_unless_present = "off", conflicts_with = "off")]
     until: Option<NaiveDate>,
     /// Let it go
     #[arg(long)]
@@ -72,6 +72,14 @@ pub(crate) fn tag(text: &str) -> Result<String, String> {
         tag if tag.contains(',') => Err("a tag has no comma; give --add once for each".to_owned()),
         tag => Ok(tag.to_owned()),
     }
+}
+
+/// The last year that everybody writes with four digits.
+const LAST_YEAR: i32 = 9999;
+
+fn day(text: &str) -> Result<NaiveDate, String> {
+    let day = text.parse::<NaiveDate>().ok().filter(|day| day.year() <= LAST_YEAR);
+    day.ok_or_else(|| "it is no day such as 2033-12-31".to_owned())
 }
 
 /// How a snapshot stands.
@@ -124,6 +132,10 @@ impl Pin {
 
 impl Hold {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        if let Some(past) = self.until.filter(|day| *day < session.clock().now().date_naive()) {
+            return Err(Failure::usage(format!("{past} is over: a snapshot is held through a day to come"))
+                .hint("give --off to let it go"));
+        }
         // Held through the whole of the day: until the next begins.
         let day_after = self.until.and_then(|day| day.succ_opt());
         let until = day_after.map(|day| day.and_time(NaiveTime::MIN).and_utc());
