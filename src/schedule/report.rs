@@ -158,12 +158,17 @@ impl RunReport {
         self.steps.iter().any(|one| one.outcome == Outcome::Alarm)
     }
 
-    /// In a line: how the run ended, and at what it failed.
-    pub fn headline(&self, zone: Tz) -> String {
-        let of = match self.time {
+    /// Which run it is.
+    pub fn name(&self, zone: Tz) -> String {
+        match self.time {
             Some(time) => format!("run of {}", told(time, zone)),
             None => format!("run begun {}", told(self.started, zone)),
-        };
+        }
+    }
+
+    /// In a line: how the run ended, and at what it failed.
+    pub fn headline(&self, zone: Tz) -> String {
+        let of = self.name(zone);
         let bad: Vec<String> =
             self.steps.iter().filter(|one| one.outcome == Outcome::Failed).map(|one| one.step.to_string()).collect();
         match (self.verdict, self.finished) {

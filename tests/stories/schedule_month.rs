@@ -92,6 +92,7 @@ impl Month {
             self.mails += 1;
         }
         for heard in self.ping.take() {
+            assert_eq!(heard.path.ends_with("/start"), heard.body.ends_with(" begins"), "{}", heard.body);
             *self.signs.entry(heard.path).or_default() += 1;
         }
         for snapshot in self.world.pdbak(&["snapshots", "--json"]).json().as_array().expect("snapshots") {

@@ -196,8 +196,8 @@ impl<'a> Service<'a> {
         report.warnings.append(&mut self.warnings);
         self.state.begin(report.clone(), &steps);
         self.keep();
-        let headline = report.headline(self.teller().zone);
-        self.teller().sign(Signal::Start, &headline).await;
+        let begins = format!("{} begins", report.name(self.teller().zone));
+        self.teller().sign(Signal::Start, &begins).await;
         for step in &steps {
             let begun = Instant::now();
             let did = self.step(step).await;
