@@ -40,20 +40,20 @@ impl Inner {
         lines: &RoaringBitmap,
         tell: &mut dyn FnMut(&Mention),
     ) -> Result<(), Error> {
-        let number = self.index().segment(segment)?;
-        let mut known = number.map_or_else(|| Ok(HashMap::new()), |number| self.index().mentions(number))?;
+        let known = self.blocks_known(segment)?;
         // What the index says of blocks is enough to read one of them.
         let open = || {
-            let open = if number.is_some() { SegmentFile::open_in_part } else { SegmentFile::open };
+            let open = if known.is_some() { SegmentFile::open_in_part } else { SegmentFile::open };
             open(&self.store, segment, &self.header.archive, &self.secrets.data)
         };
         let mut opened = None;
-        let blocks: Vec<BlockFacts> = match number {
-            Some(number) => self.index().blocks(number)?.into_iter().map(|row| row.facts).collect(),
-            None => opened.insert(open()?).directory()?.blocks,
+        let (number, blocks) = match &known {
+            Some((number, blocks)) => (Some(*number), blocks.clone()),
+            None => (None, opened.insert(open()?).directory()?.blocks),
         };
+        let mut known = number.map_or_else(|| Ok(HashMap::new()), |number| self.index().mentions(number, &blocks))?;
         let (mut first, mut learnt) = (0, Vec::new());
-        for (block, facts) in (0u32..).zip(blocks) {
+        for (block, facts) in (0u32..).zip(&blocks) {
             let end = first + facts.lines;
             if lines.range_cardinality(first..end) > 0 {
                 let mentions = match known.remove(&block) {
@@ -63,8 +63,8 @@ impl Inner {
                             Some(file) => file,
                             None => opened.insert(open()?),
                         };
-                        let mentions = self.mentions_in(file, segment, &facts, first)?;
-                        learnt.push((block, mentions.clone()));
+                        let mentions = self.mentions_in(file, segment, facts, first)?;
+                        learnt.push((block, facts, mentions.clone()));
                         mentions
                     }
                 };
@@ -74,10 +74,22 @@ impl Inner {
         }
         if let Some(number) = number.filter(|_| !learnt.is_empty()) {
             self.index().when_free(|index| {
-                learnt.iter().try_for_each(|(block, mentions)| index.put_mentions((number, *block), mentions))
+                let mut each = learnt.iter();
+                each.try_for_each(|(block, facts, mentions)| index.put_mentions((number, *block), facts, mentions))
             })?;
         }
         Ok(())
+    }
+
+    /// Number and blocks of a segment, where the index has them and can be believed.
+    fn blocks_known(&self, segment: &str) -> Result<Option<(u32, Vec<BlockFacts>)>, Error> {
+        let index = self.index();
+        let Some(number) = index.segment(segment)? else { return Ok(None) };
+        match index.blocks(number) {
+            Ok(rows) => Ok(Some((number, rows.into_iter().map(|row| row.facts).collect()))),
+            Err(error) if error.is_index_damage() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn mentions_in(
