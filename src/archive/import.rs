@@ -158,10 +158,12 @@ fn import_file(
 /// Deals out pages of lines until the file ends or nobody wants more.
 fn read(file: File, parsers: &[SyncSender<Lines>]) -> std::io::Result<()> {
     let mut input = BufReader::with_capacity(256 * 1024, file);
-    let mut next = 1;
+    let (mut next, mut length) = (1, 0);
     for parser in parsers.iter().cycle() {
-        let lines = Lines::read(&mut input, next)?;
+        // Pages of a file are about equally long.
+        let lines = Lines::read(&mut input, next, length + length / 8)?;
         next += lines.ends.len() as u64;
+        length = lines.text.len();
         if lines.ends.is_empty() || parser.send(lines).is_err() {
             break;
         }
@@ -170,8 +172,8 @@ fn read(file: File, parsers: &[SyncSender<Lines>]) -> std::io::Result<()> {
 }
 
 impl Lines {
-    fn read(input: &mut impl BufRead, first: u64) -> std::io::Result<Lines> {
-        let mut lines = Lines { first, ..Lines::default() };
+    fn read(input: &mut impl BufRead, first: u64, expected: usize) -> std::io::Result<Lines> {
+        let mut lines = Lines { text: Vec::with_capacity(expected), first, ends: Vec::with_capacity(PAGE) };
         while lines.ends.len() < PAGE {
             let begin = lines.text.len();
             let read = input.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut lines.text)?;
