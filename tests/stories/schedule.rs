@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -16,6 +16,12 @@ fn scheduled(more: &str) -> World {
     let text = format!("[schedule]\ncron = \"15 2 * * *\"\ntime_zone = \"Europe/Tallinn\"\n{more}");
     fs::write(world.path("pdbak.toml"), text).expect("a file");
     world
+}
+
+/// So many seconds after now it is noon, when no time of the schedule is near.
+fn until_noon() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
+    (86_400 + 43_200 - now % 86_400) % 86_400
 }
 
 fn once(world: &World) -> Output {
@@ -89,7 +95,8 @@ fn nothing_is_forgotten_after_a_failed_snapshot_and_copies_are_made_all_the_same
     world.snapshot();
     world.snapshot();
     let mut command = world.pdbak_command(&["schedule", "run", "--once", "--json"]);
-    command.0.env("PDBAK_BASE_URL", "http://127.0.0.1:1");
+    let noon = until_noon();
+    command.0.env("PDBAK_BASE_URL", "http://127.0.0.1:1").env("PDBAK_CLOCK_SHIFT", noon.to_string());
     let failed = command.run();
     assert_eq!(failed.code, 1, "{}", failed.stderr);
     let run = failed.json();
@@ -99,7 +106,7 @@ fn nothing_is_forgotten_after_a_failed_snapshot_and_copies_are_made_all_the_same
     assert_eq!(world.archive().snapshots().expect("snapshots").len(), 2);
     // An hour later it is tried again: what had failed, what waited for it, and copies of what is new.
     let mut command = world.pdbak_command(&["schedule", "run", "--once", "--json"]);
-    command.0.env("PDBAK_CLOCK_SHIFT", "3700");
+    command.0.env("PDBAK_CLOCK_SHIFT", (noon + 3700).to_string());
     let again = command.run();
     let names: Vec<String> = outcomes(&again.json()).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["snapshot", "forget", "push disk", "push gone"], "{}", again.stderr);
