@@ -81,10 +81,7 @@ impl Inner {
         if !file.is_in_part() {
             return Ok(());
         }
-        let directory = file.directory()?;
-        if directory.hash() != hash {
-            return Err(Error::damaged(&self.store.path(&Store::spread(SEGMENTS, name)), "another directory"));
-        }
+        let directory = file.directory_named(hash)?;
         let mut index = self.index();
         index.begin()?;
         let number = index.next_segment();

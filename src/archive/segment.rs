@@ -368,6 +368,15 @@ impl SegmentFile {
         Ok(directory)
     }
 
+    /// The directory, if it is the one that a manifest or a list of moves names by this hash.
+    pub(super) fn directory_named(&mut self, hash: &str) -> Result<Directory, Error> {
+        let directory = self.directory()?;
+        match directory.hash() == hash {
+            true => Ok(directory),
+            false => Err(Error::damaged(&self.path, "another directory than manifests name")),
+        }
+    }
+
     fn bytes(&mut self, at: u64, length: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![0; usize::try_from(length).expect("lengths are limited before they are read")];
         self.opened

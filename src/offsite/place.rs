@@ -29,7 +29,7 @@ pub(super) const RUNS: &str = "runs/";
 /// What a claim begins with; the archive's id follows.
 pub(super) const CLAIM: &str = "tmp/claim-";
 /// A piece of a file on its way.
-const PIECE: usize = 256 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
 /// How it was made sure that a file arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

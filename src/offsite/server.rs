@@ -17,14 +17,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::archive::{FileName, Shelf, StoredFile};
 use crate::offsite::error::Trouble;
 use crate::offsite::pace::Pace;
-use crate::offsite::place::{CLAIM, DRAFTS, Listing, Proof, whole};
+use crate::offsite::place::{CLAIM, DRAFTS, Listing, PIECE, Proof, whole};
 use crate::offsite::ssh::{self, Line, tidy};
 use crate::offsite::{Address, Error, Target};
 
 /// An answer that takes longer comes no more; sixteen pieces of 32 KiB may be under way on a slow line.
 const ANSWER_TIMEOUT: u64 = 90;
-/// A piece of a file on its way.
-const PIECE: usize = 256 << 10;
 /// So many connections that broke are made again in one run: after a second, after two, after four, after eight.
 const LINES_LOST: u32 = 4;
 /// Names of an archive have at most so many parts; a server that shows deeper folders is not followed.

@@ -255,11 +255,10 @@ fn examine(inner: &Inner, job: &Job) -> Examined {
 fn glanced(inner: &Inner, job: &Job) -> Result<Directory, Error> {
     let path = inner.store.path(&job.file);
     let input = inner.store.open_in_part(&job.file)?.input;
-    let mut opened = SegmentFile::over(input, path.clone(), &inner.header.archive, inner.secrets.data.as_ref())?;
-    let directory = opened.directory()?;
+    let mut opened = SegmentFile::over(input, path, &inner.header.archive, inner.secrets.data.as_ref())?;
     match &job.said {
-        Some(said) if *said != directory.hash() => Err(Error::damaged(&path, "another directory than manifests name")),
-        _ => Ok(directory),
+        Some(said) => opened.directory_named(said),
+        None => opened.directory(),
     }
 }
 
