@@ -110,6 +110,8 @@ pub use self::rotate::{Heir, Succession};
 pub use self::run::Turn;
 pub use self::shelf::{Arrival, FileName, Part, SCHEDULE, Shelf, StoredFile, in_order_of_copying};
 pub use self::snapshot::{Difference, Snapshot};
+#[cfg(feature = "sftp")]
+pub(crate) use self::store::DRAFT_IS_DEAD_AFTER;
 pub use self::subset::{Share, Subset, bytes_in};
 pub use self::writer::SnapshotWriter;
 

@@ -28,7 +28,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 /// How drafts begin whose writer had the right to write: they end with it. Others belong to copies that are under way.
 const OF_A_TURN: &str = "turn-";
 /// A draft of this age belongs to nobody any more: no file takes that long to write.
-const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The folder of an archive.
 #[derive(Clone)]

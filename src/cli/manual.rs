@@ -100,9 +100,10 @@ ssh_command = "ssh -i /etc/pdbak/nas"
 - `limit_upload`, `limit_download`: bytes a second, such as `500k` or `2M`
 
 SFTP goes through the `ssh` of this machine, so `~/.ssh/config`, agents, jumps and known hosts hold for it. It is never asked a
-question: connect once yourself, and use a key without a passphrase or an agent. A connection that breaks is made again, up to four
-times in a run. Every file is read back before it gets its name, which by the protocol replaces nothing. Whoever has the key can erase
-there, as in any folder: let the server keep snapshots of its own, or use a store with object locks as well.
+question: connect once yourself, and use a key without a passphrase or an agent. A connection that breaks is made again, and what
+was on its way goes on; after five that broke with nothing arrived between them, the run ends. Every file is read back before it
+gets its name, which by the protocol replaces nothing. Whoever has the key can erase there, as in any folder: let the server keep
+snapshots of its own, or use a store with object locks as well.
 
 A copy holds `keys/` as well: wrapped, but open to guessing the passphrase for whoever gets at the copy. Choose a long one.
 

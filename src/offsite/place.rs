@@ -218,7 +218,7 @@ impl Place {
     }
 
     /// A file in pieces.
-    pub(super) async fn pieces(&self, name: &FileName) -> Result<BoxStream<'static, Result<Bytes, Error>>, Trouble> {
+    async fn pieces<'a>(&'a self, name: &'a FileName) -> Result<BoxStream<'a, Result<Bytes, Error>>, Trouble> {
         match self {
             Place::Folder(shelf) => {
                 let (mut input, name) = (shelf.open(name)?, name.clone());

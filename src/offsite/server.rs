@@ -4,44 +4,34 @@
 //! given by renaming, which by the protocol replaces nothing; whether the server keeps to that is tried out.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io::SeekFrom;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use russh_sftp::client::error::Error as Refusal;
+use russh_sftp::client::fs::File;
 use russh_sftp::protocol::StatusCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-use crate::archive::{FileName, Shelf, StoredFile};
+use crate::archive::{DRAFT_IS_DEAD_AFTER, FileName, Shelf, StoredFile};
 use crate::offsite::error::Trouble;
 use crate::offsite::pace::Pace;
 use crate::offsite::place::{CLAIM, DRAFTS, Listing, PIECE, Proof, whole};
-use crate::offsite::ssh::{self, Line, tidy};
+use crate::offsite::ssh::{self, Line, Way, tidy};
 use crate::offsite::{Address, Error, Target};
 
-/// An answer that takes longer comes no more; sixteen pieces of 32 KiB may be under way on a slow line.
-const ANSWER_TIMEOUT: u64 = 90;
-/// So many connections that broke are made again in one run: after a second, after two, after four, after eight.
-const LINES_LOST: u32 = 4;
 /// Names of an archive have at most so many parts; a server that shows deeper folders is not followed.
 const DEPTH: usize = 3;
 /// Folders that are listed at once.
 const LISTED_AT_ONCE: usize = 16;
-/// A draft of this age belongs to a copy that died.
-const DRAFT_IS_DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// A server, and the folder on it.
 pub(super) struct Server {
     label: String,
-    /// The command that connects, and what follows it.
-    command: Vec<String>,
     root: String,
-    /// The connection, once there is one.
-    line: tokio::sync::Mutex<Option<Arc<Line>>>,
-    /// Connections that broke.
-    lost: AtomicU32,
+    way: Way,
     /// Folders that are known to be there.
     made: Mutex<HashSet<String>>,
 }
@@ -55,15 +45,13 @@ impl Server {
         let command = target.ssh_command.as_deref().unwrap_or("ssh");
         Ok(Server {
             label: target.address.to_string(),
-            command: ssh::words(command, user.as_deref(), host, *port),
+            way: Way::new(ssh::words(command, user.as_deref(), host, *port)),
             // What begins with a tilde is below the user's own folder, which is where relative paths begin.
             root: match path.strip_prefix("/~") {
                 Some(own) if own.is_empty() || own == "/" => ".".to_owned(),
                 Some(own) => own.trim_start_matches('/').to_owned(),
                 None => path.clone(),
             },
-            line: tokio::sync::Mutex::default(),
-            lost: AtomicU32::new(0),
             made: Mutex::default(),
         })
     }
@@ -74,17 +62,26 @@ impl Server {
 
     /// The connection, made where there is none.
     async fn line(&self) -> Result<Arc<Line>, Error> {
-        let mut line = self.line.lock().await;
-        if let Some(line) = &*line {
-            return Ok(Arc::clone(line));
-        }
-        let failed = |fact| Error::Unreached { target: self.label.clone(), fact };
-        let made = Arc::new(Line::connect(&self.command, ANSWER_TIMEOUT).await.map_err(failed)?);
-        *line = Some(Arc::clone(&made));
-        Ok(made)
+        self.way.line().await.map_err(|fact| Error::Unreached { target: self.label.clone(), fact })
     }
 
-    /// What went wrong. A connection that is of no use any more is let go, so that the next one who wants it makes another.
+    /// Does something over a connection, and again over another where that one broke on the way.
+    async fn over_a_line<T, E: From<Error>>(&self, work: impl AsyncFn(&Arc<Line>) -> Result<T, E>) -> Result<T, E> {
+        let mut broke = None;
+        loop {
+            let line = match self.line().await {
+                Ok(line) => line,
+                Err(error) => return Err(broke.unwrap_or_else(|| error.into())),
+            };
+            match work(&line).await {
+                Err(error) if self.way.has_lost(&line).await => broke = Some(error),
+                Err(error) => return Err(error),
+                Ok(done) => return Ok(done),
+            }
+        }
+    }
+
+    /// What went wrong. A connection that is of no use any more is let go.
     async fn error(&self, line: &Arc<Line>, doing: &'static str, name: &str, refusal: &Refusal) -> Error {
         let target = if name.is_empty() { self.label.clone() } else { format!("{}/{name}", self.label) };
         if let Refusal::Status(status) = refusal {
@@ -94,21 +91,23 @@ impl Server {
                 _ => Error::Store { doing, target, fact },
             };
         }
-        if self.line.lock().await.take_if(|current| Arc::ptr_eq(current, line)).is_some() {
-            self.lost.fetch_add(1, Ordering::SeqCst);
-        }
         let fact = line.last_words().unwrap_or_else(|| tidy(&format!("the connection broke: {refusal}")));
+        self.way.lose(line, fact.clone()).await;
         Error::Store { doing, target, fact }
     }
 
     /// Everything below the folder.
     pub(super) async fn list(&self) -> Result<Listing, Error> {
-        let (line, mut listing) = (self.line().await?, Listing::default());
+        self.over_a_line(async |line| self.list_over(line).await).await
+    }
+
+    async fn list_over(&self, line: &Arc<Line>) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
         let mut folders = vec![String::new()];
         while !folders.is_empty() {
             let listed: Vec<_> = stream::iter(std::mem::take(&mut folders))
                 .map(|folder| {
-                    let (path, line) = (self.path(&folder), &line);
+                    let path = self.path(&folder);
                     async move { (line.read_dir(path).await, folder) }
                 })
                 .buffer_unordered(LISTED_AT_ONCE)
@@ -117,7 +116,7 @@ impl Server {
             for (entries, folder) in listed {
                 let entries = match entries {
                     Err(refusal) if is_gone(&refusal) => continue,
-                    Err(refusal) => return Err(self.error(&line, "list", &folder, &refusal).await),
+                    Err(refusal) => return Err(self.error(line, "list", &folder, &refusal).await),
                     Ok(entries) => entries,
                 };
                 for entry in entries {
@@ -142,54 +141,68 @@ impl Server {
 
     /// A small file as a whole; `None` if it is not there.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        let line = self.line().await?;
-        match line.read(self.path(name)).await {
+        let read = async |line: &Arc<Line>| match line.read(self.path(name)).await {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(refusal) if is_gone(&refusal) => Ok(None),
-            Err(refusal) => Err(self.error(&line, "read", name, &refusal).await),
-        }
+            Err(refusal) => Err(self.error(line, "read", name, &refusal).await),
+        };
+        self.over_a_line(read).await
     }
 
     /// A file in pieces; `None` if it is not there.
-    pub(super) async fn stream(
-        &self,
-        name: &FileName,
-    ) -> Result<Option<BoxStream<'static, Result<Bytes, Error>>>, Error> {
-        let line = self.line().await?;
-        let file = match line.open(self.path(name.as_str())).await {
-            Ok(file) => file,
-            Err(refusal) if is_gone(&refusal) => return Ok(None),
-            Err(refusal) => return Err(self.error(&line, "read", name.as_str(), &refusal).await),
-        };
-        let target = format!("{}/{name}", self.label);
-        // The line is held until the last piece has come.
-        let pieces = stream::try_unfold((file, line), move |(mut file, line)| {
-            let target = target.clone();
-            async move {
-                let mut piece = Vec::with_capacity(PIECE);
-                let read = line.ask_of((&mut file).take(PIECE as u64).read_to_end(&mut piece)).await;
-                read.map_err(|refusal| Error::Store { doing: "read", target, fact: tidy(&refusal.to_string()) })?;
-                Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (file, line))))
-            }
+    pub(super) async fn stream<'a>(
+        &'a self,
+        name: &'a FileName,
+    ) -> Result<Option<BoxStream<'a, Result<Bytes, Error>>>, Error> {
+        let Some((line, file)) = self.open_at(name.as_str(), 0).await? else { return Ok(None) };
+        let reading = Reading { server: self, name: name.as_str(), line, file, at: 0 };
+        let pieces = stream::try_unfold(reading, async |mut reading: Reading| {
+            let piece = reading.piece().await?;
+            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), reading)))
         });
         Ok(Some(pieces.boxed()))
     }
 
+    /// A file opened where its first bytes are known; `None` if it is not there.
+    async fn open_at(&self, name: &str, at: u64) -> Result<Option<(Arc<Line>, File)>, Error> {
+        // Not by `over_a_line`: what calls a closure cannot be sent between threads, and pieces are.
+        loop {
+            let line = self.line().await?;
+            let opened = async {
+                let mut file = line.open(self.path(name)).await?;
+                line.ask_of(file.seek(SeekFrom::Start(at))).await?;
+                Ok(file)
+            };
+            let refusal = match opened.await {
+                Ok(file) => return Ok(Some((line, file))),
+                Err(refusal) if is_gone(&refusal) => return Ok(None),
+                Err(refusal) => refusal,
+            };
+            let error = self.error(&line, "read", name, &refusal).await;
+            if !self.way.has_lost(&line).await {
+                return Err(error);
+            }
+        }
+    }
+
     /// Writes the claim, and tries to put another in its place; true when the server kept it from being replaced.
     pub(super) async fn claim(&self, archive: &str) -> Result<bool, Error> {
-        let line = self.line().await?;
-        self.make_folder(&line, DRAFTS.trim_end_matches('/')).await?;
-        self.clear_old_drafts(&line).await;
+        self.over_a_line(async |line| self.claim_over(line, archive).await).await
+    }
+
+    async fn claim_over(&self, line: &Arc<Line>, archive: &str) -> Result<bool, Error> {
+        self.make_folder(line, DRAFTS.trim_end_matches('/')).await?;
+        self.clear_old_drafts(line).await;
         let claim = format!("{CLAIM}{archive}");
         for _ in 0..2 {
             let draft = draft();
-            self.put(&line, &draft, archive.as_bytes()).await?;
+            self.put(line, &draft, archive.as_bytes()).await?;
             if line.rename(self.path(&draft), self.path(&claim)).await.is_err() {
                 let is_there = line.metadata(self.path(&claim)).await;
                 let removed = line.remove_file(self.path(&draft)).await;
                 return match is_there.map(drop).and(removed) {
                     Ok(()) => Ok(true),
-                    Err(refusal) => Err(self.error(&line, "write", &claim, &refusal).await),
+                    Err(refusal) => Err(self.error(line, "write", &claim, &refusal).await),
                 };
             }
         }
@@ -251,25 +264,9 @@ impl Server {
         create: bool,
         pace: &Pace,
     ) -> Result<Proof, Trouble> {
-        let mut line = self.line().await?;
-        loop {
-            let sent = self.send_over(&line, from, file, create, pace).await;
-            let is_broken = matches!(sent, Err(Trouble::Failed(Error::Store { .. }))) && !self.goes_on(&line).await;
-            let lost = self.lost.load(Ordering::SeqCst);
-            if !is_broken || lost > LINES_LOST {
-                return sent;
-            }
-            tokio::time::sleep(Duration::from_secs(1 << lost.saturating_sub(1))).await;
-            match self.line().await {
-                Ok(another) => line = another,
-                Err(_) => drop(self.lost.fetch_add(1, Ordering::SeqCst)),
-            }
-        }
-    }
-
-    /// Whether a connection is still the one that is used.
-    async fn goes_on(&self, line: &Arc<Line>) -> bool {
-        self.line.lock().await.as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
+        let sent = self.over_a_line(async |line| self.send_over(line, from, file, create, pace).await).await?;
+        self.way.arrived().await;
+        Ok(sent)
     }
 
     async fn send_over(
@@ -388,6 +385,38 @@ impl Server {
             return Ok(());
         }
         Err(self.error(line, "write", name, &refusal).await)
+    }
+}
+
+/// A file that is being read, over another connection from where it was when one breaks.
+struct Reading<'a> {
+    server: &'a Server,
+    name: &'a str,
+    line: Arc<Line>,
+    file: File,
+    /// Where the next piece begins.
+    at: u64,
+}
+
+impl Reading<'_> {
+    /// What comes next; nothing after the end.
+    async fn piece(&mut self) -> Result<Vec<u8>, Error> {
+        let (way, mut piece) = (&self.server.way, Vec::with_capacity(PIECE));
+        loop {
+            let mut rest = (&mut self.file).take((PIECE - piece.len()) as u64);
+            let Err(refusal) = self.line.ask_of(rest.read_to_end(&mut piece)).await else {
+                way.arrived().await;
+                self.at += piece.len() as u64;
+                return Ok(piece);
+            };
+            let error = self.server.error(&self.line, "read", self.name, &refusal).await;
+            if !way.has_lost(&self.line).await {
+                return Err(error);
+            }
+            // What came before it broke is right: what is asked for in its name is hashed in the end.
+            let opened = self.server.open_at(self.name, self.at + piece.len() as u64).await?;
+            (self.line, self.file) = opened.ok_or(error)?;
+        }
     }
 }
 

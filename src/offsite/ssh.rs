@@ -15,8 +15,8 @@ use russh_sftp::client::error::Error as Refusal;
 use russh_sftp::client::fs::{File, Metadata, ReadDir};
 use russh_sftp::client::{Config, SftpSession};
 use russh_sftp::extensions::Statvfs;
-use russh_sftp::protocol::OpenFlags;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, ReadBuf};
+use russh_sftp::protocol::{OpenFlags, Status, StatusCode};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::watch;
 
@@ -25,9 +25,86 @@ const OPTIONS: [&str; 8] =
     ["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=3"];
 /// A first answer that takes longer comes no more, with all that `ssh` has to agree on before it.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
+/// An answer that takes longer comes no more; sixteen pieces of 32 KiB may be under way on a slow line.
+const ANSWER_TIMEOUT: u64 = 90;
 /// What `ssh` said last is at most so many lines, and so long.
 const LINES_KEPT: usize = 5;
 const SHOWN: usize = 300;
+
+/// So many connections that broke one after the other, with nothing arrived between them, are made again: after a
+/// second, after two, after four, after eight.
+const LINES_LOST: u32 = 4;
+
+/// The way to a server: its connection, which is made again when it broke.
+pub(super) struct Way {
+    /// The command that connects, and what follows it.
+    words: Vec<String>,
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    line: Option<Arc<Line>>,
+    /// Connections that broke, or could not be made again, since something arrived.
+    lost: u32,
+    /// What was said of the last one.
+    fact: String,
+}
+
+impl State {
+    fn lose(&mut self, fact: String) {
+        (self.line, self.lost, self.fact) = (None, self.lost + 1, fact);
+    }
+}
+
+impl Way {
+    pub(super) fn new(words: Vec<String>) -> Way {
+        Way { words, state: tokio::sync::Mutex::default() }
+    }
+
+    /// The connection, made where there is none; where there is no way, says why. Whoever else wants it waits for it.
+    pub(super) async fn line(&self) -> Result<Arc<Line>, String> {
+        let mut state = self.state.lock().await;
+        if let Some(line) = state.line.take_if(|line| line.has_ended()) {
+            state.lose(line.last_words().unwrap_or_else(|| "the connection broke".to_owned()));
+        }
+        loop {
+            if let Some(line) = &state.line {
+                return Ok(Arc::clone(line));
+            }
+            if state.lost > LINES_LOST {
+                return Err(state.fact.clone());
+            }
+            if let Some(power) = state.lost.checked_sub(1) {
+                tokio::time::sleep(Duration::from_secs(1 << power)).await;
+            }
+            match Line::connect(&self.words, ANSWER_TIMEOUT).await {
+                Ok(line) => state.line = Some(Arc::new(line)),
+                // What never worked is wrong, not broken.
+                Err(fact) if state.lost == 0 => return Err(fact),
+                Err(fact) => state.lose(fact),
+            }
+        }
+    }
+
+    /// A connection is of no use any more; the next one who wants it makes another.
+    pub(super) async fn lose(&self, line: &Arc<Line>, fact: String) {
+        let mut state = self.state.lock().await;
+        if state.line.as_ref().is_some_and(|current| Arc::ptr_eq(current, line)) {
+            state.lose(fact);
+        }
+    }
+
+    /// Whether a connection is one of those that broke.
+    pub(super) async fn has_lost(&self, line: &Arc<Line>) -> bool {
+        !self.state.lock().await.line.as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
+    }
+
+    /// Something arrived: the way is not broken for good.
+    pub(super) async fn arrived(&self) {
+        self.state.lock().await.lost = 0;
+    }
+}
 
 /// A connection.
 pub(super) struct Line {
@@ -72,7 +149,7 @@ pub(super) fn words(command: &str, user: Option<&str>, host: &str, port: Option<
 
 impl Line {
     /// Connects; an answer that takes more than so many seconds will be an error. Where there is no SFTP, says why.
-    pub(super) async fn connect(words: &[String], answer_timeout: u64) -> Result<Line, String> {
+    async fn connect(words: &[String], answer_timeout: u64) -> Result<Line, String> {
         let (program, arguments) = words.split_first().ok_or("no command to connect with")?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -105,7 +182,9 @@ impl Line {
 
     /// All of a small file.
     pub(super) async fn read(&self, path: String) -> Result<Vec<u8>, Refusal> {
-        self.ask(self.sftp.read(path)).await
+        let (mut file, mut bytes) = (self.open(path).await?, Vec::new());
+        self.ask_of(file.read_to_end(&mut bytes)).await?;
+        Ok(bytes)
     }
 
     pub(super) async fn open(&self, path: String) -> Result<File, Refusal> {
@@ -150,6 +229,10 @@ impl Line {
         self.ask(async { answer.await.map_err(refusal_in) }).await
     }
 
+    fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     /// What `ssh` said, if it said anything.
     pub(super) fn last_words(&self) -> Option<String> {
         last_words(&self.said)
@@ -178,10 +261,15 @@ pub(super) fn tidy(text: &str) -> String {
     text.trim().chars().filter(|letter| !letter.is_control()).take(SHOWN).collect()
 }
 
-/// What the server said, out of what reading and writing make of it.
+/// What the server said, out of what reading and writing make of it: of a refusal they keep the words alone.
 fn refusal_in(error: io::Error) -> Refusal {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>()) {
-        Some(refusal) => refusal.clone(),
+    match error.get_ref() {
+        Some(inner) => inner.downcast_ref::<Refusal>().cloned().unwrap_or_else(|| refused(inner.to_string())),
         None => Refusal::IO(error.to_string()),
     }
+}
+
+fn refused(words: String) -> Refusal {
+    let (status_code, language_tag) = (StatusCode::Failure, String::new());
+    Refusal::Status(Status { id: 0, status_code, error_message: words, language_tag })
 }

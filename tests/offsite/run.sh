@@ -272,17 +272,20 @@ if [ -x "$sshd" ]; then
     echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 ssh/host.pub)" >ssh/known
     story ssh
     rm -rf vault
-    { for _ in 1 2; do sleep 1; pkill -KILL -P "$daemon" || true; done; } &
+    cut_twice() { for _ in 1 2; do sleep 1; pkill -KILL -P "$daemon" || true; done; }
+    cut_twice &
     is "$("$pdbak" offsite push ssh --limit-upload 6M --json | value faults)" "[]" "ssh: faults where two connections broke"
     wait $!
-    "$pdbak" offsite check ssh --read-data --quiet >/dev/null
+    cut_twice &
+    "$pdbak" offsite check ssh --read-data --limit-download 6M --quiet >/dev/null
+    wait $!
     rm -rf vault
     for moment in 0.05 0.1 0.15 0.2 0.3 0.4 0.6; do
         { timeout -s KILL "$moment" "$pdbak" offsite push ssh --quiet || true; } >/dev/null 2>&1
     done
     "$pdbak" offsite push ssh --quiet >/dev/null
     "$pdbak" offsite check ssh --read-data --quiet >/dev/null
-    echo "ssh: whole after two connections that broke, and after seven kills"
+    echo "ssh: whole after four connections that broke, and after seven kills"
     unset PDBAK_CONFIG
 else
     echo "OpenSSH's server is not installed (package openssh-server): left out"

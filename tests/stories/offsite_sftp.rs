@@ -87,6 +87,33 @@ fn a_line_that_breaks_is_made_again_and_one_that_stays_broken_costs_nothing_but_
 }
 
 #[test]
+fn a_line_that_breaks_while_files_are_read_is_made_again_and_reading_goes_on_where_it_was() {
+    let sftp = Sftp::start();
+    let machine = machine_at(&sftp);
+    machine.expect(0, &with(&["push"]));
+    for (round, (times, after)) in [(2, 700), (1, 7_001)].into_iter().enumerate() {
+        let (new, before) = (format!("new-{round}"), sftp.calls());
+        sftp.hang_up(times, after);
+        machine.expect(0, &with(&["pull", "--archive", &new]));
+        assert_eq!(sftp.calls() - before, 1 + times - sftp.faults.hangs_up.load(Ordering::SeqCst), "{after}");
+        machine.expect(0, &["check", "--read-data", "--archive", &new]);
+        sftp.hang_up(1, after);
+        machine.expect(0, &with(&["check", "--read-data"]));
+    }
+    // For good: what did not come is listed, and comes another time.
+    sftp.hang_up(u64::MAX, 1_400);
+    let cut = machine.pdbak(&with(&["pull", "--archive", "late", "--transfers", "3"]));
+    assert!(matches!(cut.code, 1 | 3), "{}{}", cut.stdout, cut.stderr);
+    sftp.hang_up(0, u64::MAX);
+    machine.expect(0, &with(&["pull", "--archive", "late"]));
+    machine.expect(0, &["check", "--read-data", "--archive", "late"]);
+    // Who will not read says so, once.
+    sftp.faults.refuses_reads.store(true, Ordering::SeqCst);
+    let (before, told) = (sftp.calls(), machine.pdbak(&with(&["pull", "--archive", "never"])));
+    assert_eq!((told.code, sftp.calls() - before), (1, 1), "{}{}", told.stdout, told.stderr);
+}
+
+#[test]
 fn what_a_server_keeps_otherwise_than_it_came_gets_no_name() {
     let sftp = Sftp::start();
     let machine = machine_at(&sftp);

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 /// What the server does wrong.
 pub(crate) struct Faults {
-    /// Hangs up whenever so many bytes more came.
+    /// Hangs up whenever so many bytes more came and went.
     pub(crate) hangs_up_after: AtomicU64,
     /// So many times.
     pub(crate) hangs_up: AtomicU64,
@@ -29,6 +29,8 @@ pub(crate) struct Faults {
     pub(crate) replaces: AtomicBool,
     /// Keeps something else than what comes.
     pub(crate) garbles: AtomicBool,
+    /// Opens files and refuses to read them.
+    pub(crate) refuses_reads: AtomicBool,
 }
 
 /// The server; gone when dropped.
@@ -50,6 +52,7 @@ impl Sftp {
             hangs_up: AtomicU64::new(0),
             replaces: AtomicBool::new(false),
             garbles: AtomicBool::new(false),
+            refuses_reads: AtomicBool::new(false),
         });
         let tools = tempfile::tempdir().expect("a folder");
         let root = tools.path().join("root");
@@ -57,7 +60,8 @@ impl Sftp {
         let (own, shown) = (Arc::clone(&faults), root.clone());
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let line = Line { stream, left: own.hangs_up_after.load(Ordering::SeqCst), faults: Arc::clone(&own) };
+                let (left, faults) = (own.hangs_up_after.load(Ordering::SeqCst), Arc::clone(&own));
+                let line = Line { stream, left, is_cut: false, faults };
                 let folder = Folder { root: shown.clone(), faults: Arc::clone(&own), open: HashMap::new(), next: 0 };
                 server::run(line, folder).await;
             }
@@ -74,7 +78,8 @@ impl Sftp {
 
     /// Has `ssh` do something else; its words stand in a file beside it.
     pub(crate) fn ssh(&self, script: &str) {
-        let text = format!("#!/bin/bash\nprintf '%s\\n' \"$@\" >\"${{0%/*}}/words\"\n{script}\n");
+        let text =
+            format!("#!/bin/bash\nprintf '%s\\n' \"$@\" >\"${{0%/*}}/words\"\necho >>\"${{0%/*}}/calls\"\n{script}\n");
         fs::write(self.command(), text).expect("a script");
         fs::set_permissions(self.command(), fs::Permissions::from_mode(0o755)).expect("a script");
     }
@@ -85,6 +90,11 @@ impl Sftp {
         words.lines().map(str::to_owned).collect()
     }
 
+    /// How often it was called.
+    pub(crate) fn calls(&self) -> u64 {
+        fs::read(self.tools.path().join("calls")).expect("it was called").len() as u64
+    }
+
     /// Hangs up so many times, each time after so many bytes.
     pub(crate) fn hang_up(&self, times: u64, after: u64) {
         self.faults.hangs_up_after.store(after, Ordering::SeqCst);
@@ -92,11 +102,27 @@ impl Sftp {
     }
 }
 
-/// A connection that may end in the middle of what comes.
+/// A connection that may end in the middle of what comes and goes.
 struct Line {
     stream: TcpStream,
     left: u64,
+    is_cut: bool,
     faults: Arc<Faults>,
+}
+
+impl Line {
+    /// How many of so many bytes pass before it hangs up.
+    fn passing(&mut self, wanted: usize) -> io::Result<usize> {
+        if self.left == 0 && !self.is_cut {
+            let times = &self.faults.hangs_up;
+            self.is_cut = times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |times| times.checked_sub(1)).is_ok();
+            self.left = u64::MAX;
+        }
+        if self.is_cut {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(wanted.min(usize::try_from(self.left).unwrap_or(usize::MAX)))
+    }
 }
 
 impl AsyncRead for Line {
@@ -105,15 +131,8 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.left == 0 {
-            let times = &self.faults.hangs_up;
-            if times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |times| times.checked_sub(1)).is_ok() {
-                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-            }
-            self.left = u64::MAX;
-        }
         let mut piece = [0; 4096];
-        let most = buffer.remaining().min(piece.len()).min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let most = self.passing(buffer.remaining().min(piece.len()))?;
         let mut part = ReadBuf::new(&mut piece[..most]);
         let polled = Pin::new(&mut self.stream).poll_read(context, &mut part);
         buffer.put_slice(part.filled());
@@ -124,7 +143,12 @@ impl AsyncRead for Line {
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let most = self.passing(bytes.len())?;
+        let polled = Pin::new(&mut self.stream).poll_write(context, &bytes[..most]);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.left -= written as u64;
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -206,6 +230,9 @@ impl Handler for Folder {
     }
 
     async fn read(&mut self, id: u32, handle: String, offset: u64, length: u32) -> Result<Data, StatusCode> {
+        if self.faults.refuses_reads.load(Ordering::SeqCst) {
+            return Err(StatusCode::Failure);
+        }
         let file = self.file(&handle)?;
         // Less than was asked for is an answer as well.
         let mut data = vec![0; length.min(20_000) as usize];
