@@ -15,6 +15,8 @@ use std::fmt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use self::digests::Versions;
+pub(crate) use self::digests::hash_pairs;
 pub use self::legible::legible;
 pub use self::peek::peek;
 
@@ -53,10 +55,21 @@ impl Key {
 
     /// The key as bytes whose order is the order of keys.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(9);
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// Writes the same bytes behind others.
+    pub fn append_to(&self, bytes: &mut Vec<u8>) {
+        let mut append = |kind, parts: &[&[u8]]| {
+            bytes.push(kind);
+            parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        };
         match self {
-            Key::Number(number) => [&[1], &number.to_be_bytes()[..]].concat(),
-            Key::Pair(first, second) => [&[2], &first.to_be_bytes()[..], &second.to_be_bytes()[..]].concat(),
-            Key::Text(text) => [&[3], text.as_bytes()].concat(),
+            Key::Number(number) => append(1, &[&number.to_be_bytes()]),
+            Key::Pair(first, second) => append(2, &[&first.to_be_bytes(), &second.to_be_bytes()]),
+            Key::Text(text) => append(3, &[text.as_bytes()]),
         }
     }
 

@@ -12,7 +12,7 @@ use super::reader::parse_line;
 use super::segment::{BlockFacts, Directory, SegmentFile};
 use super::{Inner, Role, segment};
 use crate::catalogue::ObjectName;
-use crate::record::{DigestKey, Key};
+use crate::record::{Digest, DigestKey, Key, Versions};
 
 impl Inner {
     /// Enters a stored segment in the index.
@@ -124,11 +124,40 @@ pub(super) fn rows_of(
     (segment, first): (u32, u32),
     digest: &DigestKey,
 ) -> Option<Vec<Row>> {
-    let records: Vec<_> = records_in(text, object).collect::<Option<_>>()?;
-    let keys: Vec<Vec<u8>> = records.iter().map(|(key, _)| key.to_bytes()).collect();
-    let digests = digest.digests(object, keys.iter().zip(records.iter().map(|(_, body)| body)));
-    let rows = keys.into_iter().zip(digests).zip(first..);
-    Some(rows.map(|((key, digest), line)| Row { key, segment, line, digest }).collect())
+    let mut scratch = Scratch::default();
+    let versions = versions_of(text, object, digest, &mut scratch)?.zip(first..);
+    Some(versions.map(|((key, digest), line)| Row { key: key.to_vec(), segment, line, digest }).collect())
+}
+
+/// Memory in which blocks are taken apart, one after the other.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Bytes of keys, and where each ends.
+    keys: Vec<u8>,
+    ends: Vec<usize>,
+    versions: Versions,
+}
+
+/// The bytes of the key and the digest of each of a block's lines; `None` if one of them is no record.
+pub(super) fn versions_of<'s>(
+    text: &[u8],
+    object: &ObjectName,
+    digest: &DigestKey,
+    scratch: &'s mut Scratch,
+) -> Option<impl Iterator<Item = (&'s [u8], Digest)>> {
+    let Scratch { keys, ends, versions } = scratch;
+    keys.clear();
+    ends.clear();
+    versions.clear();
+    for record in records_in(text, object) {
+        let ((key, body), begin) = (record?, keys.len());
+        key.append_to(keys);
+        ends.push(keys.len());
+        versions.push(object, &keys[begin..], body);
+    }
+    let begins = std::iter::once(&0).chain(ends.iter());
+    let keys = begins.zip(ends.iter()).map(|(begin, end)| &keys[*begin..*end]);
+    Some(keys.zip(digest.digests_of(versions)))
 }
 
 /// Key and body of each of a block's lines; `None` for what is no record.
@@ -136,6 +165,23 @@ pub(super) fn records_in<'t>(
     text: &'t [u8],
     object: &'t ObjectName,
 ) -> impl Iterator<Item = Option<(Key, &'t str)>> + 't {
-    let (lines, illegible) = std::str::from_utf8(text).map_or(("", Some(None)), |text| (text, None));
-    lines.split_inclusive('\n').map(|line| parse_line(line.strip_suffix('\n')?, object)).chain(illegible)
+    let (text, illegible) = std::str::from_utf8(text).map_or(("", Some(None)), |text| (text, None));
+    lines_of(text).map(|line| parse_line(line?, object)).chain(illegible)
+}
+
+/// The lines of a text; `None` for a last one without its end.
+fn lines_of(mut text: &str) -> impl Iterator<Item = Option<&str>> {
+    std::iter::from_fn(move || {
+        let end = match memchr::memchr(b'\n', text.as_bytes()) {
+            Some(end) => end,
+            None if text.is_empty() => return None,
+            None => {
+                text = "";
+                return Some(None);
+            }
+        };
+        let line = &text[..end];
+        text = &text[end + 1..];
+        Some(Some(line))
+    })
 }

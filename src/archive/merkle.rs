@@ -4,27 +4,46 @@
 //! the records alone and not on how segments pack them: what was restored can
 //! be compared with a manifest without the archive.
 
-use crate::record::Digest;
+use crate::record::{Digest, hash_pairs};
 
-/// Builds a root from leaves as they come; holds one hash a level.
+type Node = [u8; 32];
+
+/// So many levels from the leaves up are joined at once, for pairs that are hashed side by side cost a fraction each.
+const LEVELS: u32 = 6;
+const LEAVES: usize = 1 << LEVELS;
+
+/// Builds a root from leaves as they come; holds one hash a level, and the leaves of the subtree that is not complete.
 #[derive(Clone, Default)]
 pub(super) struct Merkle {
     /// Roots of complete subtrees, the largest first, with their heights.
     peaks: Vec<(u32, Node)>,
+    /// Leaves behind them, fewer than a subtree of `LEVELS` has.
+    leaves: Vec<Node>,
 }
-
-type Node = [u8; 32];
 
 impl Merkle {
     pub(super) fn push(&mut self, leaf: &Digest) {
-        self.push_by(leaf, |_, left, right| join(left, right));
+        self.push_by(leaf, subtree, |_, left, right| join(left, right));
     }
 
-    /// With a way of its own to join two nodes of a height.
-    fn push_by(&mut self, leaf: &Digest, mut join: impl FnMut(usize, &Node, &Node) -> Node) {
-        let mut node = (0, leaf.0);
-        while let Some(&(height, left)) = self.peaks.last().filter(|(height, _)| *height == node.0) {
-            self.peaks.pop();
+    /// With ways of its own to make a node of a subtree's leaves, and to join two nodes of a height.
+    fn push_by(
+        &mut self,
+        leaf: &Digest,
+        subtree: impl FnOnce(&[Node]) -> Node,
+        join: impl FnMut(usize, &Node, &Node) -> Node,
+    ) {
+        self.leaves.push(leaf.0);
+        if self.leaves.len() == LEAVES {
+            let node = subtree(&self.leaves);
+            self.leaves.clear();
+            self.rise((LEVELS, node), join);
+        }
+    }
+
+    /// Adds a node, which joins those of its height.
+    fn rise(&mut self, mut node: (u32, Node), mut join: impl FnMut(usize, &Node, &Node) -> Node) {
+        while let Some((height, left)) = self.peaks.pop_if(|(height, _)| *height == node.0) {
             node = (height + 1, join(height as usize, &left, &node.1));
         }
         self.peaks.push(node);
@@ -32,6 +51,9 @@ impl Merkle {
 
     /// The root as hex; that of no leaves is the hash of nothing.
     pub(super) fn root(mut self) -> String {
+        for leaf in std::mem::take(&mut self.leaves) {
+            self.rise((0, leaf), |_, left, right| join(left, right));
+        }
         let Some((_, mut root)) = self.peaks.pop() else { return blake3::hash(b"").to_hex().to_string() };
         while let Some((_, left)) = self.peaks.pop() {
             root = join(&left, &root);
@@ -47,22 +69,39 @@ fn join(left: &Node, right: &Node) -> Node {
     *blake3::hash(&both).as_bytes()
 }
 
+/// The root of as many leaves as a power of two.
+fn subtree(leaves: &[Node]) -> Node {
+    let mut nodes = leaves.to_vec();
+    while nodes.len() > 1 {
+        nodes = hash_pairs(&nodes);
+    }
+    nodes[0]
+}
+
 /// Trees of versions of one list, as the snapshots of a year are: a node that several of them have is hashed once.
 pub(super) struct Forest {
     trees: Vec<Merkle>,
+    /// The subtree of leaves that was hashed last, and its root.
+    last: (Vec<Node>, Node),
     /// By height the two nodes that were joined last, and what came of it.
     joined: Vec<Option<(Node, Node, Node)>>,
 }
 
 impl Forest {
     pub(super) fn of(trees: usize) -> Forest {
-        Forest { trees: vec![Merkle::default(); trees], joined: vec![None; 64] }
+        Forest { trees: vec![Merkle::default(); trees], last: (Vec::new(), [0; 32]), joined: vec![None; 64] }
     }
 
     /// Gives one of the trees its next leaf. Told leaf by leaf rather than tree by tree, most is hashed once.
     pub(super) fn push(&mut self, tree: usize, leaf: &Digest) {
-        let joined = &mut self.joined;
-        self.trees[tree].push_by(leaf, |height, left, right| match &joined[height] {
+        let (last, joined) = (&mut self.last, &mut self.joined);
+        let subtree = |leaves: &[Node]| {
+            if last.0 != leaves {
+                *last = (leaves.to_vec(), subtree(leaves));
+            }
+            last.1
+        };
+        self.trees[tree].push_by(leaf, subtree, |height, left, right| match &joined[height] {
             Some((same, twin, node)) if same == left && twin == right => *node,
             _ => {
                 let node = join(left, right);
@@ -97,13 +136,36 @@ mod tests {
         assert_ne!(root(&[1, 2, 3]), root(&[1, 2]));
     }
 
+    /// The tree by its definition: the largest complete subtree is on the left.
+    fn plain(leaves: &[Node]) -> Node {
+        match leaves {
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                join(&plain(left), &plain(right))
+            }
+        }
+    }
+
+    #[test]
+    fn a_root_is_that_of_the_plain_tree_at_every_length() {
+        let leaves: Vec<Node> = (0..300_u32).map(|leaf| *blake3::hash(&leaf.to_le_bytes()).as_bytes()).collect();
+        let mut merkle = Merkle::default();
+        for length in 1..=leaves.len() {
+            merkle.push(&Digest(leaves[length - 1]));
+            assert_eq!(merkle.clone().root(), hex::encode(plain(&leaves[..length])), "{length} leaves");
+        }
+    }
+
     #[test]
     fn trees_of_a_forest_have_the_roots_that_they_have_alone() {
-        let lists: [&[u8]; 4] = [&[1, 2, 3, 4, 5, 6, 7], &[1, 2, 9, 4, 5, 6, 7, 8], &[2, 3, 4, 5, 6, 7], &[]];
+        let all: Vec<u8> = (1..=255).collect();
+        let changed: Vec<u8> = all.iter().map(|leaf| if *leaf == 100 { 0 } else { *leaf }).collect();
+        let lists: [&[u8]; 6] = [&all, &changed, &all[1..], &all[..130], &[1, 2, 9, 4], &[]];
         let mut forest = Forest::of(lists.len());
-        for leaf in 1..=9 {
+        for leaf in 0..all.len() {
             for (tree, list) in lists.iter().enumerate() {
-                list.get(leaf - 1).into_iter().for_each(|leaf| forest.push(tree, &Digest([*leaf; 32])));
+                list.get(leaf).into_iter().for_each(|leaf| forest.push(tree, &Digest([*leaf; 32])));
             }
         }
         assert_eq!(forest.roots(), lists.map(root));

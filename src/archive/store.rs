@@ -85,8 +85,15 @@ impl Store {
 
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        self.open(name)?.read_to_end(&mut bytes).map_err(Error::file("read", &self.path(name)))?;
+        self.read_into(name, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads a whole file in the place of what was read before: memory that is there already costs nothing.
+    pub(super) fn read_into(&self, name: &str, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        bytes.clear();
+        self.open(name)?.read_to_end(bytes).map_err(Error::file("read", &self.path(name)))?;
+        Ok(())
     }
 
     pub(super) fn length(&self, name: &str) -> Result<u64, Error> {

@@ -6,6 +6,7 @@
 //! way to end. How a chunk is hashed is the specification's (BLAKE3, 2020, section 2.4);
 //! side by side, the crate offers it under an interface that it does not promise to keep,
 //! so Cargo.toml names one version of it, and a test compares with the one it promises.
+//! Nodes of a tree, of two hashes each, go side by side from their beginning to their end.
 
 use blake3::IncrementCounter;
 use blake3::platform::{Platform, le_bytes_from_words_32, words_from_le_bytes_32};
@@ -19,6 +20,10 @@ const CHUNK: usize = BLOCKS * BLOCK;
 /// The most lanes that any processor has.
 const LANES: usize = 16;
 
+/// What a hash without a key begins with: BLAKE3, table 1.
+const IV: [u32; 8] =
+    [0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB, 0x5BE0_CD19];
+
 // Flags of a block: BLAKE3, table 3.
 const CHUNK_START: u8 = 1 << 0;
 const CHUNK_END: u8 = 1 << 1;
@@ -26,21 +31,58 @@ const PARENT: u8 = 1 << 2;
 const ROOT: u8 = 1 << 3;
 const KEYED_HASH: u8 = 1 << 4;
 
+/// Versions whose digests are made side by side, in memory that can be used again.
+#[derive(Default)]
+pub struct Versions {
+    /// What is hashed, one after the other, and where each ends.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Versions {
+    /// Adds a version: its object, the bytes of its key, its body.
+    pub fn push(&mut self, object: &ObjectName, key: &[u8], body: &str) {
+        let parts = [object.as_str().as_bytes(), b"\0", key, b"\0", body.as_bytes()];
+        parts.iter().for_each(|part| self.text.extend_from_slice(part));
+        self.ends.push(self.text.len());
+    }
+
+    /// Forgets them all.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+}
+
 impl DigestKey {
     /// The digests of versions of one object, each given by the bytes of its key and its body.
     pub fn digests<K: AsRef<[u8]>, B: AsRef<str>>(
         &self,
         object: &ObjectName,
-        versions: impl IntoIterator<Item = (K, B)>,
+        given: impl IntoIterator<Item = (K, B)>,
     ) -> Vec<Digest> {
-        let (mut text, mut ends) = (Vec::new(), Vec::new());
-        for (key, body) in versions {
-            let parts = [object.as_str().as_bytes(), b"\0", key.as_ref(), b"\0", body.as_ref().as_bytes()];
-            parts.iter().for_each(|part| text.extend_from_slice(part));
-            ends.push(text.len());
-        }
-        Lanes::of(self).hash(&text, &ends)
+        let mut versions = Versions::default();
+        given.into_iter().for_each(|(key, body)| versions.push(object, key.as_ref(), body.as_ref()));
+        self.digests_of(&versions)
     }
+
+    /// The digests of versions, in their order.
+    pub fn digests_of(&self, versions: &Versions) -> Vec<Digest> {
+        Lanes::of(self).hash(&versions.text, &versions.ends)
+    }
+}
+
+/// The hash of each two nodes that follow one another; of one that is left over, nothing.
+pub(crate) fn hash_pairs(nodes: &[[u8; 32]]) -> Vec<[u8; 32]> {
+    let (platform, mut hashes) = (Platform::detect(), vec![[0; 32]; nodes.len() / 2]);
+    let pairs = nodes.as_flattened().as_chunks::<BLOCK>().0;
+    for (pairs, hashes) in pairs.chunks(LANES).zip(hashes.chunks_mut(LANES)) {
+        let mut inputs = [&pairs[0]; LANES];
+        inputs.iter_mut().zip(pairs).for_each(|(input, pair)| *input = pair);
+        let (inputs, no, all) = (&inputs[..pairs.len()], IncrementCounter::No, CHUNK_END | ROOT);
+        platform.hash_many(inputs, &IV, 0, no, 0, CHUNK_START, all, hashes.as_flattened_mut());
+    }
+    hashes
 }
 
 /// Hashes messages side by side.
@@ -173,6 +215,16 @@ impl<'k> Lanes<'k> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_hash_to_what_each_is_by_itself() {
+        let nodes: Vec<[u8; 32]> = (0..75_u8).map(|node| *blake3::hash(&[node]).as_bytes()).collect();
+        for length in 0..nodes.len() {
+            let alone: Vec<_> =
+                nodes[..length].chunks_exact(2).map(|pair| *blake3::hash(pair.as_flattened()).as_bytes()).collect();
+            assert_eq!(hash_pairs(&nodes[..length]), alone);
+        }
+    }
 
     #[test]
     fn many_digests_are_what_each_is_by_itself() {

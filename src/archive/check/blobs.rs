@@ -46,7 +46,7 @@ impl Check<'_> {
         }
         side_by_side(
             &read,
-            |(file, name)| examine(inner, file, name),
+            |(file, name), ()| examine(inner, file, name),
             |(file, name), examined| {
                 let (known, snapshots) = needs.get(name).cloned().unwrap_or_default();
                 self.blob(file, examined, known, &snapshots)

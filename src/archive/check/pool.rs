@@ -13,10 +13,11 @@ pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST)
 }
 
-/// Does the work for every job on as many threads as help; `each` hears of the results on this one, in no order.
-pub(super) fn side_by_side<J: Sync, R: Send>(
+/// Does the work for every job on as many threads as help, each with memory that it uses again; `each` hears of the
+/// results on this one, in no order.
+pub(super) fn side_by_side<J: Sync, M: Default, R: Send>(
     jobs: &[J],
-    work: impl Fn(&J) -> R + Sync,
+    work: impl Fn(&J, &mut M) -> R + Sync,
     mut each: impl FnMut(&J, R) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let threads = threads().min(jobs.len());
@@ -25,10 +26,11 @@ pub(super) fn side_by_side<J: Sync, R: Send>(
         for _ in 0..threads {
             let (outbox, next, work) = (outbox.clone(), &next, &work);
             scope.spawn(move || {
+                let mut memory = M::default();
                 while let Some((at, job)) =
                     Some(next.fetch_add(1, Ordering::SeqCst)).and_then(|at| Some((at, jobs.get(at)?)))
                 {
-                    if outbox.send((at, work(job))).is_err() {
+                    if outbox.send((at, work(job, &mut memory))).is_err() {
                         return;
                     }
                 }

@@ -13,7 +13,7 @@ use super::memory::Memo;
 use super::pool::{side_by_side, threads};
 use super::roots::{Told, Whole, read_index};
 use super::{Check, Problem, Remedy, fact_of};
-use crate::archive::absorb::rows_of;
+use crate::archive::absorb::{Scratch, versions_of};
 use crate::archive::error::Error;
 use crate::archive::index::{Ledger, Sum};
 use crate::archive::segment::{BlockFacts, Directory, SEGMENTS, SegmentFile};
@@ -122,7 +122,7 @@ impl Check<'_> {
                 heard.extend(self.judge(job, examined)?);
                 Ok(())
             };
-            side_by_side(&jobs, |job| examine(inner, job), each)?;
+            side_by_side(&jobs, |job, held| examine(inner, job, held), each)?;
             index.map(|index| index.join().expect("reading does not panic")).transpose()
         });
         match told {
@@ -213,17 +213,16 @@ fn again(error: &Error) -> Error {
     }
 }
 
-/// Looks at one segment.
-fn examine(inner: &Inner, job: &Job) -> Examined {
+/// Looks at one segment, and holds its bytes in this memory meanwhile.
+fn examine(inner: &Inner, job: &Job, held: &mut Vec<u8>) -> Examined {
     let path = inner.store.path(&job.file);
     let mut examined = Examined { hash: None, directory: Err(Error::PackerEnded), good: Vec::new(), bad: Vec::new() };
     let mut bytes: Option<Bytes> = None;
     if job.read {
-        let held = inner.store.length(&job.file).is_ok_and(|length| length <= HELD);
-        if held {
-            let read = inner.store.read(&job.file);
-            examined.hash = Some(read.as_ref().map_err(again).map(|bytes| (bytes.len() as u64, hash(bytes))));
-            bytes = read.ok().map(Bytes::from);
+        if inner.store.length(&job.file).is_ok_and(|length| length <= HELD) {
+            let read = inner.store.read_into(&job.file, held).map(|()| (held.len() as u64, hash(held)));
+            bytes = read.is_ok().then(|| Bytes::from(std::mem::take(held)));
+            examined.hash = Some(read);
         } else {
             let read = inner.store.open(&job.file).and_then(|input| hash_of(input, &path));
             let length = inner.store.length(&job.file).unwrap_or(0);
@@ -248,6 +247,7 @@ fn examine(inner: &Inner, job: &Job) -> Examined {
     if let (Ok(directory), true) = (&examined.directory, job.read) {
         (examined.good, examined.bad) = blocks(inner, job, &open, directory);
     }
+    *held = bytes.and_then(|bytes| bytes.try_into_mut().ok()).map(Vec::from).unwrap_or_default();
     examined
 }
 
@@ -272,10 +272,10 @@ fn blocks(
     let placed: Vec<_> = placed(directory).collect();
     let share = |placed: &[(u32, &BlockFacts)]| {
         let mut opened = open();
-        let (mut good, mut bad, mut text) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut good, mut bad, mut text, mut scratch) = (Vec::new(), Vec::new(), Vec::new(), Scratch::default());
         for (first, facts) in placed {
             let read = match &mut opened {
-                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first), &mut text),
+                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first), (&mut text, &mut scratch)),
                 Err(error) => Err(fact_of(again(error)).unwrap_or_else(|error| error.to_string())),
             };
             match read {
@@ -307,18 +307,20 @@ fn block(
     opened: &mut SegmentFile,
     facts: &BlockFacts,
     (segment, first): (u32, u32),
-    text: &mut Vec<u8>,
+    (text, scratch): (&mut Vec<u8>, &mut Scratch),
 ) -> Result<Sum, String> {
     opened.block_into(text, facts).map_err(|error| fact_of(error).unwrap_or_else(|error| error.to_string()))?;
     let object = ObjectName::new(&facts.object);
-    let rows = rows_of(text, &object, (segment, first), &inner.secrets.digest);
-    let rows = rows.ok_or_else(|| "a line that is no record".to_owned())?;
-    let mut sum = Sum::default();
-    rows.iter().for_each(|row| sum.add(&row.key, (row.segment, row.line), &row.digest));
-    // The order of their bytes is the order of keys.
-    let keys = || rows.iter().map(|row| &row.key);
-    let text_of = |key: &Vec<u8>| Key::from_bytes(key).map(|key| key.to_string());
-    let ends = keys().min().and_then(text_of).zip(keys().max().and_then(text_of));
+    let versions = versions_of(text, &object, &inner.secrets.digest, scratch);
+    let versions = versions.ok_or_else(|| "a line that is no record".to_owned())?;
+    let (mut sum, mut ends) = (Sum::default(), None);
+    for (line, (key, digest)) in (first..).zip(versions) {
+        sum.add(key, (segment, line), &digest);
+        // The order of their bytes is the order of keys.
+        ends = ends.map_or(Some((key, key)), |(least, most): (&[u8], _)| Some((least.min(key), key.max(most))));
+    }
+    let text_of = |key| Key::from_bytes(key).map(|key| key.to_string());
+    let ends = ends.and_then(|(least, most)| text_of(least).zip(text_of(most)));
     let right = blake3::hash(text).to_hex().as_str() == facts.blake3
         && sum.versions == u64::from(facts.lines)
         && ends == Some((facts.first.clone(), facts.last.clone()));
