@@ -49,6 +49,7 @@ mod needs;
 mod outline;
 mod packer;
 mod positions;
+mod press;
 mod progress;
 mod prune;
 mod reader;

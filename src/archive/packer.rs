@@ -1,4 +1,4 @@
-//! The thread that compresses, seals and stores segments while pages are still being read.
+//! The thread that seals and stores segments while pages are still being read, and has blocks compressed for them.
 //!
 //! It learns of blocks through a short queue, so that a capture is never more
 //! than a few blocks ahead of the disk. Where a segment ends depends on the
@@ -14,7 +14,7 @@ use super::segment::{Directory, Effort, Growing, RawBlock};
 use super::store::Placed;
 
 /// Blocks on their way.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 enum Order {
     Block(RawBlock),
@@ -55,7 +55,7 @@ impl Packer {
     pub(super) fn start(inner: &Arc<Inner>, effort: Effort) -> Result<Packer, Error> {
         let (orders, inbox) = sync_channel(AHEAD);
         let (outbox, replies) = sync_channel(AHEAD + 16);
-        let growing = Growing::new(&inner.header.archive, effort)?;
+        let growing = Growing::new(&inner.header.archive, effort);
         let inner = Arc::clone(inner);
         let thread = std::thread::spawn(move || work(&inner, growing, &inbox, &outbox));
         Ok(Packer {
@@ -149,7 +149,7 @@ fn work(inner: &Inner, mut growing: Growing, inbox: &Receiver<Order>, outbox: &S
     let recipient = inner.data_recipient.as_ref();
     while let Ok(order) = inbox.recv() {
         let reply = match order {
-            Order::Block(block) => Reply::Block(growing.add(&block).map(|()| growing.stored_bytes())),
+            Order::Block(block) => Reply::Block(growing.add(block).map(|()| growing.stored_bytes())),
             Order::Store { number, go_on } => {
                 let stored = growing.store(&inner.store, recipient, &inner.secrets.data);
                 if !go_on {

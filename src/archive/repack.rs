@@ -145,7 +145,7 @@ struct Anew<'a> {
 
 impl<'a> Anew<'a> {
     fn new(inner: &'a Inner) -> Result<Anew<'a>, Error> {
-        let growing = Growing::anew(&inner.header.archive)?;
+        let growing = Growing::anew(&inner.header.archive);
         let (went, moves, directories) = (Vec::new(), Vec::new(), BTreeMap::new());
         Ok(Anew { inner, growing, block: None, lines: 0, went, moves, directories, bytes: 0 })
     }
@@ -224,7 +224,7 @@ impl<'a> Anew<'a> {
     }
 
     fn end_block(&mut self) -> Result<(), Error> {
-        self.block.take().map_or(Ok(()), |block| self.growing.add(&block))
+        self.block.take().map_or(Ok(()), |block| self.growing.add(block))
     }
 
     fn end_segment(&mut self) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::disk::{Ahead, Partial};
 use super::error::Error;
 use super::map::MOST_LINES;
+use super::press::{AHEAD, Press, Pressed};
 use super::seal::{Opened, Sealing};
 use super::store::{Placed, Store};
 use crate::record::Key;
@@ -33,27 +34,24 @@ const DIRECTORY_LIMIT: u64 = 16 << 20;
 const RAW_LIMIT: u64 = 128 << 20;
 /// What a seal reads before and behind what is asked for: its chunks are of 64 KiB.
 const SEAL_AHEAD: u64 = 2 << 16;
-/// How much work compressing is worth. Of 206 MB of records level 5 makes 27.6 MB at 190 MB/s, level 12 makes 23.7 MB at 70
-/// MB/s (`zstd -b5 -e12 -B1MB`, one thread).
+/// How much work compressing is worth. Of 206 MB of records level 5 makes 27.1 MB at 230 MB/s, 6 makes 25.4 at 165, and 12
+/// makes 23.6 at 84 (`zstd -b5 -e12 -B1MB --zstd=mml=6`, one thread).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Effort {
     /// Records come as fast as they are parsed, and somebody waits.
     Quick,
-    /// They come over a line, or were here before: nobody waits for the packing thread.
+    /// They come over a line, or were here before: nobody waits for it.
     Thorough,
 }
 
 impl Effort {
-    fn level(self) -> i32 {
+    pub(super) fn level(self) -> i32 {
         match self {
-            Effort::Quick => 5,
+            Effort::Quick => 6,
             Effort::Thorough => 12,
         }
     }
 }
-
-/// The first blocks of a run, which are all that most runs have, are worth all the work.
-const FEW_BLOCKS: u32 = 4;
 
 /// What stands in front of a file's contents, under its seal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -164,81 +162,54 @@ pub(super) struct Growing {
     hasher: blake3::Hasher,
     header_bytes: usize,
     directory: Directory,
-    compressor: zstd::bulk::Compressor<'static>,
-    decompressor: zstd::bulk::Decompressor<'static>,
-    effort: Effort,
-    /// In this and earlier segments of the run.
-    blocks_packed: u32,
+    press: Press,
 }
 
 impl Growing {
-    pub(super) fn new(archive: &str, effort: Effort) -> Result<Growing, Error> {
-        Growing::begun_with(header_frame(archive, "segment"), effort)
+    pub(super) fn new(archive: &str, effort: Effort) -> Growing {
+        // What comes over a line is no work for more.
+        let threads = if effort == Effort::Quick { cores() } else { 1 };
+        Growing::begun_with(header_frame(archive, "segment"), Press::start(effort, threads))
     }
 
     /// For lines of other segments, under a name that no segment had.
-    pub(super) fn anew(archive: &str) -> Result<Growing, Error> {
-        Growing::begun_with(
-            frame_of(archive, "segment", Some(uuid::Uuid::new_v4().simple().to_string())),
-            Effort::Thorough,
-        )
+    pub(super) fn anew(archive: &str) -> Growing {
+        let chance = uuid::Uuid::new_v4().simple().to_string();
+        Growing::begun_with(frame_of(archive, "segment", Some(chance)), Press::start(Effort::Thorough, cores()))
     }
 
-    fn begun_with(body: Vec<u8>, effort: Effort) -> Result<Growing, Error> {
-        let refused = |source| Error::File { doing: "compress for", path: PathBuf::from(SEGMENTS), source };
-        let mut compressor = zstd::bulk::Compressor::new(Effort::Thorough.level()).map_err(refused)?;
-        compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true)).map_err(refused)?;
-        let decompressor = zstd::bulk::Decompressor::new().map_err(refused)?;
-        Ok(Growing {
-            hasher: hasher_of(&body),
-            header_bytes: body.len(),
-            body,
-            directory: Directory { blocks: Vec::new() },
-            compressor,
-            decompressor,
-            effort,
-            blocks_packed: 0,
-        })
+    fn begun_with(body: Vec<u8>, press: Press) -> Growing {
+        let directory = Directory { blocks: Vec::new() };
+        Growing { hasher: hasher_of(&body), header_bytes: body.len(), body, directory, press }
     }
 
+    /// Of the blocks that are certainly done: `AHEAD` more may be on their way.
     pub(super) fn stored_bytes(&self) -> u64 {
         self.body.len() as u64
     }
 
+    /// Begins another segment.
     pub(super) fn clear(&mut self) {
         self.body.truncate(self.header_bytes);
         self.hasher = hasher_of(&self.body);
         self.directory.blocks.clear();
     }
 
-    /// Compresses a block, and unpacks it again before it counts.
-    pub(super) fn add(&mut self, block: &RawBlock) -> Result<(), Error> {
-        let refused = |source| Error::File { doing: "compress for", path: PathBuf::from(SEGMENTS), source };
-        if self.blocks_packed == FEW_BLOCKS {
-            self.compressor.set_compression_level(self.effort.level()).map_err(refused)?;
+    /// Has a block compressed.
+    pub(super) fn add(&mut self, block: RawBlock) -> Result<(), Error> {
+        self.press.give(block)?;
+        self.append_until(AHEAD)
+    }
+
+    /// Appends what is compressed until so many blocks are on their way.
+    fn append_until(&mut self, on_their_way: usize) -> Result<(), Error> {
+        while self.press.on_their_way() > on_their_way {
+            let Some(pressed) = self.press.next() else { break };
+            let Pressed { stored, facts } = pressed?;
+            self.directory.blocks.push(BlockFacts { offset: self.body.len() as u64, ..facts });
+            self.hasher.update(&stored);
+            self.body.extend_from_slice(&stored);
         }
-        self.blocks_packed = self.blocks_packed.saturating_add(1);
-        let stored = self.compressor.compress(&block.text).map_err(refused)?;
-        let unpacked = self.decompressor.decompress(&stored, block.text.len()).map_err(refused)?;
-        let hash = blake3::hash(&block.text);
-        // A bit that flipped between compressing and storing is found here, while the record can still be had.
-        if blake3::hash(&unpacked) != hash {
-            return Err(Error::damaged(&PathBuf::from(SEGMENTS), "a block does not unpack to what was packed"));
-        }
-        // Counted in what came back, so that a certificate rests on it.
-        let lines = unpacked.iter().filter(|byte| **byte == b'\n').count() as u32;
-        self.directory.blocks.push(BlockFacts {
-            object: block.object.clone(),
-            offset: self.body.len() as u64,
-            stored: stored.len() as u64,
-            raw: block.text.len() as u64,
-            lines,
-            first: block.first.to_string(),
-            last: block.last.to_string(),
-            blake3: hash.to_hex().to_string(),
-        });
-        self.hasher.update(&stored);
-        self.body.extend_from_slice(&stored);
         Ok(())
     }
 
@@ -247,11 +218,12 @@ impl Growing {
     /// A machine that can read unseals what was written and compares it; one that may only put
     /// compares the stored bytes, and every block was unpacked before it was sealed.
     pub(super) fn store(
-        &self,
+        &mut self,
         store: &Store,
         recipient: Option<&x25519::Recipient>,
         identities: &[x25519::Identity],
     ) -> Result<(Placed, Directory), Error> {
+        self.append_until(0)?;
         let path = store.path(SEGMENTS);
         let json = serde_json::to_vec(&self.directory).expect("a directory always serialises");
         let tail = skippable(&[&json[..], format!("{:08}\n", json.len()).as_bytes()].concat());
@@ -281,6 +253,10 @@ fn hasher_of(bytes: &[u8]) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(bytes);
     hasher
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A stored segment, open for reading blocks.

@@ -87,7 +87,7 @@ fn a_segment_packed_anew_has_a_name_that_none_had() {
     let (_world, archive) = World::clear();
     let names: Vec<String> = (0..2)
         .map(|_| {
-            let growing = segment::Growing::anew(archive.id()).unwrap();
+            let mut growing = segment::Growing::anew(archive.id());
             growing.store(&archive.inner.store, None, &[]).unwrap().0.name
         })
         .collect();
