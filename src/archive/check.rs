@@ -39,6 +39,7 @@ use super::run::Turn;
 use super::segment::SEGMENTS;
 use super::shelf::belongs;
 use super::store::{QUARANTINE, hash_of};
+use super::subset::Candidate;
 use super::{Archive, Inner, SnapshotId};
 
 /// How long another one's turn is waited for before the archive is looked at again.
@@ -78,7 +79,8 @@ impl Archive {
             }
             check.remember()?;
             problems.into_iter().for_each(problem);
-            return Ok(done);
+            let read_since = oldest(&self.inner.read_whole()?);
+            return Ok(Checked { read_since, ..done });
         }
         Err(Error::Busy("snapshots were forgotten or pruned again and again while they were checked".to_owned()))
     }
@@ -173,7 +175,25 @@ impl<'c> Check<'c> {
     }
 }
 
+/// When the one was read that was read longest ago; nothing where one never was.
+fn oldest(files: &[Candidate]) -> Option<i64> {
+    files.iter().map(|file| file.verified).min().flatten()
+}
+
 impl Inner {
+    /// Segments and blobs, and when each was last read whole and found right.
+    fn read_whole(&self) -> Result<Vec<Candidate>, Error> {
+        let verified = self.index().verified()?;
+        let mut candidates = Vec::new();
+        for folder in [SEGMENTS, BLOBS] {
+            for (file, _) in self.store.list_spread(folder)? {
+                let bytes = self.store.length(&file).unwrap_or(0);
+                candidates.push(Candidate { verified: verified.get(&file).copied(), bytes, file });
+            }
+        }
+        Ok(candidates)
+    }
+
     /// The turn, or none after a moment in which somebody else had it.
     fn turn_or_wait(&self) -> Result<Option<Turn>, Error> {
         match self.turn() {
@@ -238,14 +258,7 @@ impl Check<'_> {
     /// Which files are read whole.
     fn choose(&mut self) -> Result<(), Error> {
         let Reading::Some(subset) = self.reading else { return Ok(()) };
-        let verified = self.inner.index().verified()?;
-        let mut candidates = Vec::new();
-        for folder in [SEGMENTS, BLOBS] {
-            for (file, _) in self.inner.store.list_spread(folder)? {
-                let bytes = self.inner.store.length(&file).unwrap_or(0);
-                candidates.push(super::subset::Candidate { verified: verified.get(&file).copied(), bytes, file });
-            }
-        }
+        let candidates = self.inner.read_whole()?;
         self.done.to_read = candidates.len() as u64;
         self.chosen = Some(subset.choose(candidates).into_iter().map(|one| one.file).collect());
         Ok(())

@@ -77,6 +77,27 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 }
 
 #[test]
+fn shares_that_follow_one_another_come_to_every_byte() {
+    let desk = Desk::with(&["init", "--no-encryption"]);
+    desk.import(3);
+    desk.import(4);
+    let check = |desk: &Desk| {
+        let checked = desk.pdbak(&["check", "--read-data-subset", "1"], "horse");
+        assert!(checked.stdout.contains("1 of 2 files read back"), "{}", checked.stdout);
+        desk.status(&[]).stdout
+    };
+    let told = check(&desk);
+    assert!(told.contains(": sound  ·  never every byte"), "{told}");
+    // What was never read comes first, so this is the other one.
+    let told = check(&desk);
+    assert!(told.contains(": sound  ·  every byte "), "{told}");
+    // A file that nobody has read yet does not take that back: it was so then.
+    desk.import(5);
+    let told = desk.status(&[]).stdout;
+    assert!(told.contains("  ·  every byte "), "{told}");
+}
+
+#[test]
 fn a_new_archive_is_critical_until_it_has_a_snapshot_and_then_says_what_it_lacks() {
     let desk = Desk::with(&["init", "--no-encryption"]);
     let empty = desk.status(&[]);

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use chrono::DateTime;
 use clap::Args;
 use serde::Serialize;
 
@@ -95,7 +96,7 @@ impl Check {
             Some(subset) => Reading::Some(subset),
             None => Reading::from(self.read_data),
         };
-        let report = look(session, &archive, reading, self.read_data)?;
+        let report = look(session, &archive, reading)?;
         session.show(&report)?;
         match (report.sound, report.known.is_empty() && report.lost.is_empty()) {
             (true, true) => Ok(Exit::Done),
@@ -105,11 +106,14 @@ impl Check {
     }
 }
 
-/// Checks the archive; `all` says that with this every byte was read.
-pub(crate) fn look(session: &Session, archive: &Archive, reading: Reading, all: bool) -> Result<Report, Failure> {
+/// Checks the archive.
+pub(crate) fn look(session: &Session, archive: &Archive, reading: Reading) -> Result<Report, Failure> {
     let (checked, problems) = problems(archive, reading)?;
-    facts::Look { at: session.clock().now(), problems: checked.problems.max(problems.len() as u64) }
-        .note(session, archive, all);
+    let (now, found) = (session.clock().now(), checked.problems.max(problems.len() as u64));
+    // Shares that follow one another come to every byte as well, as of the first of them.
+    let shares = checked.read_since.and_then(|since| DateTime::from_timestamp(since, 0));
+    let every_byte = if reading == Reading::All { Some(now) } else { shares };
+    facts::Look { at: now, problems: found }.note(session, archive, every_byte);
     let Checked { snapshots, segments, blobs, alone, records, bytes_read, read, to_read, quarantined, .. } = checked;
     let (known, problems): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| problem.known);
     Ok(Report {

@@ -61,11 +61,11 @@ impl Push {
 }
 
 impl Look {
-    /// Notes it. Whoever reads every byte looks at the structure as well.
-    pub(crate) fn note(self, session: &Session, archive: &Archive, read_data: bool) {
+    /// Notes it, and as of when every byte was read, if it was.
+    pub(crate) fn note(self, session: &Session, archive: &Archive, every_byte: Option<DateTime<Utc>>) {
         tell(session, archive.note(CHECK, &self));
-        if read_data {
-            tell(session, archive.note(CHECK_DATA, &self));
+        if let Some(at) = every_byte {
+            tell(session, archive.note(CHECK_DATA, &Look { at, ..self }));
         }
     }
 }

@@ -129,7 +129,7 @@ impl Steps<'_> {
         let turn = share.map(|(turn, of)| format!("{turn}/{of}"));
         let reading = turn.as_deref().map(str::parse).transpose().map_err(Failure::usage)?;
         let reading = reading.map_or(Reading::Structure, Reading::Some);
-        let report = check::look(self.session, &self.session.archive()?, reading, all)?;
+        let report = check::look(self.session, &self.session.archive()?, reading)?;
         if !report.sound {
             return Err(check::damaged());
         }
