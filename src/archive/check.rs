@@ -15,7 +15,7 @@ mod roots;
 mod segments;
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 pub use self::problem::{Checked, Kind, Problem, Reading, Remedy};
 
@@ -78,9 +78,9 @@ impl Archive {
                 continue;
             }
             check.remember()?;
+            let read_as_of = check.read_as_of()?;
             problems.into_iter().for_each(problem);
-            let read_since = oldest(&self.inner.read_whole()?);
-            return Ok(Checked { read_since, ..done });
+            return Ok(Checked { read_as_of, ..done });
         }
         Err(Error::Busy("snapshots were forgotten or pruned again and again while they were checked".to_owned()))
     }
@@ -175,11 +175,6 @@ impl<'c> Check<'c> {
     }
 }
 
-/// When the one was read that was read longest ago; nothing where one never was.
-fn oldest(files: &[Candidate]) -> Option<i64> {
-    files.iter().map(|file| file.verified).min().flatten()
-}
-
 impl Inner {
     /// Segments and blobs, and when each was last read whole and found right.
     fn read_whole(&self) -> Result<Vec<Candidate>, Error> {
@@ -188,7 +183,9 @@ impl Inner {
         for folder in [SEGMENTS, BLOBS] {
             for (file, _) in self.store.list_spread(folder)? {
                 let bytes = self.store.length(&file).unwrap_or(0);
-                candidates.push(Candidate { verified: verified.get(&file).copied(), bytes, file });
+                let since = self.store.modified(&file).and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                let written = since.map(|since| since.as_secs().cast_signed());
+                candidates.push(Candidate { verified: verified.get(&file).copied(), written, bytes, file });
             }
         }
         Ok(candidates)

@@ -2,8 +2,8 @@
 //!
 //! Derived from segments and manifests; deleting it loses nothing but time, and
 //! so it is never repaired: at the first sign of damage it is thrown away. What
-//! it says is believed only as far as it can be proved: each row carries a short
-//! hash of itself (SQLite has no checksums), and whoever reads records through
+//! it says is believed only as far as it can be proved: each row carries a
+//! checksum of itself (SQLite has none), and whoever reads records through
 //! it compares them with the content root of the manifest.
 
 mod bad;
@@ -109,20 +109,23 @@ impl Index {
     /// `None` when it is of another schema or another archive.
     fn open_as_it_is(path: &Path, archive: &str) -> Result<Option<Index>, Error> {
         let exists = path.exists();
+        if !exists {
+            return Index::fresh(Connection::open(path)?, archive).map(Some);
+        }
+        let Some((index, SCHEMA)) = Index::of_any_schema(path, archive)? else { return Ok(None) };
+        if !index.db.table_exists(None, "mentions")? {
+            index.db.execute_batch(LATER_TABLES)?;
+        }
+        Ok(Some(index))
+    }
+
+    /// With the number of its schema; `None` when it is of another archive.
+    fn of_any_schema(path: &Path, archive: &str) -> Result<Option<(Index, i64)>, Error> {
         let db = Connection::open(path)?;
         configure(&db)?;
-        if !exists {
-            return Index::fresh(db, archive).map(Some);
-        }
         let schema: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if schema != SCHEMA {
-            return Ok(None);
-        }
-        if !db.table_exists(None, "mentions")? {
-            db.execute_batch(LATER_TABLES)?;
-        }
         let found: String = db.query_row("SELECT archive FROM about", [], |row| row.get(0))?;
-        Ok((found == archive).then(|| Index { db, objects: HashMap::new() }))
+        Ok((found == archive).then(|| (Index { db, objects: HashMap::new() }, schema)))
     }
 
     fn fresh(db: Connection, archive: &str) -> Result<Index, Error> {
@@ -134,7 +137,8 @@ impl Index {
 
     /// Throws the file away and begins an empty one; what cannot be made again is carried over while it can be read.
     pub(super) fn recreate(path: &Path, archive: &str) -> Result<Index, Error> {
-        let memory = Index::open_as_it_is(path, archive).ok().flatten().map(|old| old.memory()).unwrap_or_default();
+        let old = if path.exists() { Index::of_any_schema(path, archive).ok().flatten() } else { None };
+        let memory = old.map(|(old, _)| old.memory()).unwrap_or_default();
         for suffix in ["", "-wal", "-shm"] {
             let file = PathBuf::from(format!("{}{suffix}", path.display()));
             match std::fs::remove_file(&file) {
@@ -434,7 +438,7 @@ fn read_row(row: &rusqlite::Row<'_>) -> Result<Row, Error> {
     Ok(Row { key: key.to_vec(), segment, line, digest })
 }
 
-/// What a row says that matches its own hash.
+/// What a row says that matches its own checksum.
 struct Proven {
     segment: u32,
     line: u32,
@@ -454,7 +458,7 @@ fn proven(row: &rusqlite::Row<'_>) -> Result<Proven, Error> {
 }
 
 fn damaged_row() -> Error {
-    Error::IndexDamaged("a row that does not match its own hash".to_owned())
+    Error::IndexDamaged("a row that does not match its own checksum".to_owned())
 }
 
 /// A wrong position must never be taken for a record's.

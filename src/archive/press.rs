@@ -156,7 +156,8 @@ mod tests {
     use crate::record::Key;
 
     fn block(number: u64) -> RawBlock {
-        let text = format!("{{\"id\":{number}}}\n").repeat(1 + number as usize % 40).into_bytes();
+        let line = |of| format!("{{\"id\":{},\"title\":\"deal {}\"}}\n", of * (number + 3), of % (number + 5));
+        let text = (0..6_000 + number * 100).map(line).collect::<String>().into_bytes();
         RawBlock { object: "deals".to_owned(), text, lines: 1, first: Key::Number(number), last: Key::Number(number) }
     }
 
@@ -165,7 +166,7 @@ mod tests {
         let pressed_by = |threads| {
             let mut press = Press::start(Effort::Quick, threads);
             let mut pressed = Vec::new();
-            for number in 0..60 {
+            for number in 0..24 {
                 press.give(block(number)).unwrap();
                 if press.on_their_way() > AHEAD {
                     pressed.push(press.next().unwrap().unwrap());
@@ -175,7 +176,7 @@ mod tests {
             pressed
         };
         let (one, many) = (pressed_by(1), pressed_by(4));
-        assert_eq!(one.len(), 60);
+        assert_eq!(one.len(), 24);
         for (number, (one, many)) in one.iter().zip(&many).enumerate() {
             assert_eq!((&one.facts, &one.stored), (&many.facts, &many.stored));
             assert_eq!(one.facts.first, number.to_string());

@@ -155,7 +155,7 @@ pub(super) fn read_header(
     Ok(())
 }
 
-/// A segment growing in memory: at most about 10 MiB of compressed blocks.
+/// A segment growing in memory: at most `SEGMENT_BYTES` and the blocks that are on their way.
 pub(super) struct Growing {
     body: Vec<u8>,
     /// Of the body, so that storing it once more does not hash it anew.
@@ -188,8 +188,9 @@ impl Growing {
         self.body.len() as u64
     }
 
-    /// Begins another segment.
+    /// Begins another segment, after this one was stored.
     pub(super) fn clear(&mut self) {
+        debug_assert_eq!(self.press.on_their_way(), 0);
         self.body.truncate(self.header_bytes);
         self.hasher = hasher_of(&self.body);
         self.directory.blocks.clear();

@@ -83,11 +83,26 @@ pub fn bytes_in(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// A file that may be read, with its length and when it was last read whole.
+/// In place of a time: the last reading found damage.
+pub(super) const FAILED: i64 = 0;
+
+/// A file that may be read. Times are seconds since 1970.
+#[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) file: String,
     pub(super) bytes: u64,
+    /// When it was last read whole.
     pub(super) verified: Option<i64>,
+    /// When it came here, as far as anybody knows.
+    pub(super) written: Option<i64>,
+}
+
+/// The last moment of which it is true that everything that was there then has been read whole since, and found right.
+pub(super) fn read_as_of(files: &[Candidate]) -> Option<i64> {
+    // What came later than that does not matter; whoever wrote it read it back.
+    let as_of = files.iter().map(|one| one.verified.or(one.written)).min().flatten().filter(|at| *at > FAILED)?;
+    let was_there = |one: &Candidate| one.verified.is_some() && one.written.is_none_or(|written| written < as_of);
+    files.iter().any(was_there).then_some(as_of)
 }
 
 impl Subset {
@@ -140,11 +155,29 @@ mod tests {
 
     #[test]
     fn what_was_not_read_for_the_longest_is_read_until_there_is_enough() {
-        let one = |file: &str, verified| Candidate { file: file.to_owned(), bytes: 10, verified };
+        let one = |file: &str, verified| Candidate { file: file.to_owned(), bytes: 10, verified, written: None };
         let files = || vec![one("a", Some(5)), one("b", None), one("c", Some(1)), one("d", None)];
         let chosen = |subset: Subset| subset.choose(files()).into_iter().map(|one| one.file).collect::<Vec<_>>();
         assert_eq!(chosen(Subset::Bytes(11)), ["b", "d"]);
         assert_eq!(chosen(Subset::Percent(75.0)), ["b", "d", "c"]);
         assert_eq!(chosen(Subset::Percent(0.1)), ["b"]);
+    }
+
+    #[test]
+    fn every_byte_was_read_as_of_the_oldest_reading_unless_something_was_there_before_it() {
+        let one = |verified, written| Candidate { file: String::new(), bytes: 10, verified, written };
+        let cases = [
+            ("nothing is there", vec![], None),
+            ("nothing was read", vec![one(None, Some(1)), one(None, Some(2))], None),
+            ("all was read", vec![one(Some(9), Some(1)), one(Some(7), Some(2))], Some(7)),
+            ("what came later waits for its turn", vec![one(Some(9), Some(1)), one(None, Some(10))], Some(9)),
+            ("what came between two turns", vec![one(Some(9), Some(1)), one(None, Some(5))], Some(5)),
+            ("the oldest was never read", vec![one(None, Some(1)), one(Some(9), Some(5))], None),
+            ("nobody knows when it came", vec![one(None, None), one(Some(9), Some(5))], None),
+            ("the last reading found damage", vec![one(Some(FAILED), Some(1)), one(Some(9), Some(5))], None),
+        ];
+        for (what, files, expected) in cases {
+            assert_eq!(read_as_of(&files), expected, "{what}");
+        }
     }
 }

@@ -76,7 +76,10 @@ impl Server {
             match work(&line).await {
                 Err(error) if self.way.has_lost(&line).await => broke = Some(error),
                 Err(error) => return Err(error),
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.way.arrived().await;
+                    return Ok(done);
+                }
             }
         }
     }
@@ -264,9 +267,7 @@ impl Server {
         create: bool,
         pace: &Pace,
     ) -> Result<Proof, Trouble> {
-        let sent = self.over_a_line(async |line| self.send_over(line, from, file, create, pace).await).await?;
-        self.way.arrived().await;
-        Ok(sent)
+        self.over_a_line(async |line| self.send_over(line, from, file, create, pace).await).await
     }
 
     async fn send_over(

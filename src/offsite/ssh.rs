@@ -102,7 +102,11 @@ impl Way {
 
     /// Something arrived: the way is not broken for good.
     pub(super) async fn arrived(&self) {
-        self.state.lock().await.lost = 0;
+        let mut state = self.state.lock().await;
+        // What was still on its way when the connection broke says nothing of the next one.
+        if state.line.is_some() {
+            state.lost = 0;
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pdbak::archive::{Archive, Holder, Role, Unlock};
 use pdbak::clock::Clock;
@@ -45,6 +47,15 @@ impl Desk {
         self.pdbak(&[&["status"], more].concat(), "horse")
     }
 
+    /// The files of its segments.
+    fn segments(&self) -> Vec<PathBuf> {
+        let below = |folder: PathBuf| {
+            let entries = fs::read_dir(folder).expect("a folder");
+            entries.map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>()
+        };
+        below(self.home.path().join("archive/segments")).into_iter().flat_map(below).collect()
+    }
+
     fn import(&self, deals: u64) {
         let lines: String = (1..=deals).map(|id| format!("{{\"id\":{id},\"title\":\"deal\"}}\n")).collect();
         fs::write(self.home.path().join("export/deals.ndjson"), lines).expect("an export");
@@ -81,20 +92,56 @@ fn shares_that_follow_one_another_come_to_every_byte() {
     let desk = Desk::with(&["init", "--no-encryption"]);
     desk.import(3);
     desk.import(4);
-    let check = |desk: &Desk| {
+    for segment in desk.segments() {
+        let file = fs::File::options().append(true).open(segment).expect("a segment");
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("a time");
+    }
+    let check = |of: u64| {
         let checked = desk.pdbak(&["check", "--read-data-subset", "1"], "horse");
-        assert!(checked.stdout.contains("1 of 2 files read back"), "{}", checked.stdout);
+        assert!(checked.stdout.contains(&format!("1 of {of} files read back")), "{}", checked.stdout);
         desk.status(&[]).stdout
     };
-    let told = check(&desk);
+    let told = check(2);
     assert!(told.contains(": sound  ·  never every byte"), "{told}");
     // What was never read comes first, so this is the other one.
-    let told = check(&desk);
+    let told = check(2);
     assert!(told.contains(": sound  ·  every byte "), "{told}");
-    // A file that nobody has read yet does not take that back: it was so then.
+    // What came since then does not take that back.
     desk.import(5);
+    assert_eq!(desk.pdbak(&["check"], "horse").code, 0);
     let told = desk.status(&[]).stdout;
-    assert!(told.contains("  ·  every byte "), "{told}");
+    assert!(told.contains(": sound  ·  every byte "), "{told}");
+}
+
+#[test]
+fn damage_that_a_full_check_found_is_told_until_its_file_is_read_and_right() {
+    let desk = Desk::with(&["init", "--no-encryption"]);
+    desk.import(3);
+    assert_eq!(desk.pdbak(&["check", "--read-data"], "horse").code, 0);
+    let segment = desk.segments().remove(0);
+    let sound = fs::read(&segment).expect("a segment");
+    let mut damaged = sound.clone();
+    // In its block: a look at the structure sees nothing of it.
+    let block = sound.windows(4).position(|bytes| bytes == [0x28, 0xB5, 0x2F, 0xFD]).expect("a frame");
+    damaged[block + 12] ^= 1;
+    fs::set_permissions(&segment, fs::Permissions::from_mode(0o644)).expect("a segment");
+    fs::write(&segment, damaged).expect("a segment");
+    let problems = || {
+        assert!([0, 1, 3].contains(&desk.status(&["--prometheus", "metrics"]).code));
+        let told = fs::read_to_string(desk.home.path().join("metrics")).expect("metrics");
+        samples(&told)["pdbak_check_problems{depth=\"data\"}"]
+    };
+    assert_eq!(problems(), 0.0);
+    assert_eq!(desk.pdbak(&["check", "--read-data"], "horse").code, 1);
+    assert_eq!(problems(), 1.0);
+    // These read nothing, or nothing of it.
+    desk.import(4);
+    desk.pdbak(&["check"], "horse");
+    assert_eq!(desk.pdbak(&["check", "--read-data-subset", "1"], "horse").code, 0);
+    assert_eq!(problems(), 1.0);
+    fs::write(&segment, sound).expect("a segment");
+    assert_eq!(desk.pdbak(&["check", "--read-data-subset", "100%"], "horse").code, 0);
+    assert_eq!(problems(), 0.0);
 }
 
 #[test]

@@ -66,12 +66,16 @@ impl Check<'_> {
         known: Option<BlobRef>,
         snapshots: &[SnapshotId],
     ) -> Result<(), Error> {
-        let Some((bytes, inside)) = self.damage(file, examined, snapshots)? else { return Ok(()) };
+        let Some((bytes, inside)) = self.damage(file, examined, snapshots)? else {
+            self.memos.push(Memo::Failed(file.to_owned()));
+            return Ok(());
+        };
         self.done.bytes_read += bytes;
         self.done.read += 1;
         if inside.zip(known).is_some_and(|(inside, known)| inside != (known.bytes, known.blake3)) {
             let text = "holds other contents than the manifest says";
             self.found(Problem::of(file, Remedy::None, text).hurting(snapshots));
+            self.memos.push(Memo::Failed(file.to_owned()));
         } else {
             self.memos.push(Memo::Verified(file.to_owned(), bytes));
         }

@@ -9,6 +9,7 @@ use crate::archive::error::Error;
 use crate::archive::excerpt::EXCERPTS;
 use crate::archive::losses::LOSSES;
 use crate::archive::marks::MARKS;
+use crate::archive::subset::{FAILED, read_as_of};
 
 /// One thing to write down.
 pub(super) enum Memo {
@@ -16,6 +17,8 @@ pub(super) enum Memo {
     Bad(u32, Vec<(u32, u32)>),
     /// A file was read whole and is what it should be.
     Verified(String, u64),
+    /// A file was read and is not.
+    Failed(String),
     /// A file is there.
     Saw(String, u64),
 }
@@ -67,6 +70,7 @@ impl Check<'_> {
                 match memo {
                     Memo::Saw(file, bytes) => index.saw_file(&file, bytes)?,
                     Memo::Verified(file, bytes) => index.verify(&file, bytes, now)?,
+                    Memo::Failed(file) => index.verify(&file, 0, FAILED)?,
                     Memo::Bad(segment, lines) => {
                         index.clear_bad(segment)?;
                         lines.iter().try_for_each(|(first, lines)| index.mark_bad(segment, *first, *lines))?;
@@ -77,5 +81,12 @@ impl Check<'_> {
         })?;
         self.inner.look_again();
         Ok(())
+    }
+
+    /// As of when every byte was read, but for what is known to be lost.
+    pub(super) fn read_as_of(&self) -> Result<Option<i64>, Error> {
+        let mut files = self.inner.read_whole()?;
+        files.retain(|one| one.verified.is_some_and(|at| at > FAILED) || self.loss_of(&one.file).is_none());
+        Ok(read_as_of(&files))
     }
 }

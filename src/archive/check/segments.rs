@@ -179,6 +179,9 @@ impl Check<'_> {
         (fact, left): (String, Option<String>),
         snapshots: &[SnapshotId],
     ) -> Result<(), Error> {
+        if job.read {
+            self.memos.push(Memo::Failed(job.file.clone()));
+        }
         let known = self.loss_of(&job.file).is_some_and(|note| left.is_some() && note.left == left);
         let (mut objects, mut text) = (BTreeSet::new(), fact);
         match directory {

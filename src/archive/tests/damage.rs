@@ -277,7 +277,7 @@ fn a_wiped_index_row_is_never_taken_for_fewer_records() {
 fn an_index_that_says_other_things_than_the_segments_is_found_and_made_again() {
     let key = deal(3, "").id().key.to_bytes();
     let known = |index: &Index, number| index.versions(number, &key).unwrap();
-    // Rows that match their own hash, so that only a comparison tells: another version, one at another's line, one too many.
+    // Rows that match their own checksum, so that only a comparison tells: another version, one at another's line, one too many.
     for change in [
         (|rows| rows[0].digest = Digest([7; 32])) as fn(&mut Vec<Row>),
         |rows| rows.push(Row { line: rows[0].line + 1, ..rows[0].clone() }),

@@ -302,6 +302,10 @@ fn what_this_machine_noted_outlives_its_index() {
     archive.note("check", &"sound").unwrap();
     drop(archive);
     Archive::reindex(&world.root, &Passphrase("open sesame"), world.clock).unwrap();
+    // Nor is it lost with tables of another release.
+    let index = rusqlite::Connection::open(world.root.join("index.sqlite")).unwrap();
+    index.pragma_update(None, "user_version", 1).unwrap();
+    drop(index);
     let archive = world.open();
     assert_eq!(archive.noted::<u64>("push ").unwrap(), [("vault".to_owned(), 8)]);
     assert_eq!(archive.noted::<u64>("check").unwrap(), [], "what reads as something else is passed over");

@@ -110,9 +110,13 @@ impl Check {
 pub(crate) fn look(session: &Session, archive: &Archive, reading: Reading) -> Result<Report, Failure> {
     let (checked, problems) = problems(archive, reading)?;
     let (now, found) = (session.clock().now(), checked.problems.max(problems.len() as u64));
-    // Shares that follow one another come to every byte as well, as of the first of them.
-    let shares = checked.read_since.and_then(|since| DateTime::from_timestamp(since, 0));
-    let every_byte = if reading == Reading::All { Some(now) } else { shares };
+    let every_byte = match reading {
+        Reading::Structure => None,
+        Reading::All => Some(now),
+        Reading::Some(_) if checked.read == checked.to_read => Some(now),
+        // Shares that follow one another come to every byte as well.
+        Reading::Some(_) => checked.read_as_of.and_then(|at| DateTime::from_timestamp(at, 0)),
+    };
     facts::Look { at: now, problems: found }.note(session, archive, every_byte);
     let Checked { snapshots, segments, blobs, alone, records, bytes_read, read, to_read, quarantined, .. } = checked;
     let (known, problems): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| problem.known);

@@ -122,7 +122,7 @@ impl Steps<'_> {
         )))
     }
 
-    /// Reads the share of the data whose turn it is; with the last of them all was read.
+    /// Reads the share of the data whose turn it is; with the last of them all was read within one round.
     fn check(&self, state: &mut State) -> Result<Did, Failure> {
         let share = self.schedule.check.share(state, self.session.clock().now());
         let all = share.is_some_and(|(turn, of)| turn == of);
