@@ -51,6 +51,20 @@ struct Examined {
     bad: Vec<Bad>,
 }
 
+/// What a thread reads files in, one after the other: memory that is there already costs nothing.
+#[derive(Default)]
+struct Desk {
+    bytes: Vec<u8>,
+    /// One for each thread that reads blocks.
+    hands: Vec<Hand>,
+}
+
+#[derive(Default)]
+struct Hand {
+    text: Vec<u8>,
+    scratch: Scratch,
+}
+
 /// A block's first line, and its versions.
 type Good = (u32, Sum);
 
@@ -122,7 +136,7 @@ impl Check<'_> {
                 heard.extend(self.judge(job, examined)?);
                 Ok(())
             };
-            side_by_side(&jobs, |job, held| examine(inner, job, held), each)?;
+            side_by_side(&jobs, |job, desk| examine(inner, job, desk), each)?;
             index.map(|index| index.join().expect("reading does not panic")).transpose()
         });
         match told {
@@ -216,8 +230,8 @@ fn again(error: &Error) -> Error {
     }
 }
 
-/// Looks at one segment, and holds its bytes in this memory meanwhile.
-fn examine(inner: &Inner, job: &Job, held: &mut Vec<u8>) -> Examined {
+/// Looks at one segment.
+fn examine(inner: &Inner, job: &Job, Desk { bytes: held, hands }: &mut Desk) -> Examined {
     let path = inner.store.path(&job.file);
     let mut examined = Examined { hash: None, directory: Err(Error::PackerEnded), good: Vec::new(), bad: Vec::new() };
     let mut bytes: Option<Bytes> = None;
@@ -248,7 +262,8 @@ fn examine(inner: &Inner, job: &Job, held: &mut Vec<u8>) -> Examined {
         false => glanced(inner, job),
     };
     if let (Ok(directory), true) = (&examined.directory, job.read) {
-        (examined.good, examined.bad) = blocks(inner, job, &open, directory);
+        hands.resize_with(hands.len().max(job.hands), Hand::default);
+        (examined.good, examined.bad) = blocks(inner, job, &open, directory, &mut hands[..job.hands]);
     }
     *held = bytes.and_then(|bytes| bytes.try_into_mut().ok()).map(Vec::from).unwrap_or_default();
     examined
@@ -271,14 +286,15 @@ fn blocks(
     job: &Job,
     open: &(impl Fn() -> Result<SegmentFile, Error> + Sync),
     directory: &Directory,
+    hands: &mut [Hand],
 ) -> (Vec<Good>, Vec<Bad>) {
     let placed: Vec<_> = placed(directory).collect();
-    let share = |placed: &[(u32, &BlockFacts)]| {
-        let mut opened = open();
-        let (mut good, mut bad, mut text, mut scratch) = (Vec::new(), Vec::new(), Vec::new(), Scratch::default());
+    let share = |placed: &[(u32, &BlockFacts)], hand: &mut Hand| {
+        let mut opened = open().and_then(SegmentFile::without_checksums);
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
         for (first, facts) in placed {
             let read = match &mut opened {
-                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first), (&mut text, &mut scratch)),
+                Ok(opened) => block(inner, opened, facts, (job.number.unwrap_or(0), *first), hand),
                 Err(error) => Err(fact_of(again(error)).unwrap_or_else(|error| error.to_string())),
             };
             match read {
@@ -288,12 +304,12 @@ fn blocks(
         }
         (good, bad)
     };
-    let shares: Vec<&[(u32, &BlockFacts)]> = placed.chunks(placed.len().div_ceil(job.hands).max(1)).collect();
-    let read: Vec<(Vec<Good>, Vec<Bad>)> = match shares.as_slice() {
-        [whole] => vec![share(whole)],
-        shares => std::thread::scope(|scope| {
-            let hands: Vec<_> = shares.iter().map(|placed| scope.spawn(|| share(placed))).collect();
-            hands.into_iter().map(|hand| hand.join().expect("reading does not panic")).collect()
+    let shares = placed.chunks(placed.len().div_ceil(hands.len()).max(1));
+    let read: Vec<(Vec<Good>, Vec<Bad>)> = match hands {
+        [hand] => vec![share(&placed, hand)],
+        hands => std::thread::scope(|scope| {
+            let threads: Vec<_> = shares.zip(hands).map(|(placed, hand)| scope.spawn(|| share(placed, hand))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("reading does not panic")).collect()
         }),
     };
     let (good, bad): (Vec<_>, Vec<_>) = read.into_iter().unzip();
@@ -310,7 +326,7 @@ fn block(
     opened: &mut SegmentFile,
     facts: &BlockFacts,
     (segment, first): (u32, u32),
-    (text, scratch): (&mut Vec<u8>, &mut Scratch),
+    Hand { text, scratch }: &mut Hand,
 ) -> Result<Sum, String> {
     opened.block_into(text, facts).map_err(|error| fact_of(error).unwrap_or_else(|error| error.to_string()))?;
     let object = ObjectName::new(&facts.object);
