@@ -170,18 +170,10 @@ pub(super) fn records_in<'t>(
 }
 
 /// The lines of a text; `None` for a last one without its end.
-fn lines_of(mut text: &str) -> impl Iterator<Item = Option<&str>> {
-    std::iter::from_fn(move || {
-        let end = match memchr::memchr(b'\n', text.as_bytes()) {
-            Some(end) => end,
-            None if text.is_empty() => return None,
-            None => {
-                text = "";
-                return Some(None);
-            }
-        };
-        let line = &text[..end];
-        text = &text[end + 1..];
-        Some(Some(line))
-    })
+fn lines_of(text: &str) -> impl Iterator<Item = Option<&str>> {
+    let mut begin = 0;
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+    let lines = ends.map(move |end| Some(&text[std::mem::replace(&mut begin, end + 1)..end]));
+    let is_torn = !text.is_empty() && !text.ends_with('\n');
+    lines.chain(is_torn.then_some(None))
 }

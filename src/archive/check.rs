@@ -176,7 +176,7 @@ impl<'c> Check<'c> {
 }
 
 impl Inner {
-    /// Segments and blobs, and when each was last read whole and found right.
+    /// Segments and blobs, and how the last reading of each went.
     fn read_whole(&self) -> Result<Vec<Candidate>, Error> {
         let verified = self.index().verified()?;
         let mut candidates = Vec::new();

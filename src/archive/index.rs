@@ -108,8 +108,7 @@ impl Index {
 
     /// `None` when it is of another schema or another archive.
     fn open_as_it_is(path: &Path, archive: &str) -> Result<Option<Index>, Error> {
-        let exists = path.exists();
-        if !exists {
+        if !path.exists() {
             return Index::fresh(Connection::open(path)?, archive).map(Some);
         }
         let Some((index, SCHEMA)) = Index::of_any_schema(path, archive)? else { return Ok(None) };

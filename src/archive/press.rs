@@ -22,6 +22,11 @@ const FEW_BLOCKS: u32 = 4;
 /// Shorter matches than this save less than they cost in records, where keys repeat: without it a segment is 2 % larger.
 const MIN_MATCH: u32 = 6;
 
+/// How many threads this machine runs at once.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// A block as it is stored.
 pub(super) struct Pressed {
     /// One frame of zstd.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::disk::{Ahead, Partial};
 use super::error::Error;
 use super::map::MOST_LINES;
-use super::press::{AHEAD, Press, Pressed};
+use super::press::{AHEAD, Press, Pressed, cores};
 use super::seal::{Opened, Sealing};
 use super::store::{Placed, Store};
 use crate::record::Key;
@@ -254,10 +254,6 @@ fn hasher_of(bytes: &[u8]) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(bytes);
     hasher
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A stored segment, open for reading blocks.

@@ -87,11 +87,10 @@ pub fn bytes_in(text: &str) -> Option<u64> {
 pub(super) const FAILED: i64 = 0;
 
 /// A file that may be read. Times are seconds since 1970.
-#[derive(Clone)]
 pub(super) struct Candidate {
     pub(super) file: String,
     pub(super) bytes: u64,
-    /// When it was last read whole.
+    /// When it was last read whole, or `FAILED`.
     pub(super) verified: Option<i64>,
     /// When it came here, as far as anybody knows.
     pub(super) written: Option<i64>,

@@ -78,7 +78,7 @@ impl Way {
             if let Some(power) = state.lost.checked_sub(1) {
                 tokio::time::sleep(Duration::from_secs(1 << power)).await;
             }
-            match Line::connect(&self.words, ANSWER_TIMEOUT).await {
+            match Line::connect(&self.words).await {
                 Ok(line) => state.line = Some(Arc::new(line)),
                 // What never worked is wrong, not broken.
                 Err(fact) if state.lost == 0 => return Err(fact),
@@ -152,8 +152,8 @@ pub(super) fn words(command: &str, user: Option<&str>, host: &str, port: Option<
 }
 
 impl Line {
-    /// Connects; an answer that takes more than so many seconds will be an error. Where there is no SFTP, says why.
-    async fn connect(words: &[String], answer_timeout: u64) -> Result<Line, String> {
+    /// Connects. Where there is no SFTP, says why.
+    async fn connect(words: &[String]) -> Result<Line, String> {
         let (program, arguments) = words.split_first().ok_or("no command to connect with")?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -163,7 +163,7 @@ impl Line {
         };
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let listener = tokio::spawn(listen(words, Arc::clone(&said)));
-        let config = Config { request_timeout_secs: answer_timeout, ..Config::default() };
+        let config = Config { request_timeout_secs: ANSWER_TIMEOUT, ..Config::default() };
         let (end, ended) = watch::channel(false);
         let hello = SftpSession::new_with_config(tokio::io::join(Answers { from, ended: end }, to), config);
         match tokio::time::timeout(HELLO_TIMEOUT, hello).await.unwrap_or(Err(Refusal::Timeout)) {

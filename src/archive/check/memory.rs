@@ -4,7 +4,7 @@
 //! cut between two entries looks like one that ended there. So the index remembers what was here.
 //! It is told only while nobody writes; what is not written down today is met again tomorrow.
 
-use super::{Check, Problem, Remedy};
+use super::{Check, Problem, Reading, Remedy};
 use crate::archive::error::Error;
 use crate::archive::excerpt::EXCERPTS;
 use crate::archive::losses::LOSSES;
@@ -83,8 +83,11 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// As of when every byte was read, but for what is known to be lost.
+    /// As of when every byte was read, but for what is known to be lost; asked only after a part, for it looks at each file.
     pub(super) fn read_as_of(&self) -> Result<Option<i64>, Error> {
+        if !matches!(self.reading, Reading::Some(_)) {
+            return Ok(None);
+        }
         let mut files = self.inner.read_whole()?;
         files.retain(|one| one.verified.is_some_and(|at| at > FAILED) || self.loss_of(&one.file).is_none());
         Ok(read_as_of(&files))

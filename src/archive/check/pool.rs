@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use crate::archive::error::Error;
+use crate::archive::press::cores;
 
 /// More threads want more memory and wait for the same disk.
 const MOST: usize = 6;
 
 /// How many threads help at all.
 pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST)
+    cores().min(MOST)
 }
 
 /// Does the work for every job on as many threads as help, each with memory that it uses again; `each` hears of the

@@ -181,8 +181,8 @@ pub struct Checked {
     pub read: u64,
     /// Segments and blobs from which a subset was chosen.
     pub to_read: u64,
-    /// The last moment, in seconds since 1970, of which it is true that all segments and blobs that were there then have been
-    /// read whole since and found right, or are known to be lost.
+    /// After a subset: the last moment, in seconds since 1970, of which it is true that all segments and blobs that were there
+    /// then have been read whole since and found right, or are known to be lost.
     pub read_as_of: Option<i64>,
     /// Files kept in quarantine.
     pub quarantined: u64,

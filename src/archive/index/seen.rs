@@ -57,14 +57,14 @@ impl Index {
         Ok(())
     }
 
-    /// When each file was last read whole and found right, in seconds since 1970.
+    /// When each file was last read whole and found right, in seconds since 1970, or `FAILED`.
     pub(in crate::archive) fn verified(&self) -> Result<BTreeMap<String, i64>, Error> {
         let mut statement = self.db.prepare("SELECT name, verified FROM files WHERE verified IS NOT NULL")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Notes that a file was read whole and found right.
+    /// Notes that a file was read whole and found right, or that it `FAILED`.
     pub(in crate::archive) fn verify(&self, name: &str, bytes: u64, at: i64) -> Result<(), Error> {
         let mut statement = self.db.prepare_cached("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3)")?;
         statement.execute(params![name, bytes.cast_signed(), at])?;
